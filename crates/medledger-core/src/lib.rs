@@ -1,0 +1,23 @@
+//! The domain of medledger: what a member, a record, a block, a sealed report, a slot and a receipt
+//! *are*, and the rules they obey.
+//!
+//! # Goals
+//! - Every byte that is stored, signed or hashed is fixed here and described in `docs/format.md`.
+//! - The state of a ledger is a fold over its records and nothing else: see [`state`].
+//!
+//! # Non-goals
+//! No network, no files, no clock, no threads: time, randomness, workers and stores come in through
+//! the small traits [`Clock`](clock::Clock), [`rand_core::CryptoRng`], [`Workers`](pow::Workers) and
+//! [`Store`](store::Store).
+//!
+//! Most programs want the crate `medledger`, which puts these parts to use.
+#![forbid(unsafe_code)]
+
+pub mod cbor;
+pub mod cid;
+pub mod clock;
+pub mod ids;
+pub mod registry;
+
+pub use cid::Cid;
+pub use rand_core;

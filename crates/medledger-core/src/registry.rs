@@ -1,0 +1,120 @@
+//! The one table of numbers: versions, domains, limits, suites, roles and purposes.
+//!
+//! Whatever two programs must agree on to read each other's bytes is listed here and nowhere else.
+//! `docs/format.md` prints the same tables.
+
+/// Version of every structure this crate writes. Readers refuse others by name.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// Domain strings: ASCII, ending in a zero byte, first in whatever is signed, hashed or derived.
+pub mod domain {
+    /// Member id of a public identity.
+    pub const MEMBER_ID: &[u8] = b"medledger/v1/member-id\0";
+    /// Record id of the bytes of a record.
+    pub const RECORD_ID: &[u8] = b"medledger/v1/record-id\0";
+    /// Signature of a record by its author.
+    pub const RECORD_SIGNATURE: &[u8] = b"medledger/v1/record-signature\0";
+    /// Report id, from author and nonce of the record that adds it.
+    pub const REPORT_ID: &[u8] = b"medledger/v1/report-id\0";
+    /// Grant id, from author and nonce of the record that gives it.
+    pub const GRANT_ID: &[u8] = b"medledger/v1/grant-id\0";
+    /// Proof that a new member holds the signing key that is being registered.
+    pub const POSSESSION: &[u8] = b"medledger/v1/possession\0";
+    /// First leaf of a block: its descriptor.
+    pub const BLOCK_DESCRIPTOR: &[u8] = b"medledger/v1/block-descriptor\0";
+    /// Signature of the mining hospital over a block.
+    pub const BLOCK_SIGNATURE: &[u8] = b"medledger/v1/block-signature\0";
+    /// The genesis configuration, only leaf of the genesis block.
+    pub const GENESIS: &[u8] = b"medledger/v1/genesis\0";
+    /// Cobblestone context of a report's body.
+    pub const BODY_CONTEXT: &[u8] = b"medledger/v1/body\0";
+    /// Cobblestone context of a report's sealed metadata.
+    pub const META_CONTEXT: &[u8] = b"medledger/v1/meta\0";
+    /// Slot context: `info` of HKDF and of HPKE alike.
+    pub const SLOT: &[u8] = b"medledger/v1/slot\0";
+    /// Token of a granted reader, derived from the reader's access key.
+    pub const TOKEN: &[u8] = b"medledger/v1/token\0";
+    /// Hash of a token, as the ledger holds it.
+    pub const TOKEN_HASH: &[u8] = b"medledger/v1/token-hash\0";
+    /// Seed of a patient's collection key at one hospital for one epoch.
+    pub const COLLECTION: &[u8] = b"medledger/v1/collection\0";
+    /// Key and associated data of an identity locked with a password.
+    pub const LOCKED_IDENTITY: &[u8] = b"medledger/v1/locked-identity\0";
+    /// Key and associated data of a local row encrypted under the node key.
+    pub const LOCAL_ROW: &[u8] = b"medledger/v1/local-row\0";
+    /// Hash of a request that took an idempotency key.
+    pub const IDEMPOTENCY: &[u8] = b"medledger/v1/idempotency\0";
+    /// Every domain, for the test that no two are equal and each ends in a zero byte.
+    pub const ALL: &[&[u8]] = &[
+        MEMBER_ID,
+        RECORD_ID,
+        RECORD_SIGNATURE,
+        REPORT_ID,
+        GRANT_ID,
+        POSSESSION,
+        BLOCK_DESCRIPTOR,
+        BLOCK_SIGNATURE,
+        GENESIS,
+        BODY_CONTEXT,
+        META_CONTEXT,
+        SLOT,
+        TOKEN,
+        TOKEN_HASH,
+        COLLECTION,
+        LOCKED_IDENTITY,
+        LOCAL_ROW,
+        IDEMPOTENCY,
+    ];
+}
+
+/// Limits on bytes and counts, checked before anything is decoded or allocated.
+pub mod limit {
+    /// Bytes of one signed record.
+    pub const RECORD_BYTES: usize = 16 * 1024;
+    /// Records of one block, its descriptor not counted.
+    pub const BLOCK_RECORDS: usize = 16 * 1024;
+    /// Bytes of all signed records of one block together.
+    pub const BLOCK_BYTES: usize = 8 * 1024 * 1024;
+    /// Bytes of one page of records of a block node.
+    pub const PAGE_BYTES: usize = 512 * 1024;
+    /// Bytes of a genesis configuration.
+    pub const GENESIS_BYTES: usize = 64 * 1024;
+    /// Bytes of an envelope node.
+    pub const ENVELOPE_BYTES: usize = 64 * 1024;
+    /// Bytes of a receipt.
+    pub const RECEIPT_BYTES: usize = 256 * 1024;
+    /// Bytes of a locked identity file.
+    pub const LOCKED_IDENTITY_BYTES: usize = 4 * 1024;
+    /// Nesting of DAG-CBOR; no structure of this crate needs more.
+    pub const CBOR_DEPTH: usize = 16;
+    /// Bytes of a file name, in UTF-8.
+    pub const FILE_NAME_BYTES: usize = 1024;
+    /// Bytes of a media type.
+    pub const MEDIA_TYPE_BYTES: usize = 255;
+    /// Bytes of a note, in UTF-8.
+    pub const NOTE_BYTES: usize = 8 * 1024;
+    /// Bytes of an idempotency key.
+    pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
+    /// How far, in seconds, a block may be ahead of the clock that judges it.
+    pub const FUTURE_BLOCK_SECONDS: u64 = 2 * 60 * 60;
+    /// How far, in seconds, a miner lets its own block be ahead of its clock.
+    pub const MINER_AHEAD_SECONDS: u64 = 60 * 60;
+    /// Blocks whose median time a new block must exceed.
+    pub const MEDIAN_TIME_BLOCKS: usize = 11;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::domain;
+
+    #[test]
+    fn domains_are_ascii_zero_terminated_and_prefix_free() {
+        for (i, a) in domain::ALL.iter().enumerate() {
+            assert_eq!(a.iter().position(|b| *b == 0), Some(a.len() - 1));
+            assert!(a.is_ascii());
+            for b in &domain::ALL[i + 1..] {
+                assert!(!a.starts_with(b) && !b.starts_with(a));
+            }
+        }
+    }
+}
