@@ -3,6 +3,10 @@
 //! Whatever two programs must agree on to read each other's bytes is listed here and nowhere else.
 //! `docs/format.md` prints the same tables.
 
+mod codes;
+
+pub use codes::{Custody, Kind, Purpose, Role, UnknownCode, VoidCode};
+
 /// Version of every structure this crate writes. Readers refuse others by name.
 pub const FORMAT_VERSION: u16 = 1;
 
