@@ -16,7 +16,10 @@
 pub mod cbor;
 pub mod cid;
 pub mod clock;
+pub mod dek;
 pub mod ids;
+mod kdf;
+pub mod keys;
 pub mod registry;
 
 pub use cid::Cid;
