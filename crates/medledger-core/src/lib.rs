@@ -13,6 +13,7 @@
 //! Most programs want the crate `medledger`, which puts these parts to use.
 #![forbid(unsafe_code)]
 
+pub mod access_key;
 pub mod cbor;
 pub mod cid;
 pub mod clock;
@@ -21,6 +22,8 @@ pub mod ids;
 mod kdf;
 pub mod keys;
 pub mod registry;
+pub mod slot;
+pub mod token;
 
 pub use cid::Cid;
 pub use rand_core;
