@@ -18,6 +18,7 @@ pub mod cbor;
 pub mod cid;
 pub mod clock;
 pub mod dek;
+pub mod identity;
 pub mod ids;
 mod kdf;
 pub mod keys;
