@@ -252,6 +252,9 @@ mod tests {
         let mut one = [0; 16];
         one[15] = 1;
         assert_eq!(text(one), "0000-0000-0000-0000-0000-0000-04R5");
+        // From a separate program that looks for the check symbols which give the two roots.
+        let counting = std::array::from_fn(|i| i as u8);
+        assert_eq!(text(counting), "000G-40R4-0M30-E209-185G-R38E-1WEC");
     }
 
     #[test]

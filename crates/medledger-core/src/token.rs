@@ -106,6 +106,11 @@ mod tests {
         let hashed =
             [&b"medledger/v1/token-hash\0"[..], &[1; 32], &[2; 16], token.expose()].concat();
         assert_eq!(token.hash(&chain, &grant).as_bytes(), &sha256(&[&hashed]));
+        // From a separate program.
+        assert_eq!(
+            token.hash(&chain, &grant).to_string(),
+            "01d2715825397e4e4aed0e51d8e6af8bcfa57dbd066c615d716eb2034ec820a2"
+        );
     }
 
     #[test]

@@ -200,6 +200,11 @@ mod tests {
         assert_ne!(&key.0, patient.hpke_secret_key());
         assert_ne!(key, Identity::generate(&mut rng()).collection_key(&hospital, 0));
         assert_eq!(key.public_key(), key.secret_key().public_key());
+        // From a separate program.
+        assert_eq!(
+            patient.collection_key(&hospital, 7).public_key().to_string(),
+            "72d575fa99ce7e22de68824f1ed3052a4ae19f028d34eb82bcb76267630ea049"
+        );
     }
 
     #[test]

@@ -190,6 +190,14 @@ fn sizes_and_context_are_as_documented() {
     ]
     .concat();
     assert_eq!(context().to_bytes(SlotSuite::AccessKey, None), wanted);
+    // With a reader key the suite is 2 and the null is the key.
+    let key = pair.secret.public_key();
+    let mut with_key = wanted;
+    // It stands before the envelope: a head of two bytes and a CID of 36.
+    let null = with_key.len() - 39;
+    with_key.splice(null..=null, [&hex("5820")[..], key.as_bytes()].concat());
+    with_key[domain::SLOT.len() + 1] = 2;
+    assert_eq!(context().to_bytes(SlotSuite::HpkeX25519, Some(&key)), with_key);
 }
 
 #[test]
