@@ -16,7 +16,8 @@ pub struct BatchError {
     pub of: usize,
 }
 
-/// Signatures to be checked together, about twice as fast as one by one.
+/// Signatures to be checked together: a thousand by as many keys in half the time they take one by
+/// one, by a few keys in a quarter.
 ///
 /// By ZIP 215 the batch accepts exactly when every signature in it is accepted alone.
 ///
