@@ -13,11 +13,18 @@
 //! Most programs want the crate `medledger`, which puts these parts to use.
 #![forbid(unsafe_code)]
 
+pub mod access_key;
 pub mod cbor;
 pub mod cid;
 pub mod clock;
+pub mod dek;
+pub mod identity;
 pub mod ids;
+mod kdf;
+pub mod keys;
 pub mod registry;
+pub mod slot;
+pub mod token;
 
 pub use cid::Cid;
 pub use rand_core;

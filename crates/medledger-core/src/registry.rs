@@ -87,6 +87,10 @@ pub mod limit {
     pub const ENVELOPE_BYTES: usize = 64 * 1024;
     /// Bytes of a receipt.
     pub const RECEIPT_BYTES: usize = 256 * 1024;
+    /// Bytes of a stored slot; suite 3 will need most of them.
+    pub const SLOT_BYTES: usize = 2 * 1024;
+    /// Bytes of a public identity on its own.
+    pub const PUBLIC_IDENTITY_BYTES: usize = 4 * 1024;
     /// Bytes of a locked identity file.
     pub const LOCKED_IDENTITY_BYTES: usize = 4 * 1024;
     /// Nesting of DAG-CBOR; no structure of this crate needs more.
