@@ -16,8 +16,14 @@
 pub mod cbor;
 pub mod cid;
 pub mod clock;
+pub mod context;
+pub mod dek;
+pub mod envelope;
 pub mod ids;
+mod metadata;
+pub mod padding;
 pub mod registry;
+pub mod seal;
 
 pub use cid::Cid;
 pub use rand_core;
