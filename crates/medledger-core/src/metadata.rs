@@ -281,7 +281,7 @@ fn is_media_type(text: &str) -> bool {
 /// Whether padded metadata can have this length.
 pub(crate) fn is_padded_len(len: usize) -> bool {
     let longest = (PREFIX + limit::METADATA_BYTES).next_multiple_of(STEP);
-    len > 0 && len % STEP == 0 && len <= longest
+    len > 0 && len.is_multiple_of(STEP) && len <= longest
 }
 
 #[cfg(test)]

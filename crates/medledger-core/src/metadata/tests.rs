@@ -66,7 +66,7 @@ fn the_longest_metadata_fits_its_limit() {
         Err(MetadataError::TooLong { field: "file name", found: 1025, limit: 1024 })
     ));
     assert!(matches!(
-        longest.clone().with_note(&"x".repeat(8193)),
+        longest.with_note(&"x".repeat(8193)),
         Err(MetadataError::TooLong { field: "note", .. })
     ));
     assert!(matches!(

@@ -78,7 +78,9 @@ impl Head {
     /// The salt.
     #[must_use]
     pub fn salt(&self) -> Salt {
-        Salt(*self.0.first_chunk().expect("a head has 56 bytes"))
+        let mut salt = [0; SALT_LEN];
+        salt.copy_from_slice(&self.0[..SALT_LEN]);
+        Salt(salt)
     }
 
     pub(super) fn commitment(&self) -> &[u8] {

@@ -77,7 +77,8 @@ pub fn unseal_with(
     let (head, chunks) = sealed.split_first_chunk().ok_or(invalid)?;
     let unsealer = Unsealer::new(backend, dek, &Head::from_bytes(*head), context)?;
     let len = plain_len(sealed.len() as u64)?;
-    let mut plain = Zeroizing::new(vec![0; usize::try_from(len).expect("shorter than a slice")]);
+    let len = usize::try_from(len).map_err(|_| UnsealError::TooLong)?;
+    let mut plain = Zeroizing::new(vec![0; len]);
     let (slots, last) = chunks.as_chunks::<SEALED_CHUNK_LEN>();
     let mut rest = plain.as_mut_slice();
     for (index, slot) in (0..).zip(slots) {

@@ -2,7 +2,7 @@
 
 use super::backend::{Backend, Tag};
 use super::schedule::{MAX_CHUNKS, Schedule};
-use super::{CHUNK_LEN, Head, SEALED_CHUNK_LEN, TAG_LEN, UnsealError};
+use super::{Head, SEALED_CHUNK_LEN, TAG_LEN, UnsealError};
 use crate::dek::Dek;
 use subtle::ConstantTimeEq;
 
@@ -48,7 +48,8 @@ impl Unsealer {
         sealed: &mut [u8],
     ) -> Result<usize, UnsealError> {
         check_place(index, last, sealed.len())?;
-        let (bytes, tag): (_, &mut Tag) = sealed.split_last_chunk_mut().expect("length checked");
+        let (bytes, tag): (_, &mut Tag) =
+            sealed.split_last_chunk_mut().ok_or(UnsealError::Truncated)?;
         match self.schedule.cipher.open_in_place(self.schedule.nonce(index), bytes, tag) {
             Ok(()) => Ok(bytes.len()),
             Err(_) => Err(UnsealError::Damaged { chunk: index }),
@@ -71,7 +72,7 @@ impl Unsealer {
         out: &mut [u8],
     ) -> Result<usize, UnsealError> {
         check_place(index, last, sealed.len())?;
-        let (bytes, tag): (_, &Tag) = sealed.split_last_chunk().expect("length checked");
+        let (bytes, tag): (_, &Tag) = sealed.split_last_chunk().ok_or(UnsealError::Truncated)?;
         let out = &mut out[..bytes.len()];
         match self.schedule.cipher.open(self.schedule.nonce(index), bytes, tag, out) {
             Ok(()) => Ok(out.len()),
@@ -89,7 +90,7 @@ fn check_place(index: u64, last: bool, len: usize) -> Result<(), UnsealError> {
     match (last, len) {
         (false, SEALED_CHUNK_LEN) => Ok(()),
         (true, SEALED_CHUNK_LEN) => Err(UnsealError::Truncated),
-        (true, _) if len >= TAG_LEN && len < CHUNK_LEN + TAG_LEN => Ok(()),
+        (true, TAG_LEN..SEALED_CHUNK_LEN) => Ok(()),
         _ => Err(UnsealError::InvalidChunk { chunk: index, len }),
     }
 }
