@@ -101,6 +101,8 @@ pub mod limit {
     pub const MEDIA_TYPE_BYTES: usize = 255;
     /// Bytes of a note, in UTF-8.
     pub const NOTE_BYTES: usize = 8 * 1024;
+    /// Bytes of a report's metadata before padding; the longest texts fit.
+    pub const METADATA_BYTES: usize = 19 * 512 - 4;
     /// Bytes of an idempotency key.
     pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
     /// How far, in seconds, a block may be ahead of the clock that judges it.
@@ -109,6 +111,33 @@ pub mod limit {
     pub const MINER_AHEAD_SECONDS: u64 = 60 * 60;
     /// Blocks whose median time a new block must exceed.
     pub const MEDIAN_TIME_BLOCKS: usize = 11;
+}
+
+/// How a report's body and metadata are sealed (u16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CipherSuite {
+    /// 1: Cobblestone-128 of c2sp.org/chunked-encryption.
+    Cobblestone128,
+}
+
+impl CipherSuite {
+    /// The number in stored bytes.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Cobblestone128 => 1,
+        }
+    }
+
+    /// The suite with this number, if it is known.
+    #[must_use]
+    pub const fn from_code(code: u16) -> Option<Self> {
+        match code {
+            1 => Some(Self::Cobblestone128),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
