@@ -151,4 +151,32 @@ mod tests {
             }
         }
     }
+    /// A dependency without a reason in docs/dependencies.md, or a reason left without one.
+    #[test]
+    fn every_dependency_has_a_row_in_the_documents() {
+        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let table = manifest.split("\n[workspace.dependencies]\n").nth(1).unwrap();
+        let mut declared: Vec<(String, String)> = table
+            .lines()
+            .take_while(|line| !line.starts_with('['))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .filter(|line| !line.contains("path = "))
+            .map(|line| {
+                let (name, rest) = line.split_once('=').unwrap();
+                (name.trim().to_owned(), rest.split('"').nth(1).unwrap().to_owned())
+            })
+            .collect();
+        let text = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+        let mut documented: Vec<(String, String)> = text
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| {
+                let cells: Vec<_> = line.split('|').map(str::trim).collect();
+                (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())
+            })
+            .collect();
+        declared.sort();
+        documented.sort();
+        assert_eq!(declared, documented);
+    }
 }
