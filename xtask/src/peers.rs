@@ -106,11 +106,11 @@ fn on_linux() -> Result<(), String> {
 }
 
 fn mount(args: &[&str]) -> Result<(), String> {
-    output(command("mount").args(args)).map(drop).map_err(|error| format!("mount: {error}"))
+    output(command("mount").args(args)).map(drop)
 }
 
 fn unmount(folder: &Path) -> Result<(), String> {
-    output(command("umount").arg(folder)).map(drop).map_err(|error| format!("umount: {error}"))
+    output(command("umount").arg(folder)).map(drop)
 }
 
 /// An empty folder of this process, removed at the end; never its contents, should a mount remain.

@@ -33,6 +33,20 @@ pub(crate) fn steps(required: &[String]) -> Vec<Step> {
             tool(format!("clippy, {name} with {features}"), "clippy", &with("clippy", &args)),
         )
     }));
+    steps.push(tool(
+        "clippy, fuzz",
+        "clippy",
+        &[
+            "clippy",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--no-default-features",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ));
     steps.push(workspace_tests(
         "unit, property and integration tests",
         &["--lib", "--bins", "--tests", "--examples"],
@@ -161,9 +175,9 @@ mod tests {
             .take_while(|line| !line.starts_with('['))
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .filter(|line| !line.contains("path = "))
-            .map(|line| {
-                let (name, rest) = line.split_once('=').unwrap();
-                (name.trim().to_owned(), rest.split('"').nth(1).unwrap().to_owned())
+            .filter_map(|line| {
+                let (name, rest) = line.split_once('=')?;
+                Some((name.trim().to_owned(), rest.split('"').nth(1)?.to_owned()))
             })
             .collect();
         let text = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();

@@ -68,8 +68,8 @@ impl Base {
 
 fn base_interpreter() -> Result<Base, String> {
     let candidates: Vec<Vec<String>> = match std::env::var("MEDLEDGER_PYTHON") {
-        Ok(path) => vec![vec![path]],
-        Err(_) => [&["python3"][..], &["python"], &["py", "-3"]]
+        Ok(path) if !path.is_empty() => vec![vec![path]],
+        _ => [&["python3"][..], &["python"], &["py", "-3"]]
             .iter()
             .map(|words| words.iter().map(|word| (*word).to_owned()).collect())
             .collect(),

@@ -65,7 +65,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{status}")) }
 }
 
-/// Standard output of a command that must succeed; the error ends with what it said.
+/// Standard output of a command that must succeed; the error ends with the gist of what it said.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_owned();
     let out = command
@@ -76,8 +76,14 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned());
     }
     let text = String::from_utf8_lossy(&out.stderr);
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    Err(format!("{}: {}", out.status, last.trim()))
+    Err(format!("{}: {}", out.status, gist(&text)))
+}
+
+/// The line of an error message that says most: a Python traceback has it last, others first.
+fn gist(text: &str) -> &str {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("it said nothing");
+    if first.starts_with("Traceback") { lines.next_back().unwrap_or(first) } else { first }
 }
 
 /// The command as one would type it.
@@ -96,4 +102,20 @@ fn shown(command: &Command) -> String {
         text.push_str(&arg.to_string_lossy());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gist;
+
+    #[test]
+    fn the_telling_line_of_an_error_is_found() {
+        assert_eq!(
+            gist("mount: permission denied.\n  dmesg(1) may have more\n"),
+            "mount: permission denied."
+        );
+        let traceback = "Traceback (most recent call last):\n  File\nModuleNotFoundError: x\n";
+        assert_eq!(gist(traceback), "ModuleNotFoundError: x");
+        assert_eq!(gist("\n"), "it said nothing");
+    }
 }
