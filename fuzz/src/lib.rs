@@ -1,0 +1,141 @@
+//! Fuzz targets with an oracle each: what a decoder accepts must be written back as the same bytes,
+//! and an independent reader must agree where there is one.
+//!
+//! A new target is three small things: a row in [`TARGETS`], the two-line file
+//! `fuzz_targets/NAME.rs`, and its `[[bin]]` entry in `Cargo.toml`; a test compares the three.
+#![forbid(unsafe_code)]
+
+pub mod oracle;
+
+use medledger_core::{Cid, cbor::encode, cid::Codec, cid::Link, ids};
+use oracle::{cbor_any, cid_bytes, cid_text, dag_cbor};
+
+/// One decoder under test.
+#[derive(Debug)]
+pub struct Target {
+    /// Name of the target and of its file.
+    pub name: &'static str,
+    /// Panics if the decoder breaks its promise on these bytes.
+    pub oracle: fn(&[u8]),
+    /// Valid inputs to start from, written by the encoder itself so that they cannot go stale.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every target. For a DAG-CBOR structure the row is `oracle: dag_cbor::<Structure>`.
+pub const TARGETS: &[Target] = &[
+    Target { name: "cbor_any", oracle: cbor_any, seeds: any_seeds },
+    Target {
+        name: "cbor_ids",
+        oracle: |data| {
+            dag_cbor::<ids::RecordId>(data);
+            dag_cbor::<ids::MemberId>(data);
+            dag_cbor::<Link>(data);
+            dag_cbor::<Cid>(data);
+        },
+        seeds: || {
+            vec![
+                encode(&ids::RecordId::from_bytes([7; 32])),
+                encode(&ids::MemberId::from_bytes([7; 16])),
+                encode(&Link(Cid::of(Codec::DagCbor, b"x"))),
+                encode(&Cid::of(Codec::Raw, b"x")),
+            ]
+        },
+    },
+    Target {
+        name: "cid_bytes",
+        oracle: cid_bytes,
+        seeds: || some_cids().iter().map(Cid::to_bytes).collect(),
+    },
+    Target {
+        name: "cid_text",
+        oracle: cid_text,
+        seeds: || some_cids().iter().map(|cid| cid.to_string().into_bytes()).collect(),
+    },
+];
+
+fn some_cids() -> [Cid; 4] {
+    [
+        Cid::v0_from_digest([9; 32]),
+        Cid::of(Codec::Raw, b"raw"),
+        Cid::of(Codec::DagPb, b"pb"),
+        Cid::of(Codec::DagCbor, b"cbor"),
+    ]
+}
+
+fn any_seeds() -> Vec<Vec<u8>> {
+    vec![
+        encode(&(1u64, -2i64, "text", true, None::<u64>)),
+        encode(&[("a", vec![24u64, 256]), ("bb", vec![])].into_iter().collect::<BTree>()),
+        encode(&(Link(Cid::of(Codec::Raw, b"y")), ids::ReportId::from_bytes([1; 16]))),
+    ]
+}
+
+type BTree = std::collections::BTreeMap<&'static str, Vec<u64>>;
+
+/// Runs the oracle of the target with this name.
+///
+/// # Panics
+/// When the decoder breaks its promise, and when there is no such target.
+pub fn check(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    (target.unwrap_or_else(|| panic!("no target {name}")).oracle)(data);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TARGETS;
+
+    #[test]
+    fn table_files_and_manifest_agree() {
+        let mut rows: Vec<_> = TARGETS.iter().map(|t| t.name.to_owned()).collect();
+        rows.sort();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<_> = std::fs::read_dir(root.join("fuzz_targets"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        files.sort();
+        assert_eq!(rows, files);
+        let manifest = include_str!("../Cargo.toml");
+        let mut bins: Vec<_> = manifest
+            .split("[[bin]]")
+            .skip(1)
+            .map(|part| part.split('"').nth(1).unwrap().to_owned())
+            .collect();
+        bins.sort();
+        assert_eq!(rows, bins);
+        for name in rows {
+            let text = std::fs::read_to_string(root.join(format!("fuzz_targets/{name}.rs")));
+            assert!(
+                text.unwrap().contains(&format!("\"{name}\"")),
+                "{name}.rs runs another target"
+            );
+        }
+    }
+
+    /// Every seed cut at every place, with every bit flipped, extended, and spliced with the others.
+    #[test]
+    fn oracles_hold_on_seeds_and_on_what_is_near_them() {
+        for target in TARGETS {
+            let seeds = (target.seeds)();
+            for seed in &seeds {
+                (target.oracle)(seed);
+                for at in 0..seed.len() {
+                    (target.oracle)(&seed[..at]);
+                    for bit in 0..8 {
+                        let mut flipped = seed.clone();
+                        flipped[at] ^= 1 << bit;
+                        (target.oracle)(&flipped);
+                    }
+                    for other in &seeds {
+                        let tail = &other[at.min(other.len())..];
+                        (target.oracle)(&[&seed[..at], tail].concat());
+                    }
+                }
+                for byte in 0..=255 {
+                    (target.oracle)(&[seed.as_slice(), &[byte]].concat());
+                }
+            }
+        }
+    }
+}

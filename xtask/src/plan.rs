@@ -1,0 +1,196 @@
+//! The steps of `cargo xtask test`, in order. A new check is a row here.
+
+use crate::peers::{PEERS, Peer};
+use crate::step::{Outcome, Step};
+use crate::tools::{cargo, crate_folder, export, have_cargo_command, root, run};
+use crate::{fuzz, python};
+
+/// Crates with features that are off by default, and the features to check them with once more.
+const FEATURES: &[(&str, &str)] = &[("medledger-core", "aws-lc,conformance")];
+
+/// Crates that plain cargo does not test: the Python module is loaded by Python, see below.
+const NOT_BY_CARGO: &[&str] = &["medledger-py"];
+
+/// Every step; the peers in `required` fail when they are absent.
+pub(crate) fn steps(required: &[String]) -> Vec<Step> {
+    let mut steps: Vec<Step> = PEERS
+        .iter()
+        .map(|peer| peer_step(peer, required.iter().any(|name| name == peer.name)).setup())
+        .collect();
+    steps.extend([
+        tool("format", "fmt", &["fmt", "--all", "--check"]),
+        tool("format, fuzz", "fmt", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
+        tool(
+            "clippy",
+            "clippy",
+            &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        ),
+    ]);
+    steps.extend(FEATURES.iter().map(|(name, features)| {
+        let args = ["-p", name, "--all-targets", "--features", features, "--", "-D", "warnings"];
+        of_crate(
+            name,
+            tool(format!("clippy, {name} with {features}"), "clippy", &with("clippy", &args)),
+        )
+    }));
+    steps.push(tool(
+        "clippy, fuzz",
+        "clippy",
+        &[
+            "clippy",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--no-default-features",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ));
+    steps.push(workspace_tests(
+        "unit, property and integration tests",
+        &["--lib", "--bins", "--tests", "--examples"],
+    ));
+    steps.push(workspace_tests("documentation examples", &["--doc"]));
+    steps.extend(FEATURES.iter().map(|(name, features)| {
+        let args = ["-p", name, "--features", features, "--no-fail-fast"];
+        of_crate(name, always(format!("tests, {name} with {features}"), &with("test", &args)))
+    }));
+    steps.push(documentation());
+    steps
+        .push(Step::new("fuzz oracles on their seeds", || fuzz::smoke().map(|()| Outcome::Passed)));
+    steps.push(tool(
+        "licences and bans",
+        "deny",
+        &["deny", "--all-features", "check", "bans", "licenses", "sources"],
+    ));
+    steps.push(of_crate("medledger-py", Step::new("python tests", python_tests)));
+    steps
+}
+
+fn peer_step(peer: &'static Peer, required: bool) -> Step {
+    Step::new(format!("peer {}", peer.name), move || match (peer.bring_up)() {
+        Ok(value) => {
+            println!("{}={value}", peer.variable());
+            export(&peer.variable(), Some(&value));
+            Ok(Outcome::Passed)
+        }
+        Err(reason) => {
+            export(&peer.variable(), None);
+            if required {
+                Err(format!("required by MEDLEDGER_REQUIRE_PEERS, but absent: {reason}"))
+            } else {
+                Ok(Outcome::Skipped(reason))
+            }
+        }
+    })
+}
+
+/// A step that is skipped where the crate is not in this checkout.
+fn of_crate(name: &'static str, step: Step) -> Step {
+    if crate_folder(name).is_some() {
+        return step;
+    }
+    Step::new(step.name, move || Ok(Outcome::Skipped(format!("there is no crate {name} here"))))
+}
+
+/// A step that runs cargo.
+fn always(name: impl Into<String>, args: &[&str]) -> Step {
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    Step::new(name, move || run(cargo().args(&args)).map(|()| Outcome::Passed))
+}
+
+/// A step that runs a cargo command not every toolchain has.
+fn tool(name: impl Into<String>, command: &'static str, args: &[&str]) -> Step {
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    Step::new(name, move || match have_cargo_command(command) {
+        Ok(()) => run(cargo().args(&args)).map(|()| Outcome::Passed),
+        Err(reason) => Ok(Outcome::Skipped(reason)),
+    })
+}
+
+fn workspace_tests(name: &str, which: &[&str]) -> Step {
+    let mut args = vec!["test", "--workspace", "--no-fail-fast"];
+    args.extend(which);
+    for name in NOT_BY_CARGO.iter().filter(|name| crate_folder(name).is_some()) {
+        args.extend(["--exclude", name]);
+    }
+    always(name, &args)
+}
+
+fn documentation() -> Step {
+    Step::new("documentation without warnings", || {
+        run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+            .map(|()| Outcome::Passed)
+    })
+}
+
+fn python_tests() -> Result<Outcome, String> {
+    let tests = root().join("crates").join("medledger-py").join("tests");
+    if let Err(reason) = python::environment() {
+        return Ok(Outcome::Skipped(reason));
+    }
+    python::build_module()?;
+    python::pytest(&tests)?;
+    Ok(Outcome::Passed)
+}
+
+fn with<'a>(first: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec![first];
+    all.extend(rest);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_steps_are_unique() {
+        let mut names: Vec<_> = steps(&[]).into_iter().map(|step| step.name).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn the_feature_table_names_features_that_exist() {
+        for (name, features) in FEATURES {
+            let Some(folder) = crate_folder(name) else { continue };
+            let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            for feature in features.split(',') {
+                let line = format!("{feature} = [");
+                assert!(manifest.lines().any(|l| l.starts_with(&line)), "{name}: {feature}");
+            }
+        }
+    }
+    /// A dependency without a reason in docs/dependencies.md, or a reason left without one.
+    #[test]
+    fn every_dependency_has_a_row_in_the_documents() {
+        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let table = manifest.split("\n[workspace.dependencies]\n").nth(1).unwrap();
+        let mut declared: Vec<(String, String)> = table
+            .lines()
+            .take_while(|line| !line.starts_with('['))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .filter(|line| !line.contains("path = "))
+            .filter_map(|line| {
+                let (name, rest) = line.split_once('=')?;
+                Some((name.trim().to_owned(), rest.split('"').nth(1)?.to_owned()))
+            })
+            .collect();
+        let text = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+        let mut documented: Vec<(String, String)> = text
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| {
+                let cells: Vec<_> = line.split('|').map(str::trim).collect();
+                (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())
+            })
+            .collect();
+        declared.sort();
+        documented.sort();
+        assert_eq!(declared, documented);
+    }
+}
