@@ -14,9 +14,13 @@
 #![forbid(unsafe_code)]
 
 pub mod cbor;
+pub mod checkpoint;
 pub mod cid;
 pub mod clock;
 pub mod ids;
+pub mod log_tree;
+pub mod merkle;
+pub mod pow;
 pub mod registry;
 
 pub use cid::Cid;
