@@ -232,7 +232,11 @@ pub(crate) fn serialize_bytes<S: serde::Serializer>(
     order: TextOrder,
     s: S,
 ) -> Result<S::Ok, S::Error> {
-    if s.is_human_readable() { s.serialize_str(&to_hex(bytes, order)) } else { s.serialize_bytes(bytes) }
+    if s.is_human_readable() {
+        s.serialize_str(&to_hex(bytes, order))
+    } else {
+        s.serialize_bytes(bytes)
+    }
 }
 
 pub(crate) fn deserialize_bytes<'de, D: serde::Deserializer<'de>, const N: usize>(

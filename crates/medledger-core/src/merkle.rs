@@ -96,7 +96,11 @@ pub fn root_of_hashes(leaf_hashes: impl IntoIterator<Item = TreeHash>) -> TreeHa
         }
         subtrees.push(hash);
     }
-    subtrees.into_iter().rev().reduce(|right, left| node_hash(&left, &right)).unwrap_or_else(empty_root)
+    subtrees
+        .into_iter()
+        .rev()
+        .reduce(|right, left| node_hash(&left, &right))
+        .unwrap_or_else(empty_root)
 }
 
 /// The largest power of two below `size`, which must be above 1: where RFC 9162 splits a tree.
@@ -240,7 +244,8 @@ impl ConsistencyProof {
         last >>= rightmost;
         let mut path = self.path.iter();
         // An older tree that is one complete subtree is its own first hash.
-        let first = if old_size.is_power_of_two() { old } else { path.next().expect("length checked") };
+        let first =
+            if old_size.is_power_of_two() { old } else { path.next().expect("length checked") };
         let (mut old_hash, mut new_hash) = (*first, *first);
         for hash in path {
             if node & 1 == 1 || node == last {

@@ -68,10 +68,19 @@ fn tree_hash(hex: &str) -> TreeHash {
 /// The leaves of the Certificate Transparency reference tree (google/certificate-transparency,
 /// later transparency-dev/merkle, testonly).
 fn ct_leaves() -> Vec<Vec<u8>> {
-    ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
-        .iter()
-        .map(|hex| data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap())
-        .collect()
+    [
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ]
+    .iter()
+    .map(|hex| data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap())
+    .collect()
 }
 
 const CT_ROOTS: [&str; 9] = [
@@ -193,7 +202,10 @@ fn all_small_trees_agree_with_the_reference_and_refuse_other_lengths() {
             assert_eq!(proof.verify(&hashes[index], &new), Ok(()));
             let (mut short, mut long) = (proof.clone(), proof);
             long.path.push(new);
-            assert!(matches!(long.verify(&hashes[index], &new), Err(ProofError::PathLength { .. })));
+            assert!(matches!(
+                long.verify(&hashes[index], &new),
+                Err(ProofError::PathLength { .. })
+            ));
             if short.path.pop().is_some() {
                 let refused = short.verify(&hashes[index], &new);
                 assert!(matches!(refused, Err(ProofError::PathLength { .. })));
@@ -237,10 +249,7 @@ fn pitfall_22_a_node_does_not_pass_for_a_leaf() {
 #[test]
 fn what_cannot_be_proved_is_an_error() {
     let leaves = hashes(&ct_leaves());
-    assert_eq!(
-        InclusionProof::new(&leaves, 8),
-        Err(ProofError::NoSuchLeaf { index: 8, size: 8 })
-    );
+    assert_eq!(InclusionProof::new(&leaves, 8), Err(ProofError::NoSuchLeaf { index: 8, size: 8 }));
     assert!(InclusionProof::new(&leaves, u64::MAX).is_err());
     assert!(InclusionProof::new(&[], 0).is_err());
     assert_eq!(ConsistencyProof::new(&leaves, 0), Err(ProofError::NoSuchPair { old: 0, new: 8 }));
@@ -268,7 +277,9 @@ fn trees_of_the_largest_sizes_need_no_more_than_64_hashes() {
     }
     for (old_size, new_size) in [(1, u64::MAX), (u64::MAX - 1, u64::MAX), (1 << 63, u64::MAX)] {
         let proof = ConsistencyProof { old_size, new_size, path: Vec::new() };
-        let Err(ProofError::PathLength { expected, .. }) = proof.verify(&leaf, &leaf) else { panic!() };
+        let Err(ProofError::PathLength { expected, .. }) = proof.verify(&leaf, &leaf) else {
+            panic!()
+        };
         assert!((1..=65).contains(&expected));
         let proof = ConsistencyProof { path: vec![leaf; expected], ..proof };
         assert!(matches!(proof.verify(&leaf, &leaf), Err(ProofError::WrongRoot { .. })));

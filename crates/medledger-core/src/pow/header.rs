@@ -174,9 +174,13 @@ mod tests {
 
     #[test]
     fn genesis_headers_of_all_bitcoin_networks_agree() {
-        for network in
-            [Network::Bitcoin, Network::Testnet, Network::Testnet4, Network::Signet, Network::Regtest]
-        {
+        for network in [
+            Network::Bitcoin,
+            Network::Testnet,
+            Network::Testnet4,
+            Network::Signet,
+            Network::Regtest,
+        ] {
             let theirs = bitcoin::constants::genesis_block(network).header;
             let ours = Header::from_bytes(&serialize(&theirs).try_into().unwrap());
             assert_eq!(ours.id().to_string(), theirs.block_hash().to_string());

@@ -292,7 +292,12 @@ mod tests {
         let outcome = mine(&template(zero), &mut |_| template(zero), &Inline, &cancel, &progress);
         assert_eq!(outcome, Err(BitsError::Zero { bits: zero }));
         let outcome = mine_within(
-            10, &template(HOPELESS), &mut |_| template(zero), &Inline, &cancel, &progress,
+            10,
+            &template(HOPELESS),
+            &mut |_| template(zero),
+            &Inline,
+            &cancel,
+            &progress,
         );
         assert_eq!(outcome, Err(BitsError::Zero { bits: zero }));
     }

@@ -251,8 +251,17 @@ mod tests {
     #[test]
     fn compact_form_follows_bitcoin_core_at_its_edges() {
         for bits in [
-            0, 0x0012_3456, 0x0100_3456, 0x0200_0056, 0x0300_0000, 0x0400_0000, 0x0092_3456,
-            0x0180_3456, 0x0280_0056, 0x0380_0000, 0x0480_0000,
+            0,
+            0x0012_3456,
+            0x0100_3456,
+            0x0200_0056,
+            0x0300_0000,
+            0x0400_0000,
+            0x0092_3456,
+            0x0180_3456,
+            0x0280_0056,
+            0x0380_0000,
+            0x0480_0000,
         ] {
             assert_eq!(target(bits), Err(BitsError::Zero { bits: Bits(bits) }));
         }
