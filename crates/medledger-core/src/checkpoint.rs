@@ -27,12 +27,11 @@
 //! [signed note]: https://c2sp.org/signed-note
 //! [cosignatures]: https://c2sp.org/tlog-cosignature
 
+mod key;
 mod note;
 
-pub use note::{
-    NoteError, NoteKey, NoteKeyError, NoteSignature, SignatureKind, SignedNote, Verified,
-    VerifyError,
-};
+pub use key::{NoteKey, NoteKeyError, SignatureKind};
+pub use note::{NoteError, NoteSignature, SignedNote, Verified, VerifyError};
 
 use crate::ids::{ChainId, TreeHash};
 use base64::Engine;

@@ -90,10 +90,10 @@ pub fn root(leaves: impl IntoIterator<Item = impl AsRef<[u8]>>) -> TreeHash {
 pub fn root_of_hashes(leaf_hashes: impl IntoIterator<Item = TreeHash>) -> TreeHash {
     // Roots of the complete subtrees so far, largest first: one a set bit of the count.
     let mut subtrees: Vec<TreeHash> = Vec::new();
-    for (count, mut hash) in (0u64..).zip(leaf_hashes) {
-        for _ in 0..count.trailing_ones() {
-            hash = node_hash(&subtrees.pop().expect("one subtree a set bit"), &hash);
-        }
+    for (count, leaf) in (0u64..).zip(leaf_hashes) {
+        // The leaf completes as many subtrees as the count ends in set bits.
+        let complete = subtrees.len() - count.trailing_ones() as usize;
+        let hash = subtrees.drain(complete..).rfold(leaf, |right, left| node_hash(&left, &right));
         subtrees.push(hash);
     }
     subtrees
@@ -242,10 +242,11 @@ impl ConsistencyProof {
         let rightmost = node.trailing_ones();
         node >>= rightmost;
         last >>= rightmost;
-        let mut path = self.path.iter();
         // An older tree that is one complete subtree is its own first hash.
-        let first =
-            if old_size.is_power_of_two() { old } else { path.next().expect("length checked") };
+        let (first, path) = match self.path.split_first() {
+            Some((first, path)) if !old_size.is_power_of_two() => (first, path),
+            _ => (old, &self.path[..]),
+        };
         let (mut old_hash, mut new_hash) = (*first, *first);
         for hash in path {
             if node & 1 == 1 || node == last {

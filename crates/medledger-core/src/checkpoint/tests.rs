@@ -175,7 +175,7 @@ fn cosignatures_sign_the_bytes_of_the_specification() {
     let expected = format!("cosignature/v1\ntime 1679315147\n{}", note.text());
     assert_eq!(seen, expected.as_bytes());
     let time = Some(Timestamp::from_secs(1_679_315_147));
-    assert_eq!(note.verify(&[by.key.clone()]), Ok(vec![Verified { key: 0, time }]));
+    assert_eq!(note.verify(std::slice::from_ref(&by.key)), Ok(vec![Verified { key: 0, time }]));
     // The kinds do not stand in for each other.
     let plain = NoteKey::ed25519(by.key.name(), *by.key.public_key()).unwrap();
     assert_ne!(plain.id(), by.key.id());

@@ -359,12 +359,12 @@ proptest! {
             prop_assert!(proof.verify(&new, &new).is_err());
         }
         if !proof.path.is_empty() {
-            let mut bad = proof.clone();
+            let mut bad = proof;
             flip(&mut bad.path, &bit);
             prop_assert!(bad.verify(&old, &new).is_err());
         }
         // A history rewritten in its first leaf is not consistent with what was seen before.
-        let mut rewritten = leaves.clone();
+        let mut rewritten = leaves;
         rewritten[0].push(0);
         let hashes: Vec<_> = rewritten.iter().map(|leaf| leaf_hash(leaf)).collect();
         let forged = ConsistencyProof::new(&hashes, old_size as u64).unwrap();
