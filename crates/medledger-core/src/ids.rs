@@ -1,6 +1,7 @@
 //! Ids and digests, one type a role, so that none can stand where another belongs.
 //!
-//! In DAG-CBOR an id is a byte string; as text, and in JSON, it is lower-case hex.
+//! In DAG-CBOR an id is a byte string; as text, and in JSON, it is lower-case hex. The hashes of
+//! headers, [`BlockId`] and [`ChainId`], are written with their bytes reversed, as Bitcoin prints them.
 
 use crate::registry::domain;
 use sha2::{Digest, Sha256};
@@ -18,8 +19,20 @@ pub struct ParseIdError {
     pub found: String,
 }
 
+/// The order in which the bytes of an id are written as text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextOrder {
+    /// First byte first.
+    Forward,
+    /// Last byte first, as Bitcoin prints hashes.
+    Reversed,
+}
+
 macro_rules! bytes_type {
     ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal) => {
+        bytes_type!($(#[$doc])* $name, $len, $what, Forward);
+    };
+    ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal, $order:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; $len]);
@@ -51,7 +64,7 @@ macro_rules! bytes_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+                f.write_str(&crate::ids::to_hex(&self.0, crate::ids::TextOrder::$order))
             }
         }
 
@@ -65,27 +78,35 @@ macro_rules! bytes_type {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                crate::ids::parse_hex(text, $what).map(Self)
+                crate::ids::parse_hex(text, $what, crate::ids::TextOrder::$order).map(Self)
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                crate::ids::serialize_bytes(&self.0, s)
+                crate::ids::serialize_bytes(&self.0, crate::ids::TextOrder::$order, s)
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                crate::ids::deserialize_bytes(d, $what).map(Self)
+                crate::ids::deserialize_bytes(d, $what, crate::ids::TextOrder::$order).map(Self)
             }
         }
     };
 }
 
 bytes_type! {
-    /// Names one chain: the hash of its genesis header.
-    ChainId, 32, "chain id"
+    /// Names one chain: the hash of its genesis header, written as Bitcoin writes it.
+    ChainId, 32, "chain id", Reversed
+}
+bytes_type! {
+    /// Names a block: the double SHA-256 of its 80-byte header, written as Bitcoin writes it.
+    BlockId, 32, "block id", Reversed
+}
+bytes_type! {
+    /// Hash of a leaf, a node or the root of an RFC 9162 tree.
+    TreeHash, 32, "tree hash"
 }
 bytes_type! {
     /// Names a record: SHA-256 of its domain and its bytes.
@@ -114,6 +135,25 @@ bytes_type! {
 bytes_type! {
     /// Sixteen random bytes that make a record unique; not a secret, not an AEAD nonce.
     RecordNonce, 16, "record nonce"
+}
+
+impl From<BlockId> for ChainId {
+    /// The chain whose genesis block is this one.
+    fn from(genesis: BlockId) -> Self {
+        Self(genesis.0)
+    }
+}
+
+impl From<TreeHash> for BlockRoot {
+    fn from(root: TreeHash) -> Self {
+        Self(root.0)
+    }
+}
+
+impl From<BlockRoot> for TreeHash {
+    fn from(root: BlockRoot) -> Self {
+        Self(root.0)
+    }
 }
 
 impl ReportId {
@@ -157,11 +197,22 @@ fn truncated(domain: &[u8], author: &MemberId, nonce: &RecordNonce) -> [u8; 16] 
     id
 }
 
+pub(crate) fn to_hex(bytes: &[u8], order: TextOrder) -> String {
+    match order {
+        TextOrder::Forward => data_encoding::HEXLOWER.encode(bytes),
+        TextOrder::Reversed => {
+            let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
+            data_encoding::HEXLOWER.encode(&reversed)
+        }
+    }
+}
+
 pub(crate) fn parse_hex<const N: usize>(
     text: &str,
     what: &'static str,
+    order: TextOrder,
 ) -> Result<[u8; N], ParseIdError> {
-    data_encoding::HEXLOWER_PERMISSIVE
+    let mut bytes: [u8; N] = data_encoding::HEXLOWER_PERMISSIVE
         .decode(text.as_bytes())
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
@@ -169,12 +220,20 @@ pub(crate) fn parse_hex<const N: usize>(
             what,
             expected: 2 * N,
             found: text.chars().take(80).collect(),
-        })
+        })?;
+    if order == TextOrder::Reversed {
+        bytes.reverse();
+    }
+    Ok(bytes)
 }
 
-pub(crate) fn serialize_bytes<S: serde::Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_bytes<S: serde::Serializer>(
+    bytes: &[u8],
+    order: TextOrder,
+    s: S,
+) -> Result<S::Ok, S::Error> {
     if s.is_human_readable() {
-        s.serialize_str(&data_encoding::HEXLOWER.encode(bytes))
+        s.serialize_str(&to_hex(bytes, order))
     } else {
         s.serialize_bytes(bytes)
     }
@@ -183,8 +242,9 @@ pub(crate) fn serialize_bytes<S: serde::Serializer>(bytes: &[u8], s: S) -> Resul
 pub(crate) fn deserialize_bytes<'de, D: serde::Deserializer<'de>, const N: usize>(
     d: D,
     what: &'static str,
+    order: TextOrder,
 ) -> Result<[u8; N], D::Error> {
-    struct Visitor<const N: usize>(&'static str);
+    struct Visitor<const N: usize>(&'static str, TextOrder);
 
     impl<const N: usize> serde::de::Visitor<'_> for Visitor<N> {
         type Value = [u8; N];
@@ -198,14 +258,14 @@ pub(crate) fn deserialize_bytes<'de, D: serde::Deserializer<'de>, const N: usize
         }
 
         fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<[u8; N], E> {
-            parse_hex(v, self.0).map_err(E::custom)
+            parse_hex(v, self.0, self.1).map_err(E::custom)
         }
     }
 
     if d.is_human_readable() {
-        d.deserialize_str(Visitor::<N>(what))
+        d.deserialize_str(Visitor::<N>(what, order))
     } else {
-        d.deserialize_bytes(Visitor::<N>(what))
+        d.deserialize_bytes(Visitor::<N>(what, order))
     }
 }
 
@@ -223,6 +283,22 @@ mod tests {
         assert_eq!(bytes[0], 0x50, "a byte string of 16");
         assert_eq!(crate::cbor::decode::<MemberId>(&bytes, 64), Ok(id));
         assert!(crate::cbor::decode::<RecordId>(&bytes, 64).is_err());
+    }
+
+    #[test]
+    fn header_hashes_are_written_reversed_and_stored_plain() {
+        let mut bytes = [0; 32];
+        bytes[0] = 0x6f;
+        let id = BlockId::from_bytes(bytes);
+        let text = format!("{}6f", "00".repeat(31));
+        assert_eq!(id.to_string(), text);
+        assert_eq!(text.parse::<BlockId>(), Ok(id));
+        assert_eq!(ChainId::from(id).to_string(), text);
+        assert_eq!(text.parse::<ChainId>(), Ok(ChainId::from(id)));
+        assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<BlockId>(&format!("\"{text}\"")).unwrap(), id);
+        assert_eq!(crate::cbor::encode(&id)[2..], bytes);
+        assert!("6f".parse::<BlockId>().is_err());
     }
 
     #[test]

@@ -14,22 +14,36 @@
 #![forbid(unsafe_code)]
 
 pub mod access_key;
+pub mod block;
 pub mod cbor;
+pub mod chain;
+pub mod checkpoint;
 pub mod cid;
 pub mod clock;
 pub mod context;
 pub mod dek;
+pub mod engine;
 pub mod envelope;
+pub mod finality;
+pub mod genesis;
 pub mod identity;
 pub mod ids;
+mod kdf;
 pub mod keys;
+pub mod log_tree;
+pub mod memory;
+pub mod merkle;
+mod metadata;
 pub mod padding;
+pub mod pow;
+pub mod receipt;
+pub mod record;
 pub mod registry;
 pub mod seal;
 pub mod slot;
+pub mod state;
+pub mod store;
 pub mod token;
-mod kdf;
-mod metadata;
 
 pub use cid::Cid;
 pub use rand_core;

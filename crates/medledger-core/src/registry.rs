@@ -91,6 +91,10 @@ pub mod limit {
     pub const SLOT_BYTES: usize = 2 * 1024;
     /// Bytes of a public identity on its own.
     pub const PUBLIC_IDENTITY_BYTES: usize = 4 * 1024;
+    /// Bytes of a signed checkpoint with all its signatures.
+    pub const CHECKPOINT_BYTES: usize = 64 * 1024;
+    /// Signatures on one checkpoint.
+    pub const CHECKPOINT_SIGNATURES: usize = 256;
     /// Bytes of a locked identity file.
     pub const LOCKED_IDENTITY_BYTES: usize = 4 * 1024;
     /// Nesting of DAG-CBOR; no structure of this crate needs more.

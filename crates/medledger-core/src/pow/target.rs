@@ -1,0 +1,391 @@
+//! Targets and their compact form.
+
+use super::work::Work;
+use crate::ids::BlockId;
+use primitive_types::U256;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A target in Bitcoin's compact form: one byte of length, then the three highest bytes.
+///
+/// Any `u32` can stand in a header; [`Target::from_bits`] says which stand for a target. As text it
+/// is eight hexadecimal characters, in DAG-CBOR an integer.
+///
+/// ```
+/// use medledger_core::pow::{Bits, Target};
+/// let bits: Bits = "1d00ffff".parse()?;
+/// assert_eq!(Target::from_bits(bits)?, Target::DIFFICULTY_1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bits(u32);
+
+/// Bits that stand for no target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BitsError {
+    /// The sign bit is set.
+    #[error("bits {bits} stand for a negative target")]
+    Negative {
+        /// The bits found.
+        bits: Bits,
+    },
+    /// More than 256 bits.
+    #[error("bits {bits} stand for a target of more than 256 bits")]
+    Overflow {
+        /// The bits found.
+        bits: Bits,
+    },
+    /// A target no hash can meet.
+    #[error("bits {bits} stand for a target of zero")]
+    Zero {
+        /// The bits found.
+        bits: Bits,
+    },
+}
+
+/// Bits that could not be read from text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("bits are 8 hexadecimal characters, found {found:?}")]
+pub struct ParseBitsError {
+    /// The text found, cut to 80 characters.
+    pub found: String,
+}
+
+impl Bits {
+    /// The bits with this number, as it stands in a header.
+    #[must_use]
+    pub const fn from_u32(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// The number, as it stands in a header.
+    #[must_use]
+    pub const fn to_u32(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl fmt::Debug for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bits({self})")
+    }
+}
+
+impl FromStr for Bits {
+    type Err = ParseBitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hex = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        hex.then(|| u32::from_str_radix(text, 16).ok())
+            .flatten()
+            .map(Self)
+            .ok_or_else(|| ParseBitsError { found: text.chars().take(80).collect() })
+    }
+}
+
+/// The largest hash, read as a 256-bit little-endian number, that meets the work; never zero.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target(U256);
+
+impl Target {
+    /// Bitcoin's easiest target on its main network, by which [`difficulty`](Self::difficulty)
+    /// counts.
+    pub const DIFFICULTY_1: Self = Self(U256([0, 0, 0, 0xffff_0000]));
+
+    /// The target with this value, most significant byte first; `None` when it is zero.
+    #[must_use]
+    pub fn from_be_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        let value = U256::from_big_endian(bytes);
+        (!value.is_zero()).then_some(Self(value))
+    }
+
+    /// The value, most significant byte first.
+    #[must_use]
+    pub fn to_be_bytes(self) -> [u8; 32] {
+        self.0.to_big_endian()
+    }
+
+    /// The target that `bits` stand for, judged as Bitcoin Core does.
+    ///
+    /// # Errors
+    /// [`BitsError`] when they stand for none: negative, beyond 256 bits, or zero.
+    pub fn from_bits(bits: Bits) -> Result<Self, BitsError> {
+        let size = bits.0 >> 24;
+        let digits = bits.0 & 0x007f_ffff;
+        let (mantissa, shift) =
+            if size <= 3 { (digits >> (8 * (3 - size)), 0) } else { (digits, 8 * (size - 3)) };
+        // Core asks for sign and overflow only where something is left of the digits.
+        if mantissa == 0 {
+            return Err(BitsError::Zero { bits });
+        }
+        if bits.0 & 0x0080_0000 != 0 {
+            return Err(BitsError::Negative { bits });
+        }
+        if size > 34 || (mantissa > 0xff && size > 33) || (mantissa > 0xffff && size > 32) {
+            return Err(BitsError::Overflow { bits });
+        }
+        Ok(Self(U256::from(mantissa) << shift))
+    }
+
+    /// The compact form: the three highest bytes, what is below them cut off.
+    ///
+    /// The result is canonical and never easier than `self`.
+    #[must_use]
+    pub fn to_bits(self) -> Bits {
+        let mut size = self.0.bits().div_ceil(8) as u32;
+        let mut mantissa = if size <= 3 {
+            self.0.low_u32() << (8 * (3 - size))
+        } else {
+            (self.0 >> (8 * (size - 3))).low_u32()
+        };
+        // The highest bit of the digits is the sign, so a number that reaches it gets a byte more.
+        if mantissa & 0x0080_0000 != 0 {
+            mantissa >>= 8;
+            size += 1;
+        }
+        Bits(size << 24 | mantissa)
+    }
+
+    /// The target that a miner meets after so many tries on average; 0 counts as 1.
+    ///
+    /// It is one that [`to_bits`](Self::to_bits) keeps exactly, so up to one part in 32768 harder
+    /// than asked.
+    ///
+    /// ```
+    /// use medledger_core::pow::Target;
+    /// // About a second of a machine that makes 6 million tries a second.
+    /// let target = Target::from_expected_tries(6_000_000);
+    /// assert_eq!(Target::from_bits(target.to_bits())?, target);
+    /// assert!((6_000_000..6_000_200).contains(&target.expected_tries()));
+    /// # Ok::<(), medledger_core::pow::BitsError>(())
+    /// ```
+    #[must_use]
+    pub fn from_expected_tries(tries: u128) -> Self {
+        let exact = match tries {
+            0 | 1 => U256::MAX,
+            // 2^256 / tries - 1, by 2^256 = (2^256 - 1) + 1.
+            _ => {
+                let (quotient, rest) = U256::MAX.div_mod(U256::from(tries));
+                if rest + 1 == U256::from(tries) { quotient } else { quotient - 1 }
+            }
+        };
+        Self::from_bits(Self(exact).to_bits()).unwrap_or(Self(exact))
+    }
+
+    /// How many tries a miner needs on average; stays at the largest number rather than overflow.
+    #[must_use]
+    pub fn expected_tries(self) -> u128 {
+        self.work().0.try_into().unwrap_or(u128::MAX)
+    }
+
+    /// Whether a block with this id has done the work.
+    #[must_use]
+    pub fn is_met_by(&self, id: &BlockId) -> bool {
+        U256::from_little_endian(id.as_bytes()) <= self.0
+    }
+
+    /// How many times harder than [`DIFFICULTY_1`](Self::DIFFICULTY_1), rounded, for people to read.
+    #[must_use]
+    pub fn difficulty(self) -> f64 {
+        to_f64(Self::DIFFICULTY_1.0) / to_f64(self.0)
+    }
+
+    /// The work of a block mined to this target: 2^256 / (target + 1).
+    #[must_use]
+    pub fn work(self) -> Work {
+        // 2^256 does not fit, but 2^256 / (t + 1) = (2^256 - t - 1) / (t + 1) + 1.
+        match self.0.checked_add(U256::one()) {
+            Some(next) => Work(!self.0 / next + 1),
+            None => Work(U256::one()),
+        }
+    }
+
+    /// The highest 32 bits: no hash above them can meet the target.
+    pub(super) fn highest_word(self) -> u32 {
+        (self.0 >> 224).low_u32()
+    }
+}
+
+pub(super) fn to_f64(value: U256) -> f64 {
+    value.0.iter().rev().fold(0.0, |sum, limb| sum * 2f64.powi(64) + *limb as f64)
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.to_be_bytes()))
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pow::BITCOIN_HEADERS;
+    use crate::pow::Header;
+    use bitcoin::pow::CompactTarget;
+    use proptest::prelude::*;
+
+    fn target(bits: u32) -> Result<Target, BitsError> {
+        Target::from_bits(Bits(bits))
+    }
+
+    fn theirs(bits: u32) -> bitcoin::Target {
+        bitcoin::Target::from_compact(CompactTarget::from_consensus(bits))
+    }
+
+    /// Bitcoin Core, src/test/arith_uint256_tests.cpp, `bignum_SetCompact`.
+    #[test]
+    fn compact_form_follows_bitcoin_core_at_its_edges() {
+        for bits in [
+            0,
+            0x0012_3456,
+            0x0100_3456,
+            0x0200_0056,
+            0x0300_0000,
+            0x0400_0000,
+            0x0092_3456,
+            0x0180_3456,
+            0x0280_0056,
+            0x0380_0000,
+            0x0480_0000,
+        ] {
+            assert_eq!(target(bits), Err(BitsError::Zero { bits: Bits(bits) }));
+        }
+        for bits in [0x01fe_dcba, 0x0492_3456] {
+            assert_eq!(target(bits), Err(BitsError::Negative { bits: Bits(bits) }));
+        }
+        for bits in [0xff12_3456, 0x2101_0000, 0x2200_0100, 0x2300_0001] {
+            assert_eq!(target(bits), Err(BitsError::Overflow { bits: Bits(bits) }));
+        }
+        for (bits, value, canonical) in [
+            (0x0112_3456, 0x12u64, 0x0112_0000),
+            (0x0212_3456, 0x1234, 0x0212_3400),
+            (0x0312_3456, 0x12_3456, 0x0312_3456),
+            (0x0412_3456, 0x1234_5600, 0x0412_3456),
+            (0x0500_9234, 0x9234_0000, 0x0500_9234),
+        ] {
+            let target = target(bits).unwrap();
+            assert_eq!(target, Target(U256::from(value)));
+            assert_eq!(target.to_bits(), Bits(canonical));
+        }
+        assert_eq!(Target(U256::from(0x80)).to_bits(), Bits(0x0200_8000));
+        let high = target(0x2012_3456).unwrap();
+        assert_eq!(high.to_string(), format!("123456{}", "00".repeat(29)));
+        assert_eq!(high.to_bits(), Bits(0x2012_3456));
+        for bits in [0x2100_ffff, 0x2200_00ff] {
+            assert_eq!(target(bits).unwrap().to_be_bytes()[0], 0xff);
+        }
+    }
+
+    #[test]
+    fn regtest_and_main_network_targets_are_as_known() {
+        assert_eq!(
+            target(0x1d00_ffff).unwrap().to_string(),
+            format!("00000000ffff{}", "00".repeat(26))
+        );
+        assert_eq!(target(0x207f_ffff).unwrap().work().to_string(), "2");
+        assert_eq!(Target::DIFFICULTY_1.difficulty(), 1.0);
+        // Block 125552, whose difficulty explorers show as 244112.49.
+        assert!((target(0x1a44_b9f2).unwrap().difficulty() - 244_112.487_774_34).abs() < 1e-6);
+    }
+
+    #[test]
+    fn expected_tries_are_met_at_the_ends_of_the_range() {
+        for tries in [0, 1] {
+            assert_eq!(Target::from_expected_tries(tries).to_bits(), Bits(0x2100_ffff));
+        }
+        assert_eq!(Target::from_expected_tries(2).to_bits(), Bits(0x207f_ffff));
+        assert_eq!(Target::from_expected_tries(1 << 32).to_bits(), Bits(0x1d00_ffff));
+        assert!(Target::from_expected_tries(u128::MAX).expected_tries() > u128::MAX >> 1);
+        assert_eq!(target(0x0101_0000).unwrap().expected_tries(), u128::MAX);
+        assert_eq!(Target::from_be_bytes(&[0xff; 32]).unwrap().work().to_string(), "1");
+        assert_eq!(Target::from_be_bytes(&[0; 32]), None);
+    }
+
+    #[test]
+    fn a_hash_equal_to_the_target_meets_it_and_one_more_does_not() {
+        let target = target(0x1d00_ffff).unwrap();
+        let mut hash = target.to_be_bytes();
+        hash.reverse();
+        assert!(target.is_met_by(&BlockId::from_bytes(hash)));
+        hash[0] = 1;
+        assert!(!target.is_met_by(&BlockId::from_bytes(hash)));
+    }
+
+    #[test]
+    fn bits_are_read_from_eight_hex_characters_only() {
+        assert_eq!("1D00ffff".parse(), Ok(Bits(0x1d00_ffff)));
+        for text in ["", "1d00fff", "1d00fffff", "+d00ffff", "0x1d00ff", "1d00fffg"] {
+            assert_eq!(text.parse::<Bits>().unwrap_err().found, text);
+        }
+    }
+
+    #[test]
+    fn headers_have_the_target_and_work_the_bitcoin_crate_gives() {
+        for (name, hex, _) in BITCOIN_HEADERS {
+            let header: Header = hex.parse().unwrap();
+            let (ours, theirs) = (header.target().unwrap(), theirs(header.bits.to_u32()));
+            assert_eq!(ours.to_be_bytes(), theirs.to_be_bytes(), "{name}");
+            assert_eq!(ours.to_bits(), header.bits, "{name}");
+            assert_eq!(ours.work().to_be_bytes(), theirs.to_work().to_be_bytes(), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn accepted_bits_mean_what_the_bitcoin_crate_says(bits in any::<u32>(), size in 0u32..36) {
+            for bits in [bits, bits & 0x00ff_ffff | size << 24] {
+                if let Ok(target) = target(bits) {
+                    prop_assert_eq!(target.to_be_bytes(), theirs(bits).to_be_bytes());
+                    prop_assert_eq!(
+                        target.to_bits().to_u32(),
+                        theirs(bits).to_compact_lossy().to_consensus()
+                    );
+                    prop_assert_eq!(self::target(target.to_bits().0), Ok(target));
+                }
+            }
+        }
+
+        #[test]
+        fn any_target_rounds_and_weighs_as_the_bitcoin_crate_says(
+            mut bytes in any::<[u8; 32]>(), zeros in 0usize..32, hash in any::<[u8; 32]>(),
+        ) {
+            bytes[..zeros].fill(0);
+            let Some(ours) = Target::from_be_bytes(&bytes) else { return Ok(()) };
+            let theirs = bitcoin::Target::from_be_bytes(bytes);
+            prop_assert_eq!(ours.to_bits().0, theirs.to_compact_lossy().to_consensus());
+            prop_assert!(target(ours.to_bits().0).unwrap() <= ours);
+            prop_assert_eq!(ours.work().to_be_bytes(), theirs.to_work().to_be_bytes());
+            let relative = ours.difficulty() / theirs.difficulty_float();
+            prop_assert!((relative - 1.0).abs() < 1e-12);
+            use bitcoin::hashes::Hash;
+            prop_assert_eq!(
+                ours.is_met_by(&BlockId::from_bytes(hash)),
+                theirs.is_met_by(bitcoin::BlockHash::from_byte_array(hash))
+            );
+        }
+
+        #[test]
+        fn expected_tries_come_back_within_the_precision_of_bits(tries in 1u128.., shift in 0u32..127) {
+            let tries = (tries >> shift).max(1);
+            let target = Target::from_expected_tries(tries);
+            prop_assert_eq!(self::target(target.to_bits().0), Ok(target));
+            let back = target.expected_tries();
+            prop_assert!(back >= tries && back - tries <= (tries >> 14) + 1, "{tries} -> {back}");
+        }
+    }
+}
