@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn links_are_found_at_any_depth_in_order() {
         let cids: Vec<Cid> = (0..3).map(|i| Cid::of(Codec::Raw, &[i])).collect();
-        let node = (Link(cids[2]), "text", vec![(1u64, Link(cids[0])), (2, Link(cids[1]))], cids[0]);
+        let node =
+            (Link(cids[2]), "text", vec![(1u64, Link(cids[0])), (2, Link(cids[1]))], cids[0]);
         let found = links_of(Codec::DagCbor, &cbor::encode(&node));
         // The last one is plain bytes, not a link.
         assert_eq!(found, Ok(vec![cids[2], cids[0], cids[1]]));
@@ -125,8 +126,14 @@ mod tests {
         assert_eq!(links_of(Codec::DagCbor, &[]), at(0));
         assert_eq!(links_of(Codec::DagCbor, &[0x01, 0x01]), at(1));
         assert_eq!(links_of(Codec::DagCbor, &[0x82, 0x01]), at(0));
-        assert_eq!(links_of(Codec::DagCbor, &[0x5b, 255, 255, 255, 255, 255, 255, 255, 255]), at(0));
-        assert_eq!(links_of(Codec::DagCbor, &[0x9b, 255, 255, 255, 255, 255, 255, 255, 255]), at(0));
+        assert_eq!(
+            links_of(Codec::DagCbor, &[0x5b, 255, 255, 255, 255, 255, 255, 255, 255]),
+            at(0)
+        );
+        assert_eq!(
+            links_of(Codec::DagCbor, &[0x9b, 255, 255, 255, 255, 255, 255, 255, 255]),
+            at(0)
+        );
         assert_eq!(links_of(Codec::DagCbor, &[0x9f, 0xff]), at(0));
         assert_eq!(links_of(Codec::DagCbor, &[0xd8, 42, 0x41, 1]), at(0));
         assert_eq!(links_of(Codec::DagCbor, &[0xd8, 43, 0x41, 0]), at(0));

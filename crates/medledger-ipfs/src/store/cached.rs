@@ -3,7 +3,9 @@
 use super::{BlockRead, BlockStore, Key, Session, StoreError};
 use crate::block::Block;
 use medledger_core::Cid;
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter, sync::Cache, sync::DefaultLifecycle};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter, sync::Cache, sync::DefaultLifecycle,
+};
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},

@@ -131,9 +131,9 @@ impl StoreError {
             Self::Damaged { .. } | Self::Corrupt { .. } | Self::Mismatch { .. } => {
                 io::ErrorKind::InvalidData
             }
-            Self::NoSpace { source, .. } | Self::Denied { source, .. } | Self::Io { source, .. } => {
-                source.kind()
-            }
+            Self::NoSpace { source, .. }
+            | Self::Denied { source, .. }
+            | Self::Io { source, .. } => source.kind(),
             Self::ReadOnly { .. } => io::ErrorKind::ReadOnlyFilesystem,
             _ => io::ErrorKind::Other,
         }

@@ -213,7 +213,8 @@ impl<'a> Message<'a> {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.data.map_or(0, <[u8]>::len) + self.sizes.len() * 6 + 24);
+        let mut out =
+            Vec::with_capacity(self.data.map_or(0, <[u8]>::len) + self.sizes.len() * 6 + 24);
         dagpb::put_uint(&mut out, 1, FILE);
         // An empty data field is left out, so that the empty file has one encoding.
         if let Some(data) = self.data.filter(|d| !d.is_empty()) {

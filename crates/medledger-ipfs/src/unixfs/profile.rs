@@ -63,12 +63,8 @@ pub struct Profile {
 
 impl Profile {
     /// `unixfs-v1-2025` of IPIP-0499: CIDv1, raw leaves of 1 MiB, 1024 links a node. The default.
-    pub const V1_2025: Self = Self {
-        version: CidVersion::V1,
-        leaves: Leaves::Raw,
-        chunk: 1024 * 1024,
-        width: 1024,
-    };
+    pub const V1_2025: Self =
+        Self { version: CidVersion::V1, leaves: Leaves::Raw, chunk: 1024 * 1024, width: 1024 };
     /// `unixfs-v0-2015` of IPIP-0499, what `ipfs add` does by default: CIDv0, dag-pb leaves of
     /// 256 KiB, 174 links a node.
     pub const V0_2015: Self =

@@ -200,20 +200,28 @@ impl<S: BlockRead> FileReader<S> {
     /// # Errors
     /// See [`ReadError`]; what was already put into the buffer then means nothing.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
         let mut filled = 0;
-        while filled < wanted {
-            let at = offset + filled as u64;
-            let (start, leaf) = self.leaf_at(at)?;
-            let data = &leaf.block[leaf.data];
-            // A leaf is at most a block long, so the distance fits.
-            let data = &data[(at - start) as usize..];
-            let n = data.len().min(wanted - filled);
-            buffer[filled..filled + n].copy_from_slice(&data[..n]);
-            filled += n;
+        while filled < buffer.len() {
+            match self.read_some(offset.saturating_add(filled as u64), &mut buffer[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
         }
         Ok(filled)
+    }
+
+    /// What one leaf has of the range.
+    fn read_some(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        if offset >= self.size || buffer.is_empty() {
+            return Ok(0);
+        }
+        let (start, leaf) = self.leaf_at(offset)?;
+        let data = &leaf.block[leaf.data];
+        // A leaf is at most a block long, so the distance fits.
+        let data = &data[(offset - start) as usize..];
+        let n = data.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&data[..n]);
+        Ok(n)
     }
 
     /// The leaf with the byte at `offset`, which lies within the file, and where the leaf starts.
@@ -291,9 +299,10 @@ fn classify(cid: &Cid, block: Block) -> Result<(Kind, u64, u64), ReadError> {
     }
 }
 
+/// Gives at most the rest of one leaf at a time, so that what is right comes out before an error.
 impl<S: BlockRead> Read for FileReader<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.read_at(self.position, buffer)?;
+        let n = self.read_some(self.position, buffer)?;
         self.position += n as u64;
         Ok(n)
     }

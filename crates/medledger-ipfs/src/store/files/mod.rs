@@ -151,7 +151,8 @@ impl BlockRead for FileStore {
 impl BlockStore for FileStore {
     fn begin(&self) -> Result<Box<dyn Session + '_>, StoreError> {
         self.writable()?;
-        let folder = self.layout.tmp().join(self.sessions.fetch_add(1, Ordering::Relaxed).to_string());
+        let folder =
+            self.layout.tmp().join(self.sessions.fetch_add(1, Ordering::Relaxed).to_string());
         Ok(Box::new(FileSession::new(self, folder)?))
     }
 
@@ -198,7 +199,3 @@ fn remove_synced(path: &Path) -> Result<bool, StoreError> {
     path.parent().map_or(Ok(()), sync_dir)?;
     Ok(true)
 }
-
-
-#[cfg(test)]
-mod tests;
