@@ -123,6 +123,33 @@ fn a_crash_before_the_commit_leaves_nothing_that_counts() {
     assert_eq!(store.list().unwrap().count(), cids.len());
 }
 
+/// The commit stops between the last block and the pin: what a crash at that point leaves.
+#[test]
+fn a_commit_that_stops_before_the_pin_leaves_only_unreferenced_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::open(folder.path()).unwrap();
+    let mut session = store.begin().unwrap();
+    let cid = Cid::of(Codec::Raw, b"block");
+    session.put(&cid, b"block").unwrap();
+    fs::remove_dir(folder.path().join("pins")).unwrap();
+    assert!(matches!(session.commit(&cid), Err(StoreError::Io { .. })));
+    drop(store);
+    let store = FileStore::open(folder.path()).unwrap();
+    assert!(store.pins().unwrap().is_empty());
+    // The block is there and whole, but nothing keeps it.
+    assert_eq!(store.get(&cid).unwrap().as_deref(), Some(&b"block"[..]));
+    assert!(store.delete(&cid).unwrap());
+}
+
+#[test]
+fn the_folder_is_made_with_all_above_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a/b/c");
+    let (store, root, _) = filled(&deep);
+    assert_eq!(store.path(), deep);
+    assert_eq!(store.pins().unwrap(), [root.cid]);
+}
+
 #[test]
 fn pins_are_checked_when_they_are_read() {
     let folder = tempfile::tempdir().unwrap();

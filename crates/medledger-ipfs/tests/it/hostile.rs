@@ -1,4 +1,5 @@
-//! Trees made to mislead. A block cannot lie about its own bytes, but it can about those below.
+//! Trees made to mislead. A block cannot lie about its own bytes, but it can about those below. (It
+//! cannot link to itself or to what lies above: its CID would have to be known before its bytes.)
 
 use crate::{bytes, in_memory, small};
 use medledger_ipfs::{

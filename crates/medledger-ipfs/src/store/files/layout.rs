@@ -78,7 +78,22 @@ impl Layout {
         Ok(false)
     }
 
-    /// Makes the folders and the sharding file, where they are not there yet.
+    /// Makes the folder of the store where it is not there yet, and its name durable.
+    pub(super) fn create_root(&self) -> Result<(), StoreError> {
+        let missing: Vec<&Path> = self
+            .root
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+            .collect();
+        fs::create_dir_all(&self.root).map_err(|e| StoreError::at(&self.root, e))?;
+        for path in missing {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            sync_dir(parent.unwrap_or(Path::new(".")))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the folders inside and the sharding file, where they are not there yet.
     pub(super) fn create(&self) -> Result<(), StoreError> {
         for folder in [self.blocks(), self.root.join("pins"), self.tmp()] {
             fs::create_dir_all(&folder).map_err(|e| StoreError::at(&folder, e))?;

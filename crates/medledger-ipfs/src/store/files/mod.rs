@@ -51,7 +51,7 @@ impl FileStore {
     /// it holds blocks in another layout.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let layout = Layout::new(folder.into());
-        layout.create()?;
+        layout.create_root()?;
         let path = layout.root().join("LOCK");
         let lock = File::options()
             .create(true)
@@ -66,6 +66,7 @@ impl FileStore {
             }
             Err(TryLockError::Error(e)) => return Err(StoreError::at(&path, e)),
         }
+        layout.create()?;
         layout.check_sharding()?;
         layout.clean_tmp()?;
         Ok(Self::with(layout, Some(lock)))
