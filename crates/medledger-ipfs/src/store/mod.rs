@@ -91,7 +91,9 @@ pub trait Session: Send {
     /// loss of power, and no collection removes what lies below the root.
     ///
     /// # Errors
-    /// When the root is not there, an earlier `put` failed or the store fails; no pin exists then.
+    /// When the root is not there or an earlier `put` failed: no pin is set then. When the store
+    /// fails: should only the very last sync have failed, a pin may be seen that a loss of power
+    /// would take back.
     fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError>;
 }
 
