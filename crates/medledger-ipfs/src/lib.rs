@@ -1,2 +1,49 @@
+//! Content addressing for medledger: a file becomes a tree of blocks under one [`Cid`], the blocks
+//! go into a store, and what comes out again is checked against its CID, whoever delivered it.
+//!
+//! - [`unixfs`]: files as UnixFS trees, bit for bit as Kubo and IPIP-0499 make them: a streaming
+//!   [`Builder`](unixfs::Builder) and a [`FileReader`](unixfs::FileReader) that touches only the
+//!   leaves a range needs.
+//! - [`store`]: the seams [`BlockRead`] and [`BlockStore`], with a store in memory, one on files
+//!   and a bounded cache.
+//! - [`fsck`]: walks everything below a root and reports what is missing or damaged.
+//!
+//! # Goals
+//! - Constant memory: a report of many gigabytes streams through in blocks of a megabyte.
+//! - Never wrong data: a block that does not match its CID is a typed error.
+//!
+//! # Non-goals
+//! A peer-to-peer node. To reach other machines medledger uses IPFS nodes that exist.
+//!
+//! ```
+//! use medledger_ipfs::{BlockStore, MemoryStore, unixfs::{Builder, FileReader, Profile}};
+//! use std::io::Read;
+//!
+//! let store = MemoryStore::new();
+//! let mut session = store.begin()?;
+//! let mut sink = |cid: &_, block: &[u8]| session.put(cid, block);
+//! let mut builder = Builder::new(Profile::V1_2025);
+//! builder.write(b"hello world", &mut sink)?;
+//! let root = builder.finish(&mut sink)?;
+//! session.commit(&root.cid)?;
+//!
+//! let mut text = String::new();
+//! FileReader::open(&store, root.cid, Some(11))?.read_to_string(&mut text)?;
+//! assert_eq!(text, "hello world");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
-//! x
+
+mod block;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod fsck;
+pub mod links;
+pub mod store;
+pub mod unixfs;
+
+pub use block::{Block, MAX_BLOCK_BYTES};
+pub use medledger_core::{Cid, cid};
+pub use store::{
+    BlockRead, BlockStore, CacheStats, CachedStore, FileStore, MemoryStore, Session, StoreError,
+};

@@ -1,0 +1,209 @@
+//! A group of blocks on its way to the disk.
+
+use super::{
+    FileStore,
+    layout::{Layout, sync_dir, write_synced},
+};
+use crate::{
+    block::MAX_BLOCK_BYTES,
+    store::{Key, Session, StoreError},
+};
+use medledger_core::Cid;
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs::{self, File},
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+/// Files written but not yet synced: what bounds open files and how far the disk may lag behind.
+const QUEUE: usize = 16;
+/// Threads that wait for the disk. They use no processor to speak of; several waiting at once let
+/// the file system commit their files together.
+const SYNCERS: usize = 4;
+
+pub(super) struct FileSession<'a> {
+    store: &'a FileStore,
+    folder: PathBuf,
+    /// Blocks that lie in `folder`.
+    new: HashSet<Key>,
+    /// Blocks found in the store.
+    known: HashSet<Key>,
+    syncers: Option<Syncers>,
+    failed: bool,
+}
+
+impl<'a> FileSession<'a> {
+    pub(super) fn new(store: &'a FileStore, folder: PathBuf) -> Result<Self, StoreError> {
+        fs::create_dir(&folder).map_err(|e| StoreError::at(&folder, e))?;
+        let (new, known) = (HashSet::new(), HashSet::new());
+        Ok(Self { store, folder, new, known, syncers: None, failed: false })
+    }
+
+    fn take(&mut self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
+        if block.len() > MAX_BLOCK_BYTES {
+            let found = block.len() as u64;
+            return Err(StoreError::TooLarge { cid: *cid, found, limit: MAX_BLOCK_BYTES });
+        }
+        let key = *cid.digest();
+        if self.new.contains(&key) || self.known.contains(&key) {
+            return Ok(());
+        }
+        // From here no one deletes it; only then look whether it is there.
+        self.store.rely_on(key);
+        let healthy = match self.store.read(cid) {
+            Ok(Some(found)) if found == block => true,
+            Ok(Some(found)) if cid.matches(&found) => {
+                self.known.insert(key);
+                return Err(StoreError::Mismatch { cid: *cid });
+            }
+            Ok(_) | Err(StoreError::Damaged { .. }) => false,
+            Err(e) => {
+                self.known.insert(key);
+                return Err(e);
+            }
+        };
+        if healthy {
+            self.known.insert(key);
+            return Ok(());
+        }
+        self.new.insert(key);
+        let path = self.folder.join(Layout::name(&key));
+        let written = File::create_new(&path).and_then(|mut file| {
+            file.write_all(block)?;
+            Ok(file)
+        });
+        match written {
+            Ok(file) => self.sync_later(path, file),
+            Err(e) => {
+                // Half a block is of no use, and its space may be needed.
+                let _ = fs::remove_file(&path);
+                Err(StoreError::at(&path, e))
+            }
+        }
+    }
+
+    /// The disk starts at once and works while the next block is made.
+    fn sync_later(&mut self, path: PathBuf, file: File) -> Result<(), StoreError> {
+        let syncers = self.syncers.get_or_insert_with(Syncers::start);
+        match syncers.queue.send((path, file)) {
+            Ok(()) => Ok(()),
+            // They only stop before us when one of them failed.
+            Err(_) => self.finish_syncing(),
+        }
+    }
+
+    fn finish_syncing(&mut self) -> Result<(), StoreError> {
+        self.syncers.take().map_or(Ok(()), Syncers::finish)
+    }
+
+    fn publish(&mut self, root: &Cid) -> Result<(), StoreError> {
+        let layout = &self.store.layout;
+        let mut shards = BTreeSet::new();
+        for key in &self.new {
+            let shard = layout.shard(key);
+            if !shards.contains(&shard) {
+                match fs::create_dir(&shard) {
+                    Ok(()) => {}
+                    Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    Err(e) => return Err(StoreError::at(&shard, e)),
+                }
+            }
+            let (from, to) = (self.folder.join(Layout::name(key)), layout.block(key));
+            fs::rename(&from, &to).map_err(|e| StoreError::at(&to, e))?;
+            shards.insert(shard);
+        }
+        // Another session may have put a known block there a moment ago and not synced its folder.
+        shards.extend(self.known.iter().map(|key| layout.shard(key)));
+        for shard in &shards {
+            sync_dir(shard)?;
+        }
+        sync_dir(&layout.blocks())?;
+        write_synced(&self.folder.join("pin"), format!("{root}\n").as_bytes(), &layout.pin(root))
+    }
+}
+
+impl Session for FileSession<'_> {
+    fn put(&mut self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
+        let taken = self.take(cid, block);
+        self.failed |= taken.is_err();
+        taken
+    }
+
+    fn commit(mut self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::SessionFailed);
+        }
+        let key = *root.digest();
+        if !self.new.contains(&key) && self.known.insert(key) {
+            self.store.rely_on(key);
+            if !super::BlockRead::has(self.store, root)? {
+                return Err(StoreError::NoRoot { cid: *root });
+            }
+        }
+        self.finish_syncing()?;
+        self.publish(root)
+    }
+}
+
+impl Drop for FileSession<'_> {
+    fn drop(&mut self) {
+        let _ = self.finish_syncing();
+        // What cannot be removed now is removed when the store is opened next.
+        if let Err(e) = fs::remove_dir_all(&self.folder) {
+            tracing::warn!(path = %self.folder.display(), error = %e, "temporary files stay");
+        }
+        let mut relied = self.store.relied();
+        for key in self.new.iter().chain(&self.known) {
+            if let Some(count) = relied.get_mut(key) {
+                *count -= 1;
+                if *count == 0 {
+                    relied.remove(key);
+                }
+            }
+        }
+    }
+}
+
+/// Threads that sync files one after the other, until the queue is closed or one sync fails.
+struct Syncers {
+    queue: SyncSender<(PathBuf, File)>,
+    threads: Vec<JoinHandle<Result<(), StoreError>>>,
+}
+
+impl Syncers {
+    fn start() -> Self {
+        let (queue, files) = sync_channel(QUEUE);
+        let files = Arc::new(Mutex::new(files));
+        let threads = (0..SYNCERS)
+            .map(|_| {
+                let files = Arc::clone(&files);
+                std::thread::spawn(move || sync_all(&files))
+            })
+            .collect();
+        Self { queue, threads }
+    }
+
+    fn finish(self) -> Result<(), StoreError> {
+        drop(self.queue);
+        let mut result = Ok(());
+        for thread in self.threads {
+            let one = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(one);
+        }
+        result
+    }
+}
+
+fn sync_all(files: &Mutex<Receiver<(PathBuf, File)>>) -> Result<(), StoreError> {
+    loop {
+        let next = files.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((path, file)) = next else { return Ok(()) };
+        file.sync_data().map_err(|e| StoreError::at(&path, e))?;
+    }
+}

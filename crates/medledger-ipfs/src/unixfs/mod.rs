@@ -1,0 +1,16 @@
+//! Files as UnixFS trees (<https://specs.ipfs.tech/unixfs/>).
+//!
+//! A file is cut into leaves of equal size; up to `width` of them are linked by a branch node, up to
+//! `width` branches by the next level, until one node is left: its CID names the file. Which CID
+//! comes out depends on every parameter of the [`Profile`], so the profile belongs to the CID.
+
+mod builder;
+pub mod dagpb;
+mod node;
+mod profile;
+mod reader;
+
+pub use builder::{Builder, Root, cid_of};
+pub use node::{Child, FileNode, NodeError};
+pub use profile::{CidVersion, Leaves, Profile, ProfileError};
+pub use reader::{FileReader, MAX_DEPTH, ReadError};

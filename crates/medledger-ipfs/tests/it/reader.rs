@@ -1,0 +1,141 @@
+//! Reading ranges: the right bytes, and no more blocks than needed.
+
+use crate::{KINDS, bytes, in_memory, small};
+use medledger_ipfs::{
+    Block, BlockRead, Cid, MemoryStore, StoreError,
+    unixfs::{CidVersion, FileReader, Leaves, Profile},
+};
+use proptest::prelude::*;
+use std::{
+    io::{Read, Seek, SeekFrom},
+    sync::{Arc, Mutex},
+};
+
+/// Notes which blocks are asked for.
+struct Counting {
+    store: MemoryStore,
+    asked: Mutex<Vec<Cid>>,
+}
+
+impl BlockRead for Counting {
+    fn get(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
+        self.asked.lock().unwrap().push(*cid);
+        self.store.get(cid)
+    }
+
+    fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.store.has(cid)
+    }
+}
+
+#[test]
+fn every_range_of_small_files_is_right() {
+    for (version, leaves) in KINDS {
+        for len in [0, 1, 3, 4, 5, 23, 24, 25, 49] {
+            let data = bytes(len);
+            let (store, root) = in_memory(&data, small(version, leaves, 3, 2));
+            let reader = FileReader::open(&store, root.cid, Some(len as u64)).unwrap();
+            assert_eq!(reader.size(), len as u64);
+            for from in 0..len + 2 {
+                for to in from..len + 3 {
+                    let mut buffer = vec![0xaa; to - from];
+                    let n = reader.read_at(from as u64, &mut buffer).unwrap();
+                    let expected = &data[from.min(len)..to.min(len)];
+                    assert_eq!(&buffer[..n], expected, "{from}..{to} of {len}");
+                }
+            }
+            assert_eq!(reader.read_at(u64::MAX, &mut [0; 8]).unwrap(), 0);
+        }
+    }
+}
+
+#[test]
+fn small_steps_fetch_each_leaf_once_and_a_range_only_its_path() {
+    let data = bytes(8 * 1000);
+    // 1000 leaves of 8 bytes under 100 + 10 + 1 nodes.
+    let (store, root) = in_memory(&data, small(CidVersion::V1, Leaves::Raw, 8, 10));
+    let store = Arc::new(Counting { store, asked: Mutex::default() });
+    let mut reader =
+        FileReader::open(Arc::clone(&store) as Arc<dyn BlockRead>, root.cid, None).unwrap();
+    let mut out = Vec::new();
+    let mut piece = [0; 3];
+    while let n @ 1.. = reader.read(&mut piece).unwrap() {
+        out.extend_from_slice(&piece[..n]);
+    }
+    assert_eq!(out, data);
+    assert_eq!(store.asked.lock().unwrap().len(), 1 + 10 + 100 + 1000);
+
+    let reader = FileReader::open(Arc::clone(&store), root.cid, None).unwrap();
+    store.asked.lock().unwrap().clear();
+    // Two leaves below the same node: the path of two nodes, and they.
+    reader.read_at(4096 + 7, &mut [0; 2]).unwrap();
+    assert_eq!(store.asked.lock().unwrap().len(), 2 + 2);
+    reader.read_at(4096 + 9, &mut [0; 7]).unwrap();
+    assert_eq!(store.asked.lock().unwrap().len(), 2 + 2, "the leaf is at hand");
+    reader.read_at(0, &mut [0; 1]).unwrap();
+    assert_eq!(store.asked.lock().unwrap().len(), 4 + 3, "another path from the root");
+}
+
+#[test]
+fn one_reader_serves_several_threads() {
+    let data = bytes(5000);
+    let (store, root) = in_memory(&data, small(CidVersion::V0, Leaves::DagPb, 64, 3));
+    let reader = FileReader::open(&store, root.cid, None).unwrap();
+    std::thread::scope(|scope| {
+        for step in [7usize, 64, 65, 900] {
+            let (reader, data) = (&reader, &data);
+            scope.spawn(move || {
+                for from in (0..5000).step_by(step) {
+                    let mut buffer = vec![0; step];
+                    let n = reader.read_at(from as u64, &mut buffer).unwrap();
+                    assert_eq!(&buffer[..n], &data[from..(from + step).min(5000)]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn seeking_goes_where_it_says() {
+    let data = bytes(100);
+    let (store, root) = in_memory(&data, small(CidVersion::V1, Leaves::Raw, 7, 3));
+    let mut reader = FileReader::open(&store, root.cid, None).unwrap();
+    assert_eq!(reader.seek(SeekFrom::End(-10)).unwrap(), 90);
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, &data[90..]);
+    assert_eq!(reader.seek(SeekFrom::Current(-50)).unwrap(), 50);
+    assert!(reader.seek(SeekFrom::Current(-51)).is_err());
+    assert_eq!(reader.stream_position().unwrap(), 50);
+    assert_eq!(reader.seek(SeekFrom::Start(1000)).unwrap(), 1000);
+    assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn the_default_profile_reads_back() {
+    let data = bytes(3 * (1 << 20) + 12345);
+    for name in Profile::names() {
+        let (store, root) = in_memory(&data, name.parse().unwrap());
+        let mut out = Vec::new();
+        FileReader::open(&store, root.cid, None).unwrap().read_to_end(&mut out).unwrap();
+        assert!(out == data, "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_range_of_any_file_is_right(
+        len in 0..3000usize, kind in 0..4usize, chunk in 1..200usize, width in 2..9usize,
+        ranges in proptest::collection::vec((0..3100usize, 0..500usize), 1..10),
+    ) {
+        let data = bytes(len);
+        let (version, leaves) = KINDS[kind];
+        let (store, root) = in_memory(&data, small(version, leaves, chunk, width));
+        let reader = FileReader::open(&store, root.cid, None).unwrap();
+        for (from, want) in ranges {
+            let mut buffer = vec![0; want];
+            let n = reader.read_at(from as u64, &mut buffer).unwrap();
+            prop_assert_eq!(&buffer[..n], &data[from.min(len)..(from + want).min(len)]);
+        }
+    }
+}
