@@ -63,6 +63,21 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     Ok(value)
 }
 
+/// The `v` of a map that is well-formed but of another version of the format than ours, so that it can
+/// be refused by name whatever else is in it; `None` when it is ours or cannot be told.
+///
+/// # Errors
+/// When the bytes are too many, too deep or malformed.
+pub(crate) fn check_version(bytes: &[u8], max_bytes: usize) -> Result<Option<u16>, DecodeError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        v: u16,
+    }
+    check_shape(bytes, max_bytes)?;
+    let version: Option<Version> = serde_ipld_dagcbor::from_slice(bytes).ok();
+    Ok(version.map(|version| version.v).filter(|v| *v != crate::registry::FORMAT_VERSION))
+}
+
 /// Walks the heads of one item without allocating, so that hostile lengths and nesting stop here.
 pub(crate) fn check_shape(bytes: &[u8], max_bytes: usize) -> Result<(), DecodeError> {
     if bytes.len() > max_bytes {

@@ -180,7 +180,7 @@ mod bytes_or_hex {
     use serde::{Deserialize, de::Error};
 
     pub(super) fn serialize<S: serde::Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
-        crate::ids::serialize_bytes(bytes, s)
+        crate::ids::serialize_bytes(bytes, crate::ids::TextOrder::Forward, s)
     }
 
     pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {

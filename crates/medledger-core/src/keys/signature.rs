@@ -52,6 +52,13 @@ impl SigningKey {
         VerifyingKey(self.0.verification_key())
     }
 
+    /// Signs the bytes of a C2SP note as they are. Notes bring their own separation: their first line
+    /// is the origin, or `cosignature/v1`, and no domain of ours begins like either.
+    #[must_use]
+    pub(crate) fn sign_note(&self, note: &[u8]) -> Signature {
+        Signature(self.0.sign(note).to_bytes())
+    }
+
     /// Signs `domain | message`; the domain is one of [`registry::domain`](crate::registry::domain).
     #[must_use]
     pub fn sign(&self, domain: &'static [u8], message: &[u8]) -> Signature {
@@ -187,13 +194,14 @@ macro_rules! public_bytes {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                crate::ids::serialize_bytes(self.as_bytes(), s)
+                crate::ids::serialize_bytes(self.as_bytes(), crate::ids::TextOrder::Forward, s)
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let bytes = crate::ids::deserialize_bytes(d, $what)?;
+                let bytes =
+                    crate::ids::deserialize_bytes(d, $what, crate::ids::TextOrder::Forward)?;
                 $read(bytes).map_err(serde::de::Error::custom)
             }
         }

@@ -47,6 +47,8 @@ pub struct ParseHeaderError {
 impl Header {
     /// Length in bytes.
     pub const LEN: usize = 80;
+    /// The version that this crate writes.
+    pub const VERSION: i32 = 1;
 
     /// The 80 bytes that are hashed.
     #[must_use]

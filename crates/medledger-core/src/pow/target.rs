@@ -55,6 +55,9 @@ pub struct ParseBitsError {
 }
 
 impl Bits {
+    /// What stands in the headers of a chain without work: no target at all.
+    pub const NO_WORK: Self = Self(0);
+
     /// The bits with this number, as it stands in a header.
     #[must_use]
     pub const fn from_u32(bits: u32) -> Self {

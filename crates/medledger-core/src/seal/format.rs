@@ -105,13 +105,13 @@ impl fmt::Debug for Head {
 /// A byte string in DAG-CBOR, hex as text.
 impl serde::Serialize for Head {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        crate::ids::serialize_bytes(&self.0, s)
+        crate::ids::serialize_bytes(&self.0, crate::ids::TextOrder::Forward, s)
     }
 }
 
 impl<'de> serde::Deserialize<'de> for Head {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        crate::ids::deserialize_bytes(d, "head").map(Self)
+        crate::ids::deserialize_bytes(d, "head", crate::ids::TextOrder::Forward).map(Self)
     }
 }
 

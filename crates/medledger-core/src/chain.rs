@@ -1,0 +1,378 @@
+//! The rules of the chain: whether a block may follow another.
+//!
+//! A judgement is a pure function of the chain so far, the block and the present time. Each broken
+//! rule is an error of its own. Faults of the header and its ancestors condemn the header hash;
+//! faults of body or signature only the node that carries it; a time too early condemns nothing yet.
+
+use crate::Cid;
+use crate::block::{self, Block, SignedHeader};
+use crate::clock::Timestamp;
+use crate::genesis::{Consensus, Genesis};
+use crate::ids::{BlockId, BlockRoot, ChainId, MemberId};
+use crate::pow::{Bits, Header, Target, Work, median_time_past};
+use crate::registry::{Role, VoidCode, limit};
+use crate::state::{ApplyError, At, Changes, Signatures, State, apply};
+use crate::store::{StoreError, StoredBlock, View};
+
+/// A rule of the header that is broken; visible in its 80 bytes and its ancestors.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The header builds on another block.
+    #[error("the header builds on {found}, not on {expected}")]
+    Previous {
+        /// Id of the block below.
+        expected: BlockId,
+        /// What the header says.
+        found: BlockId,
+    },
+    /// The difficulty is not the one the schedule demands.
+    #[error("the header's bits are {found}, the schedule demands {expected}")]
+    Bits {
+        /// What the schedule demands.
+        expected: Bits,
+        /// What the header says.
+        found: Bits,
+    },
+    /// The hash is above the target.
+    #[error("the hash {id} does not meet the target of {bits}")]
+    Work {
+        /// The header's hash.
+        id: BlockId,
+        /// The difficulty it should meet.
+        bits: Bits,
+    },
+    /// The time is not after the median of the last eleven.
+    #[error("the header's time {found} is not after the median time {median}")]
+    TooOld {
+        /// Median time of the last eleven blocks.
+        median: Timestamp,
+        /// What the header says.
+        found: Timestamp,
+    },
+    /// The time is too far ahead; the header may be judged again later.
+    #[error("the header's time {found} is more than two hours ahead of {now}: deferred")]
+    TooEarly {
+        /// The present time.
+        now: Timestamp,
+        /// What the header says.
+        found: Timestamp,
+    },
+}
+
+/// A rule of the block that is broken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockError {
+    /// In the header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The descriptor is for another place.
+    #[error("the descriptor says {what}, which is not where this block stands")]
+    Descriptor {
+        /// Chain, height or parent.
+        what: &'static str,
+    },
+    /// The miner is no registered hospital.
+    #[error("the miner {0} is not a registered hospital")]
+    NotAHospital(MemberId),
+    /// The same hospital mined too recently.
+    #[error("the miner {miner} must let {diversity} blocks of others pass")]
+    Diversity {
+        /// The miner.
+        miner: MemberId,
+        /// Blocks that must lie between.
+        diversity: u32,
+    },
+    /// The signature is not of a mining key of that hospital.
+    #[error("the block's signature does not verify under a mining key of {0}")]
+    Signature(MemberId),
+    /// The root is not that of descriptor and records.
+    #[error("the header's root is {found}, that of the block's leaves is {expected}")]
+    Root {
+        /// Root of the leaves.
+        expected: BlockRoot,
+        /// What the header says.
+        found: BlockRoot,
+    },
+    /// More than this chain allows.
+    #[error("the block has {found} {what}, this chain allows {max}")]
+    TooLarge {
+        /// Records or bytes.
+        what: &'static str,
+        /// What was found.
+        found: u64,
+        /// The most allowed.
+        max: u64,
+    },
+    /// A record takes no effect.
+    #[error("record {index} takes no effect: {code}")]
+    Void {
+        /// Place of the record, from 0.
+        index: usize,
+        /// Why.
+        code: VoidCode,
+    },
+    /// The chain so far could not be read; this says nothing about the block.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a chain is, apart from its blocks.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The chain's id.
+    pub chain: ChainId,
+    /// Its configuration.
+    pub genesis: Genesis,
+}
+
+/// A block that keeps every rule, with what it changes.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The block as a store keeps it.
+    pub stored: StoredBlock,
+    /// What its records change in the state.
+    pub changes: Changes,
+}
+
+impl Rules {
+    /// The rules of the chain that begins with this header and configuration.
+    ///
+    /// # Errors
+    /// When the header is not that of the configuration, or lacks the work it demands.
+    pub fn new(header: &Header, genesis: Genesis) -> Result<Self, BlockError> {
+        let expected = genesis.root();
+        if header.root != expected {
+            return Err(BlockError::Root { expected, found: header.root });
+        }
+        let zero = BlockId::from_bytes([0; 32]);
+        if header.previous != zero {
+            return Err(HeaderError::Previous { expected: zero, found: header.previous }.into());
+        }
+        let rules = Self { chain: header.id().into(), genesis };
+        rules.check_work(header, rules.genesis.first_bits())?;
+        Ok(rules)
+    }
+
+    /// The difficulty of the block after `tip`.
+    #[must_use]
+    pub fn next_bits(&self, tip: &StoredBlock) -> Bits {
+        match &self.genesis.consensus {
+            Consensus::Work(schedule) => schedule.next_bits(&tip.signed.header, tip.height),
+            Consensus::Log => Bits::NO_WORK,
+        }
+    }
+
+    fn check_work(&self, header: &Header, expected: Bits) -> Result<(), HeaderError> {
+        if header.bits != expected {
+            return Err(HeaderError::Bits { expected, found: header.bits });
+        }
+        if matches!(self.genesis.consensus, Consensus::Work(_)) && !header.meets_target() {
+            return Err(HeaderError::Work { id: header.id(), bits: expected });
+        }
+        Ok(())
+    }
+
+    /// Whether a header on its own has the work the chain demands; for schedules that depend on the
+    /// blocks below, only that its own difficulty is met.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub(crate) fn check_work_of(&self, header: &Header) -> Result<(), HeaderError> {
+        self.check_work(header, self.genesis.first_bits())
+    }
+
+    /// Work of one block of this difficulty; zero where no work is done.
+    #[must_use]
+    pub fn work(&self, bits: Bits) -> Work {
+        match Target::from_bits(bits) {
+            Ok(target) if matches!(self.genesis.consensus, Consensus::Work(_)) => target.work(),
+            _ => Work::ZERO,
+        }
+    }
+
+    /// Where the records of the block after `tip` are judged.
+    #[must_use]
+    pub fn at(&self, tip: &StoredBlock) -> At {
+        At {
+            chain: self.chain,
+            height: tip.height + 1,
+            median_time: tip.median_time,
+            max_grant_seconds: self.genesis.limits.grant_seconds,
+        }
+    }
+
+    /// Whether a header may follow `tip`.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_header(
+        &self,
+        tip: &StoredBlock,
+        header: &Header,
+        now: Timestamp,
+    ) -> Result<(), HeaderError> {
+        if header.previous != tip.id {
+            return Err(HeaderError::Previous { expected: tip.id, found: header.previous });
+        }
+        self.check_work(header, self.next_bits(tip))?;
+        let found = Timestamp::from_secs(u64::from(header.time));
+        if found <= tip.median_time {
+            return Err(HeaderError::TooOld { median: tip.median_time, found });
+        }
+        if found > now.plus(limit::FUTURE_BLOCK_SECONDS) {
+            return Err(HeaderError::TooEarly { now, found });
+        }
+        Ok(())
+    }
+
+    /// Judges a block that would follow the newest one of `view`, header first.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_block(
+        &self,
+        view: &dyn View,
+        block: &Block,
+        now: Timestamp,
+        signatures: &mut dyn Signatures,
+    ) -> Result<Checked, BlockError> {
+        let tip = tip(view)?;
+        self.check_header(&tip, &block.header, now)?;
+        self.check_miner(view, &tip, block)?;
+        let expected = block.root();
+        if block.header.root != expected {
+            return Err(BlockError::Root { expected, found: block.header.root });
+        }
+        let limits = &self.genesis.limits;
+        within("records", block.records.len() as u64, limits.block_records)?;
+        let bytes = block.records.iter().map(|record| record.encode().len() as u64).sum();
+        within("bytes of records", bytes, limits.block_bytes)?;
+        let at = self.at(&tip);
+        let mut changes = Changes::default();
+        for (index, record) in block.records.iter().enumerate() {
+            match apply(&changes.over(view), record, &at, signatures) {
+                Ok(new) => changes.extend(new),
+                Err(ApplyError::Void(code)) => return Err(BlockError::Void { index, code }),
+                Err(ApplyError::Store(error)) => return Err(error.into()),
+            }
+        }
+        let stored = self.stored(view, &tip, block, block.to_nodes().root.0)?;
+        Ok(Checked { stored, changes })
+    }
+
+    fn check_miner(
+        &self,
+        view: &dyn View,
+        tip: &StoredBlock,
+        block: &Block,
+    ) -> Result<(), BlockError> {
+        let descriptor = &block.descriptor;
+        let wrong = |what| Err(BlockError::Descriptor { what });
+        if descriptor.chain != self.chain {
+            return wrong("another chain");
+        }
+        if descriptor.height != tip.height + 1 {
+            return wrong("another height");
+        }
+        if descriptor.parent != tip.node {
+            return wrong("another parent node");
+        }
+        let miner = descriptor.miner;
+        // The parent's state decides: a block cannot admit its own miner.
+        let member = State::new(view)
+            .member(&miner)?
+            .filter(|member| member.role == Role::Hospital)
+            .ok_or(BlockError::NotAHospital(miner))?;
+        let diversity = self.genesis.diversity;
+        for back in 0..u64::from(diversity) {
+            let Some(height) = tip.height.checked_sub(back) else { break };
+            let below = view.block(height)?.and_then(|block| block.descriptor);
+            if below.is_some_and(|below| below.miner == miner) {
+                return Err(BlockError::Diversity { miner, diversity });
+            }
+        }
+        let id = block.id();
+        let signed = |key| block::verify_header(key, &self.chain, &id, &block.signature).is_ok();
+        if member.mining.iter().any(signed) { Ok(()) } else { Err(BlockError::Signature(miner)) }
+    }
+
+    /// A block that follows `tip`, as a store keeps it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn stored(
+        &self,
+        view: &dyn View,
+        tip: &StoredBlock,
+        block: &Block,
+        node: Cid,
+    ) -> Result<StoredBlock, StoreError> {
+        let mut newest_first = vec![block.header.time];
+        let oldest = (tip.height + 2).saturating_sub(limit::MEDIAN_TIME_BLOCKS as u64);
+        for height in (oldest..=tip.height).rev() {
+            newest_first.push(block_at(view, height)?.signed.header.time);
+        }
+        let median = median_time_past(newest_first).unwrap_or(block.header.time);
+        Ok(StoredBlock {
+            signed: SignedHeader { header: block.header, signature: Some(block.signature.clone()) },
+            descriptor: Some(block.descriptor),
+            height: tip.height + 1,
+            id: block.id(),
+            node,
+            records: u32::try_from(block.records.len()).unwrap_or(u32::MAX),
+            median_time: Timestamp::from_secs(u64::from(median)),
+            chain_work: tip.chain_work.saturating_add(self.work(block.header.bits)),
+        })
+    }
+
+    /// The genesis block, as a store keeps it.
+    #[must_use]
+    pub fn stored_genesis(&self, header: &Header) -> StoredBlock {
+        StoredBlock {
+            signed: SignedHeader { header: *header, signature: None },
+            descriptor: None,
+            height: 0,
+            id: header.id(),
+            node: block::genesis_node(header, &self.genesis).0,
+            records: 0,
+            median_time: Timestamp::from_secs(u64::from(header.time)),
+            chain_work: self.work(header.bits),
+        }
+    }
+
+    /// The header a genesis block would have at this time, its nonce still to be found.
+    #[must_use]
+    pub fn genesis_header(genesis: &Genesis, now: Timestamp) -> Header {
+        Header {
+            version: Header::VERSION,
+            previous: BlockId::from_bytes([0; 32]),
+            root: genesis.root(),
+            time: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
+            bits: genesis.first_bits(),
+            nonce: 0,
+        }
+    }
+}
+
+fn within(what: &'static str, found: u64, max: u32) -> Result<(), BlockError> {
+    let max = u64::from(max);
+    if found > max { Err(BlockError::TooLarge { what, found, max }) } else { Ok(()) }
+}
+
+/// The newest block; a ledger always has one.
+///
+/// # Errors
+/// When the store fails or holds no block.
+pub fn tip(view: &dyn View) -> Result<StoredBlock, StoreError> {
+    view.tip()?.ok_or_else(|| StoreError::Damaged("there is no genesis block".into()))
+}
+
+/// The block at a height up to the tip's.
+///
+/// # Errors
+/// When the store fails or lacks it.
+pub fn block_at(view: &dyn View, height: u64) -> Result<StoredBlock, StoreError> {
+    view.block(height)?.ok_or_else(|| StoreError::Damaged(format!("block {height} is missing")))
+}

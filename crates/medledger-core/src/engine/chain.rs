@@ -1,0 +1,365 @@
+//! What both engines share: judging and queueing records, drafting a block of them, writing it.
+
+use super::{
+    Finality, Mined, MiningKey, OrderError, OrderJob, Ordered, Position, SubmitError, Ticket,
+};
+use crate::block::{self, Block, Descriptor};
+use crate::chain::{BlockError, Rules, tip};
+use crate::checkpoint::quorum;
+use crate::finality;
+use crate::ids::{BlockId, BlockRoot, RecordId};
+use crate::keys::Signature;
+use crate::pow::Header;
+use crate::record::{Body, Grantee, Scope, SignedRecord};
+use crate::registry::{VoidCode, limit};
+use crate::state::{ApplyError, Changes, SignatureCheck, State, StateRead, apply};
+use crate::store::{Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A chain with the queue of records that wait to be put in order.
+#[derive(Debug)]
+pub struct EngineChain {
+    rules: Rules,
+    key: Option<MiningKey>,
+    pending: Mutex<Pending>,
+}
+
+/// What the waiting records change, so that the next one is judged after them. A cache: it is built
+/// again whenever the store's queue or tip is not the one it was made for.
+#[derive(Debug, Default)]
+struct Pending {
+    tip: Option<BlockId>,
+    last: Option<RecordId>,
+    changes: Changes,
+}
+
+/// A block in the making: all but the work and the signature.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) header: Header,
+    pub(super) descriptor: Descriptor,
+    pub(super) records: Vec<SignedRecord>,
+    tip: StoredBlock,
+    changes: Changes,
+    refused: Vec<(RecordId, VoidCode)>,
+}
+
+impl Draft {
+    /// The root with another descriptor.
+    pub(super) fn root(&self, descriptor: &Descriptor) -> BlockRoot {
+        block::block_root(&descriptor.leaf(), &self.records)
+    }
+}
+
+impl EngineChain {
+    /// A chain with these rules; `key` is needed to make blocks.
+    #[must_use]
+    pub fn new(rules: Rules, key: Option<MiningKey>) -> Self {
+        Self { rules, key, pending: Mutex::default() }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Brings the cache up to the store's queue.
+    fn pending(&self, view: &dyn View) -> Result<MutexGuard<'_, Pending>, StoreError> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let tip = tip(view)?;
+        let last = view.last_pending()?.map(|(_, id)| id);
+        if pending.tip != Some(tip.id) || pending.last != last {
+            *pending = Pending { tip: Some(tip.id), last, changes: Changes::default() };
+            let at = self.rules.at(&tip);
+            for stored in view.pending(usize::MAX)? {
+                let record = stored.signed()?;
+                let over = pending.changes.over(view);
+                match apply(&over, &record, &at, &mut SignatureCheck::Done) {
+                    Ok(changes) => pending.changes.extend(changes),
+                    // It will be refused when its turn comes.
+                    Err(ApplyError::Void(_)) => {}
+                    Err(ApplyError::Store(error)) => return Err(error),
+                }
+            }
+        }
+        Ok(pending)
+    }
+
+    pub(super) fn with_pending(
+        &self,
+        view: &dyn View,
+        look: &mut dyn FnMut(&dyn StateRead) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let pending = self.pending(view)?;
+        look(&pending.changes.over(view))
+    }
+
+    pub(super) fn submit(
+        &self,
+        unit: &mut dyn Unit,
+        records: &[SignedRecord],
+    ) -> Result<Vec<Ticket>, SubmitError> {
+        let mut pending = self.pending(unit)?;
+        let at = self.rules.at(&tip(unit)?);
+        let mut seq = unit.last_pending()?.map_or(0, |(seq, _)| seq);
+        let mut tickets = Vec::with_capacity(records.len());
+        for record in records {
+            let id = record.id();
+            let bytes = record.encode();
+            if bytes.len() > limit::RECORD_BYTES {
+                let (found, max) = (bytes.len(), limit::RECORD_BYTES);
+                return Err(SubmitError::TooLarge { id, found, max });
+            }
+            let over = pending.changes.over(unit);
+            let changes = match apply(&over, record, &at, &mut SignatureCheck::Now) {
+                Ok(changes) => changes,
+                Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
+                Err(ApplyError::Store(error)) => return Err(error.into()),
+            };
+            // Refused once, refused for good: its author was told, and may sign another.
+            if let Some(StoredRecord { standing: Standing::Refused { code }, .. }) =
+                unit.record(&id)?
+            {
+                return Err(SubmitError::Refused { id, code });
+            }
+            seq += 1;
+            let stored = describe(&over, record, bytes, Standing::Accepted { seq })?;
+            unit.put_record(&stored)?;
+            pending.changes.extend(changes);
+            pending.last = Some(id);
+            tickets.push(Ticket { id, seq });
+        }
+        Ok(tickets)
+    }
+
+    fn key(&self) -> Result<&MiningKey, OrderError> {
+        self.key.as_ref().ok_or(OrderError::NoMiningKey)
+    }
+
+    pub(super) fn sign(&self, id: &BlockId) -> Result<Signature, OrderError> {
+        Ok(block::sign_header(&self.key()?.key, &self.rules.chain, id))
+    }
+
+    /// Picks records for the next block, in the order of the queue, as many as fit.
+    pub(super) fn draft(
+        &self,
+        store: &dyn Store,
+        job: &OrderJob<'_>,
+    ) -> Result<Option<Draft>, OrderError> {
+        let miner = self.key()?.hospital;
+        let view = store.view()?;
+        let tip = tip(view.as_ref())?;
+        let limits = &self.rules.genesis.limits;
+        let at = self.rules.at(&tip);
+        let mut draft = Draft {
+            header: Header {
+                version: Header::VERSION,
+                previous: tip.id,
+                root: BlockRoot::from_bytes([0; 32]),
+                time: block_time(&tip, job)?,
+                bits: self.rules.next_bits(&tip),
+                nonce: 0,
+            },
+            descriptor: Descriptor {
+                chain: self.rules.chain,
+                height: tip.height + 1,
+                miner,
+                parent: tip.node,
+                extra_nonce: 0,
+            },
+            records: Vec::new(),
+            tip,
+            changes: Changes::default(),
+            refused: Vec::new(),
+        };
+        let mut bytes = 0;
+        for stored in view.pending(limits.block_records as usize)? {
+            bytes += stored.bytes.len();
+            if bytes > limits.block_bytes as usize {
+                break;
+            }
+            let record = stored.signed()?;
+            let over = draft.changes.over(view.as_ref());
+            // Verified when it was accepted, and read back with its id checked.
+            match apply(&over, &record, &at, &mut SignatureCheck::Done) {
+                Ok(changes) => {
+                    draft.changes.extend(changes);
+                    draft.records.push(record);
+                }
+                Err(ApplyError::Void(code)) => draft.refused.push((record.id(), code)),
+                Err(ApplyError::Store(error)) => return Err(error.into()),
+            }
+        }
+        if draft.records.is_empty() && draft.refused.is_empty() && !job.empty {
+            return Ok(None);
+        }
+        draft.header.root = draft.root(&draft.descriptor);
+        Ok(Some(draft))
+    }
+
+    /// Writes a finished block; `None` when another one came first.
+    pub(super) fn append(
+        &self,
+        store: &dyn Store,
+        draft: Draft,
+        block: Block,
+        tries: u64,
+    ) -> Result<Option<Mined>, OrderError> {
+        let mut unit = store.unit()?;
+        if tip(unit.as_ref())?.id != draft.tip.id {
+            return Ok(None);
+        }
+        let broken = |error| OrderError::Invalid(error);
+        let root = block.root();
+        if root != block.header.root {
+            return Err(broken(BlockError::Root { expected: root, found: block.header.root }));
+        }
+        let node = block.to_nodes().root.0;
+        let stored = self.rules.stored(unit.as_ref(), &draft.tip, &block, node)?;
+        self.write(unit.as_mut(), &stored, &block, &draft.changes)?;
+        for (id, code) in &draft.refused {
+            unit.settle(id, Standing::Refused { code: *code })?;
+        }
+        unit.commit()?;
+        Ok(Some(Mined { stored, block, refused: draft.refused, tries }))
+    }
+
+    fn write(
+        &self,
+        unit: &mut dyn Unit,
+        stored: &StoredBlock,
+        block: &Block,
+        changes: &Changes,
+    ) -> Result<(), OrderError> {
+        unit.append_block(stored)?;
+        for (index, record) in (0u32..).zip(&block.records) {
+            unit.settle(&record.id(), Standing::Mined { height: stored.height, index })?;
+        }
+        for (key, value) in changes.iter() {
+            unit.set_state(key, value)?;
+        }
+        finality::extend_tree(unit, stored)?;
+        // Alone, a hospital is its own quorum: what it mined is final at once.
+        let key = self.key()?;
+        if quorum(self.rules.genesis.founders.len()) == 1 {
+            finality::sign_checkpoint(unit, &self.rules, key, stored)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn follow(
+        &self,
+        view: &dyn View,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<Ordered>, StoreError> {
+        let mut ordered = Vec::new();
+        let top = tip(view)?.height;
+        for height in from.height.max(1)..=top {
+            for stored in view.records_of(height)? {
+                let Standing::Mined { height, index } = stored.standing else {
+                    return Err(StoreError::Damaged(format!(
+                        "record {} of block {height} is not marked as mined",
+                        stored.id
+                    )));
+                };
+                let position = Position { height, index };
+                if position < from {
+                    continue;
+                }
+                if ordered.len() == limit {
+                    return Ok(ordered);
+                }
+                ordered.push(Ordered { position, record: stored.signed()? });
+            }
+        }
+        Ok(ordered)
+    }
+
+    pub(super) fn finality(
+        &self,
+        view: &dyn View,
+        position: Position,
+    ) -> Result<Finality, StoreError> {
+        if position.height > tip(view)?.height {
+            return Ok(Finality::Unknown);
+        }
+        let size = finality::final_size(view, &self.rules)?;
+        if position.height < size { Ok(Finality::Final { size }) } else { Ok(Finality::Mined) }
+    }
+}
+
+/// The time of a new block: now, but after the median of the last eleven, and never so far ahead of
+/// the clock that others would defer it.
+fn block_time(tip: &StoredBlock, job: &OrderJob<'_>) -> Result<u32, OrderError> {
+    let now = job.clock.now();
+    let time = now.max(tip.median_time.plus(1));
+    if time > now.plus(limit::MINER_AHEAD_SECONDS) {
+        return Err(OrderError::ClockBehind { now, median: tip.median_time });
+    }
+    u32::try_from(time.as_secs())
+        .map_err(|_| OrderError::ClockBehind { now, median: tip.median_time })
+}
+
+/// A record with what it is looked up by: the patient and the report it concerns.
+///
+/// # Errors
+/// When the store fails.
+fn describe(
+    state: &dyn StateRead,
+    record: &SignedRecord,
+    bytes: Vec<u8>,
+    standing: Standing,
+) -> Result<StoredRecord, StoreError> {
+    let (patient, report) = subject(&State::new(state), record)?;
+    let statement = record.record();
+    Ok(StoredRecord {
+        id: record.id(),
+        kind: statement.kind(),
+        author: statement.author,
+        patient,
+        report,
+        time: statement.time,
+        standing,
+        bytes,
+    })
+}
+
+type Subject = (Option<crate::ids::MemberId>, Option<crate::ids::ReportId>);
+
+fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subject, StoreError> {
+    let statement = record.record();
+    let of_report = |report: crate::ids::ReportId| {
+        let patient = state.report(&report)?.map(|entry| entry.patient);
+        Ok((patient, Some(report)))
+    };
+    match &statement.body {
+        Body::Register(body) => {
+            let is_patient = body.role == crate::registry::Role::Patient;
+            Ok((is_patient.then(|| body.member.member_id()), None))
+        }
+        Body::Enrol(_) => Ok((Some(statement.author), None)),
+        Body::AddReport(body) => {
+            let report = crate::ids::ReportId::derive(&statement.author, &statement.nonce);
+            Ok((Some(body.patient), Some(report)))
+        }
+        Body::RequestAccess(body) => of_report(body.report),
+        Body::Grant(body) => {
+            let (Scope::Report(report), Grantee::Member(_)) = (body.scope, body.reader);
+            Ok((Some(statement.author), Some(report)))
+        }
+        Body::Refuse(body) => {
+            let report = state.request(&body.request)?.map(|request| request.report);
+            Ok((Some(statement.author), report))
+        }
+        Body::Revoke(body) => {
+            let report = state.grant(&body.grant)?.map(|grant| {
+                let Scope::Report(report) = grant.scope;
+                report
+            });
+            Ok((Some(statement.author), report))
+        }
+        Body::Read(body) => of_report(body.report),
+    }
+}

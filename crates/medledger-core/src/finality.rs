@@ -1,0 +1,136 @@
+//! Checkpoints of a stored chain: the log tree over its headers, signed by a quorum of hospitals.
+
+use crate::chain::{Rules, tip};
+use crate::checkpoint::{self, Checkpoint, NoteKey, SignedNote};
+use crate::clock::Timestamp;
+use crate::engine::MiningKey;
+use crate::genesis::Genesis;
+use crate::ids::TreeHash;
+use crate::log_tree::{LogTree, LogTreeError, TreeNodes};
+use crate::merkle::InclusionProof;
+use crate::store::{Drawer, StoreError, StoredBlock, Unit, View};
+
+/// Row of the newest checkpoint that a quorum signed.
+const NEWEST: &[u8] = b"checkpoint";
+
+struct Stored<'a>(&'a dyn View);
+
+fn node_key(level: u8, index: u64) -> [u8; 9] {
+    let mut key = [level; 9];
+    key[1..].copy_from_slice(&index.to_be_bytes());
+    key
+}
+
+impl TreeNodes for Stored<'_> {
+    type Error = StoreError;
+
+    fn get(&self, level: u8, index: u64) -> Result<Option<TreeHash>, StoreError> {
+        let Some(bytes) = self.0.local(Drawer::Tree, &node_key(level, index))? else {
+            return Ok(None);
+        };
+        TreeHash::try_from(bytes.as_slice())
+            .map(Some)
+            .map_err(|_| StoreError::Damaged(format!("tree node {index} of level {level}")))
+    }
+}
+
+fn store_error(error: LogTreeError<StoreError>) -> StoreError {
+    match error {
+        LogTreeError::Storage(error) => error,
+        other => StoreError::Damaged(format!("log tree: {other}")),
+    }
+}
+
+/// Adds a block's header to the log tree.
+///
+/// # Errors
+/// When the store fails.
+pub fn extend_tree(unit: &mut dyn Unit, block: &StoredBlock) -> Result<(), StoreError> {
+    let nodes = LogTree::new(&Stored(unit)).append(block.height, &block.id).map_err(store_error)?;
+    for node in nodes {
+        let key = node_key(node.level, node.index);
+        unit.set_local(Drawer::Tree, &key, Some(node.hash.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// The root of the log tree over the first `size` headers.
+///
+/// # Errors
+/// When the store fails.
+pub fn tree_root(view: &dyn View, size: u64) -> Result<TreeHash, StoreError> {
+    LogTree::new(&Stored(view)).root(size).map_err(store_error)
+}
+
+/// That the block at `height` is among the first `size`.
+///
+/// # Errors
+/// When the store fails, or there is no such block.
+pub fn tree_path(view: &dyn View, height: u64, size: u64) -> Result<InclusionProof, StoreError> {
+    LogTree::new(&Stored(view)).inclusion_proof(height, size).map_err(store_error)
+}
+
+/// Signs the checkpoint that ends with `block`, as the only hospital there is.
+///
+/// # Errors
+/// When the store fails.
+pub fn sign_checkpoint(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    key: &MiningKey,
+    block: &StoredBlock,
+) -> Result<(), StoreError> {
+    let bug = |error: &dyn std::fmt::Display| StoreError::Damaged(format!("checkpoint: {error}"));
+    let size = block.height + 1;
+    let checkpoint = Checkpoint::new(&rules.chain, size, tree_root(unit, size)?);
+    let mut note = SignedNote::new(checkpoint.to_string()).map_err(|error| bug(&error))?;
+    let name = key.hospital.to_string();
+    let public = *key.key.verifying_key().as_bytes();
+    let cosigner = NoteKey::cosigner(name, public).map_err(|error| bug(&error))?;
+    let time = Timestamp::from_secs(u64::from(block.signed.header.time));
+    note.cosign(&cosigner, time, &mut |bytes| *key.key.sign_note(bytes).as_bytes())
+        .map_err(|error| bug(&error))?;
+    unit.set_local(Drawer::Node, NEWEST, Some(note.to_string().as_bytes()))
+}
+
+/// The keys that count for a quorum: those of the founders.
+#[must_use]
+pub fn cosigners(genesis: &Genesis) -> Vec<NoteKey> {
+    genesis
+        .founders
+        .iter()
+        .filter_map(|founder| {
+            let name = founder.identity.member_id().to_string();
+            NoteKey::cosigner(name, *founder.mining.as_bytes()).ok()
+        })
+        .collect()
+}
+
+/// The newest checkpoint that a quorum signed.
+///
+/// # Errors
+/// When the store fails, or what it holds is no such checkpoint.
+pub fn newest(
+    view: &dyn View,
+    rules: &Rules,
+) -> Result<Option<(SignedNote, Checkpoint)>, StoreError> {
+    let Some(bytes) = view.local(Drawer::Node, NEWEST)? else { return Ok(None) };
+    let damaged =
+        |error: &dyn std::fmt::Display| StoreError::Damaged(format!("checkpoint: {error}"));
+    let note = SignedNote::from_bytes(&bytes).map_err(|error| damaged(&error))?;
+    let checkpoint = checkpoint::finality(&note, &rules.chain, &cosigners(&rules.genesis))
+        .map_err(|error| damaged(&error))?;
+    let blocks = tip(view)?.height + 1;
+    if checkpoint.size > blocks {
+        return Err(damaged(&format!("it covers {} blocks, there are {blocks}", checkpoint.size)));
+    }
+    Ok(Some((note, checkpoint)))
+}
+
+/// How many blocks are final.
+///
+/// # Errors
+/// When the store fails.
+pub fn final_size(view: &dyn View, rules: &Rules) -> Result<u64, StoreError> {
+    Ok(newest(view, rules)?.map_or(0, |(_, checkpoint)| checkpoint.size))
+}

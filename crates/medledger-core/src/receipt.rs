@@ -1,0 +1,258 @@
+//! Receipts: self-contained proof that a record is in a chain, checkable offline by whoever knows the
+//! chain's id.
+//!
+//! A receipt proves that a record took effect. It never proves that a grant is still live: that
+//! takes a current head.
+
+use crate::cbor::{self, DecodeError};
+use crate::chain::{BlockError, Rules, block_at};
+use crate::checkpoint::{self, FinalityError, NoteError, SignedNote};
+use crate::clock::Timestamp;
+use crate::finality;
+use crate::genesis::{Genesis, GenesisError};
+use crate::ids::{BlockId, ChainId, TreeHash};
+use crate::keys::Signature;
+use crate::merkle::{self, InclusionProof, ProofError};
+use crate::pow::Header;
+use crate::record::{RecordError, SignedRecord};
+use crate::registry::{FORMAT_VERSION, limit};
+use crate::store::{Standing, StoreError, StoredRecord, View};
+use crate::{block, log_tree};
+use serde::{Deserialize, Serialize};
+
+/// Proof that a record is in a final block of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    v: u16,
+    /// Header of the genesis block.
+    genesis_header: Header,
+    /// Genesis configuration, canonical bytes.
+    #[serde(with = "serde_bytes")]
+    genesis: Vec<u8>,
+    /// The signed record, canonical bytes.
+    #[serde(with = "serde_bytes")]
+    record: Vec<u8>,
+    /// From the record to the block's root.
+    record_path: InclusionProof,
+    /// The block's header.
+    header: Header,
+    /// The mining hospital's signature.
+    signature: Signature,
+    /// From the header to the checkpoint's root; its index is the block's height.
+    block_path: InclusionProof,
+    /// The signed checkpoint.
+    checkpoint: String,
+}
+
+/// What a receipt proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The record.
+    pub record: SignedRecord,
+    /// The block it is in.
+    pub block: BlockId,
+    /// Height of that block.
+    pub height: u64,
+    /// Time in that block's header.
+    pub time: Timestamp,
+    /// How many blocks the checkpoint covers.
+    pub checkpoint_size: u64,
+    /// The chain's configuration.
+    pub genesis: Genesis,
+}
+
+/// Why there is no receipt for a record.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// There is no such record here.
+    #[error("record {0} is not known here")]
+    Unknown(crate::ids::RecordId),
+    /// The record is in no block yet.
+    #[error("record {0} is accepted but not yet in a block")]
+    NotMined(crate::ids::RecordId),
+    /// The record never took effect.
+    #[error("record {0} was refused")]
+    Refused(crate::ids::RecordId),
+    /// The block is not yet covered by a checkpoint of a quorum.
+    #[error("block {height} is not yet final")]
+    NotFinal {
+        /// Height of the block.
+        height: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a receipt proves nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// Not the canonical DAG-CBOR of a receipt.
+    #[error("not a receipt: {0}")]
+    Malformed(#[from] DecodeError),
+    /// Written by a later version.
+    #[error(
+        "receipt has format version {found}; this version reads {FORMAT_VERSION}: update needed"
+    )]
+    UnknownVersion {
+        /// The version found.
+        found: u16,
+    },
+    /// It is about another chain.
+    #[error("the receipt is about chain {found}, not {expected}")]
+    OtherChain {
+        /// The chain asked about.
+        expected: ChainId,
+        /// The chain of the receipt.
+        found: ChainId,
+    },
+    /// The genesis configuration is not valid.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The genesis header is not that of the configuration.
+    #[error("genesis block: {0}")]
+    GenesisBlock(BlockError),
+    /// The record cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The record is for another chain than the receipt.
+    #[error("the record in the receipt is for another chain")]
+    ForeignRecord,
+    /// The record is not in the block.
+    #[error("the record is not in the block: {0}")]
+    NotInBlock(ProofError),
+    /// The proof is about the block's descriptor, not about a record.
+    #[error("the proof is about the block's descriptor, not about a record")]
+    Descriptor,
+    /// The header lacks the work the chain demands.
+    #[error("the block's header does not have the work the chain demands")]
+    Work,
+    /// No hospital of the chain signed the block.
+    #[error("the block is not signed by a hospital of the chain")]
+    BlockSignature,
+    /// The block is not among those the checkpoint covers.
+    #[error("the block is not under the checkpoint: {0}")]
+    NotInLog(ProofError),
+    /// The checkpoint covers another number of blocks than the proof says.
+    #[error("the proof is for {proof} blocks, the checkpoint covers {checkpoint}")]
+    Size {
+        /// What the proof says.
+        proof: u64,
+        /// What the checkpoint says.
+        checkpoint: u64,
+    },
+    /// The checkpoint is no signed note.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// The checkpoint is not signed by a quorum.
+    #[error(transparent)]
+    Checkpoint(#[from] FinalityError),
+}
+
+impl Receipt {
+    /// The receipt of a record in a final block.
+    ///
+    /// # Errors
+    /// See [`ReceiptError`].
+    pub fn of(view: &dyn View, rules: &Rules, record: &StoredRecord) -> Result<Self, ReceiptError> {
+        let (height, index) = match record.standing {
+            Standing::Mined { height, index } => (height, index),
+            Standing::Accepted { .. } => return Err(ReceiptError::NotMined(record.id)),
+            Standing::Refused { .. } => return Err(ReceiptError::Refused(record.id)),
+        };
+        let (note, checkpoint) =
+            finality::newest(view, rules)?.ok_or(ReceiptError::NotFinal { height })?;
+        if height >= checkpoint.size {
+            return Err(ReceiptError::NotFinal { height });
+        }
+        let block = block_at(view, height)?;
+        let damaged = |what: &str| StoreError::Damaged(format!("block {height}: {what}"));
+        let descriptor = block.descriptor.ok_or_else(|| damaged("no descriptor"))?;
+        let mut leaves = vec![merkle::leaf_hash(&descriptor.leaf())];
+        leaves.extend(view.records_of(height)?.iter().map(|r| merkle::leaf_hash(&r.bytes)));
+        let record_path = InclusionProof::new(&leaves, u64::from(index) + 1)
+            .map_err(|error| damaged(&error.to_string()))?;
+        Ok(Self {
+            v: FORMAT_VERSION,
+            genesis_header: block_at(view, 0)?.signed.header,
+            genesis: rules.genesis.encode(),
+            record: record.bytes.clone(),
+            record_path,
+            header: block.signed.header,
+            signature: block.signed.signature.ok_or_else(|| damaged("no signature"))?,
+            block_path: finality::tree_path(view, height, checkpoint.size)?,
+            checkpoint: note.to_string(),
+        })
+    }
+
+    /// The canonical bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// Reads the canonical bytes; checks nothing they say.
+    ///
+    /// # Errors
+    /// [`CheckError::Malformed`] and [`CheckError::UnknownVersion`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, CheckError> {
+        if let Some(found) = cbor::check_version(bytes, limit::RECEIPT_BYTES)? {
+            return Err(CheckError::UnknownVersion { found });
+        }
+        Ok(cbor::decode(bytes, limit::RECEIPT_BYTES)?)
+    }
+
+    /// Checks that the record is in a final block of the chain. Needs nothing but the chain's id.
+    ///
+    /// # Errors
+    /// See [`CheckError`]: the first thing that does not hold.
+    pub fn check(&self, chain: &ChainId) -> Result<Proven, CheckError> {
+        let found = ChainId::from(self.genesis_header.id());
+        if found != *chain {
+            return Err(CheckError::OtherChain { expected: *chain, found });
+        }
+        let genesis = Genesis::decode(&self.genesis)?;
+        let rules = Rules::new(&self.genesis_header, genesis).map_err(CheckError::GenesisBlock)?;
+
+        let record = SignedRecord::decode(&self.record)?;
+        if record.record().chain != *chain {
+            return Err(CheckError::ForeignRecord);
+        }
+        if self.record_path.index == 0 {
+            return Err(CheckError::Descriptor);
+        }
+        self.record_path
+            .verify(&merkle::leaf_hash(&self.record), &TreeHash::from(self.header.root))
+            .map_err(CheckError::NotInBlock)?;
+
+        rules.check_work_of(&self.header).map_err(|_| CheckError::Work)?;
+        let id = self.header.id();
+        let signed = rules.genesis.founders.iter().any(|founder| {
+            block::verify_header(&founder.mining, chain, &id, &self.signature).is_ok()
+        });
+        if !signed {
+            return Err(CheckError::BlockSignature);
+        }
+
+        let note = SignedNote::from_bytes(self.checkpoint.as_bytes())?;
+        let checkpoint = checkpoint::finality(&note, chain, &finality::cosigners(&rules.genesis))?;
+        let (proof, size) = (self.block_path.size, checkpoint.size);
+        if proof != size {
+            return Err(CheckError::Size { proof, checkpoint: size });
+        }
+        self.block_path
+            .verify(&log_tree::leaf(&id), &checkpoint.root)
+            .map_err(CheckError::NotInLog)?;
+        Ok(Proven {
+            record,
+            block: id,
+            height: self.block_path.index,
+            time: Timestamp::from_secs(u64::from(self.header.time)),
+            checkpoint_size: size,
+            genesis: rules.genesis,
+        })
+    }
+}

@@ -1,0 +1,369 @@
+//! The fold: what one record changes in the state, or why it changes nothing.
+
+use super::{
+    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus, State, StateRead,
+    key,
+};
+use crate::cbor;
+use crate::cid::Codec;
+use crate::clock::Timestamp;
+use crate::ids::{ChainId, GrantId, MemberId, ReportId};
+use crate::keys::VerifyingKey;
+use crate::record::{
+    AddReport, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess, Revoke, Scope,
+    SignedRecord,
+};
+use crate::registry::{Role, VoidCode};
+use crate::store::StoreError;
+
+/// Where a record is judged: the chain, the height of its block, and the block's median time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The chain.
+    pub chain: ChainId,
+    /// Height of the block the record stands in or would stand in.
+    pub height: u64,
+    /// Median time of the eleven blocks below.
+    pub median_time: Timestamp,
+    /// How far in the future a grant may end, in seconds.
+    pub max_grant_seconds: u64,
+}
+
+/// One entry set or, with no value, removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Key of the entry.
+    pub key: Vec<u8>,
+    /// Its new value.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Why a record was not applied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The record is void: it takes no effect here.
+    #[error("the record takes no effect: {0} (code {code})", code = .0.code())]
+    Void(VoidCode),
+    /// The state could not be read; this says nothing about the record.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<VoidCode> for ApplyError {
+    fn from(code: VoidCode) -> Self {
+        Self::Void(code)
+    }
+}
+
+/// Who checks signatures, and when: at once, later in a batch, or never because it was done before.
+/// Only the fold knows the author's key at this point of the chain.
+pub trait Signatures {
+    /// Is told of a record and the key its signature must verify under; `false` makes it void.
+    fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool;
+}
+
+/// The ways to check that need no state of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureCheck {
+    /// Verify each signature on the spot.
+    Now,
+    /// The caller verified these very bytes before, when they were accepted.
+    Done,
+}
+
+impl Signatures for SignatureCheck {
+    fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
+        match self {
+            Self::Now => record.verify(key).is_ok(),
+            Self::Done => true,
+        }
+    }
+}
+
+/// What `record` changes in `state`. Pure: same state, record and place, same answer everywhere.
+///
+/// # Errors
+/// [`ApplyError::Void`] with the reason when the record takes no effect.
+pub fn apply(
+    state: &dyn StateRead,
+    record: &SignedRecord,
+    at: &At,
+    signatures: &mut dyn Signatures,
+) -> Result<Vec<Change>, ApplyError> {
+    let state = State::new(state);
+    let statement = record.record();
+    if statement.chain != at.chain {
+        return Err(VoidCode::WrongChain.into());
+    }
+    if state.seen(&record.id())? {
+        return Err(VoidCode::Replayed.into());
+    }
+    let author = state.member(&statement.author)?.ok_or(VoidCode::UnknownAuthor)?;
+    if !signatures.check(&author.identity.signing_key(), record) {
+        return Err(VoidCode::BadSignature.into());
+    }
+    let mut fold = Fold { state, at, record, author, changes: Vec::new() };
+    match &statement.body {
+        Body::Register(body) => fold.register(body),
+        Body::Enrol(body) => fold.enrol(body),
+        Body::AddReport(body) => fold.add_report(body),
+        Body::RequestAccess(body) => fold.request_access(body),
+        Body::Grant(body) => fold.grant(body),
+        Body::Refuse(body) => fold.refuse(body),
+        Body::Revoke(body) => fold.revoke(body),
+        Body::Read(body) => fold.read(body),
+    }?;
+    fold.set(key::seen(&record.id()), &at.height);
+    Ok(fold.changes)
+}
+
+struct Fold<'a> {
+    state: State<'a>,
+    at: &'a At,
+    record: &'a SignedRecord,
+    author: MemberEntry,
+    changes: Vec<Change>,
+}
+
+type Outcome = Result<(), ApplyError>;
+
+impl Fold<'_> {
+    fn author_id(&self) -> MemberId {
+        self.record.record().author
+    }
+
+    fn set<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) {
+        self.changes.push(Change { key, value: Some(cbor::encode(value)) });
+    }
+
+    fn remove(&mut self, key: Vec<u8>) {
+        self.changes.push(Change { key, value: None });
+    }
+
+    fn author_is(&self, allowed: bool) -> Outcome {
+        if allowed { Ok(()) } else { Err(VoidCode::RoleNotAllowed.into()) }
+    }
+
+    /// The member, if of a role that will do.
+    fn member_with(&self, id: &MemberId, fits: impl Fn(Role) -> bool) -> Result<(), ApplyError> {
+        let member = self.state.member(id)?.ok_or(VoidCode::UnknownMember)?;
+        if fits(member.role) { Ok(()) } else { Err(VoidCode::WrongRole.into()) }
+    }
+
+    /// `until` must lie ahead of the median time, and not too far.
+    fn future(&self, until: Timestamp) -> Outcome {
+        if until <= self.at.median_time {
+            return Err(VoidCode::Expired.into());
+        }
+        if until > self.at.median_time.plus(self.at.max_grant_seconds) {
+            return Err(VoidCode::TooLong.into());
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, body: &Register) -> Outcome {
+        self.author_is(self.author.role == Role::Hospital)?;
+        if body.role == Role::Hospital {
+            return Err(VoidCode::NotRegistrable.into());
+        }
+        let id = body.member.member_id();
+        if self.state.member(&id)?.is_some() {
+            return Err(VoidCode::AlreadyRegistered.into());
+        }
+        body.member
+            .check_possession(&self.at.chain, &self.author_id(), &body.proof)
+            .map_err(|_| VoidCode::NoPossession)?;
+        let entry = MemberEntry {
+            identity: body.member.clone(),
+            role: body.role,
+            hospital: self.author_id(),
+            custody: body.custody,
+            mining: Vec::new(),
+            height: self.at.height,
+        };
+        self.set(key::member(&id), &entry);
+        Ok(())
+    }
+
+    fn enrol(&mut self, body: &Enrol) -> Outcome {
+        self.author_is(self.author.role == Role::Patient)?;
+        self.member_with(&body.hospital, |role| role == Role::Hospital)?;
+        let patient = self.author_id();
+        if self.state.enrolment(&patient, &body.hospital)?.is_some_and(|e| e.epoch >= body.epoch) {
+            return Err(VoidCode::AlreadyEnrolled.into());
+        }
+        let entry = Enrolment { epoch: body.epoch, key: body.key.clone() };
+        self.set(key::enrolment(&patient, &body.hospital), &entry);
+        Ok(())
+    }
+
+    fn add_report(&mut self, body: &AddReport) -> Outcome {
+        self.author_is(self.author.role.uploads())?;
+        self.member_with(&body.patient, |role| role == Role::Patient)?;
+        if self.state.enrolment(&body.patient, &self.author.hospital)?.is_none() {
+            return Err(VoidCode::NotEnrolled.into());
+        }
+        if body.envelope.codec() != Codec::DagCbor {
+            return Err(VoidCode::NotAnEnvelope.into());
+        }
+        let id = ReportId::derive(&self.author_id(), &self.record.record().nonce);
+        if self.state.report(&id)?.is_some() {
+            return Err(VoidCode::ReportExists.into());
+        }
+        let entry = ReportEntry {
+            patient: body.patient,
+            author: self.author_id(),
+            hospital: self.author.hospital,
+            version: 1,
+            epoch: 1,
+            envelope: body.envelope,
+            record: self.record.id(),
+            height: self.at.height,
+        };
+        self.set(key::report(&id), &entry);
+        self.set(key::patient_report(&body.patient, &id), &());
+        Ok(())
+    }
+
+    fn request_access(&mut self, body: &RequestAccess) -> Outcome {
+        self.author_is(self.author.role.reads())?;
+        let reader = self.author_id();
+        let report = self.state.report(&body.report)?.ok_or(VoidCode::UnknownReport)?;
+        self.future(body.until)?;
+        // One question at a time: a reader cannot wear a patient down with copies of it.
+        if self.state.has_waiting(&body.report, &reader)? {
+            return Err(VoidCode::RequestPending.into());
+        }
+        let entry = RequestEntry {
+            report: body.report,
+            reader,
+            purpose: body.purpose,
+            until: body.until,
+            status: RequestStatus::Waiting,
+        };
+        let id = self.record.id();
+        self.set(key::request(&id), &entry);
+        self.set(key::waiting(&body.report, &reader), &id);
+        self.set(key::patient_waiting(&report.patient, &id), &());
+        Ok(())
+    }
+
+    fn grant(&mut self, body: &Grant) -> Outcome {
+        let patient = self.author_id();
+        let Scope::Report(report) = body.scope;
+        let Grantee::Member(reader) = body.reader;
+        // Somebody else's report and one that does not exist are the same to an outsider.
+        if self.state.report(&report)?.is_none_or(|entry| entry.patient != patient) {
+            return Err(VoidCode::UnknownReport.into());
+        }
+        self.member_with(&reader, Role::reads)?;
+        self.member_with(&body.custodian, |role| role == Role::Hospital)?;
+        self.future(body.until)?;
+        let id = GrantId::derive(&patient, &self.record.record().nonce);
+        if self.state.grant(&id)?.is_some() {
+            return Err(VoidCode::GrantExists.into());
+        }
+        if self.state.was_revoked_ahead(&patient, &id)? {
+            return Err(VoidCode::Revoked.into());
+        }
+        if let Some(request) = &body.request {
+            let mut asked = self.waiting_request(request, &patient)?;
+            if asked.report != report || asked.reader != reader || asked.purpose != body.purpose {
+                return Err(VoidCode::RequestMismatch.into());
+            }
+            asked.status = RequestStatus::Granted;
+            self.answer(request, &asked, &patient);
+        }
+        let entry = GrantEntry {
+            patient,
+            scope: body.scope,
+            reader: body.reader,
+            purpose: body.purpose,
+            until: body.until,
+            custodian: body.custodian,
+            token: body.token,
+            record: self.record.id(),
+            revoked: None,
+        };
+        self.set(key::grant(&id), &entry);
+        self.set(key::reader_grant(&reader, &report, &id), &());
+        Ok(())
+    }
+
+    /// A request that waits for this patient.
+    fn waiting_request(
+        &self,
+        id: &crate::ids::RecordId,
+        patient: &MemberId,
+    ) -> Result<RequestEntry, ApplyError> {
+        let entry = self.state.request(id)?.ok_or(VoidCode::UnknownRequest)?;
+        let report = self.state.report(&entry.report)?.ok_or(VoidCode::UnknownRequest)?;
+        if report.patient != *patient || entry.status != RequestStatus::Waiting {
+            return Err(VoidCode::UnknownRequest.into());
+        }
+        Ok(entry)
+    }
+
+    fn answer(&mut self, id: &crate::ids::RecordId, entry: &RequestEntry, patient: &MemberId) {
+        self.set(key::request(id), entry);
+        self.remove(key::waiting(&entry.report, &entry.reader));
+        self.remove(key::patient_waiting(patient, id));
+    }
+
+    fn refuse(&mut self, body: &Refuse) -> Outcome {
+        let patient = self.author_id();
+        let mut entry = self.waiting_request(&body.request, &patient)?;
+        entry.status = RequestStatus::Refused;
+        self.answer(&body.request, &entry, &patient);
+        Ok(())
+    }
+
+    fn revoke(&mut self, body: &Revoke) -> Outcome {
+        self.author_is(self.author.role == Role::Patient)?;
+        let patient = self.author_id();
+        match self.state.grant(&body.grant)? {
+            Some(entry) if entry.patient != patient => Err(VoidCode::UnknownGrant.into()),
+            Some(GrantEntry { revoked: Some(_), .. }) => Err(VoidCode::Revoked.into()),
+            Some(mut entry) => {
+                entry.revoked = Some(self.at.height);
+                self.set(key::grant(&body.grant), &entry);
+                Ok(())
+            }
+            None if self.state.was_revoked_ahead(&patient, &body.grant)? => {
+                Err(VoidCode::Revoked.into())
+            }
+            None => {
+                self.set(key::revoked_ahead(&patient, &body.grant), &self.at.height);
+                Ok(())
+            }
+        }
+    }
+
+    fn read(&mut self, body: &Read) -> Outcome {
+        let reader = self.author_id();
+        let report = self.state.report(&body.report)?.ok_or(VoidCode::UnknownReport)?;
+        match &body.grant {
+            None if report.patient != reader => return Err(VoidCode::UnknownReport.into()),
+            None => {}
+            Some(id) => {
+                let grant = self.state.grant(id)?.ok_or(VoidCode::UnknownGrant)?;
+                if grant.scope != Scope::Report(body.report)
+                    || grant.reader != Grantee::Member(reader)
+                {
+                    return Err(VoidCode::UnknownGrant.into());
+                }
+                if grant.revoked.is_some() {
+                    return Err(VoidCode::Revoked.into());
+                }
+                if grant.until <= self.at.median_time {
+                    return Err(VoidCode::Expired.into());
+                }
+            }
+        }
+        if body.version == 0 || body.version > report.version {
+            return Err(VoidCode::UnknownVersion.into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! What the state says of each thing.
+
+use crate::Cid;
+use crate::clock::Timestamp;
+use crate::identity::PublicIdentity;
+use crate::ids::{MemberId, RecordId, ReportId, TokenHash};
+use crate::keys::{HpkePublicKey, VerifyingKey};
+use crate::record::{Grantee, Scope};
+use crate::registry::{Custody, Purpose, Role};
+use serde::{Deserialize, Serialize};
+
+/// A member as the chain knows them now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberEntry {
+    /// Current public keys.
+    pub identity: PublicIdentity,
+    /// What the member may do.
+    pub role: Role,
+    /// The hospital that registered the member; a hospital names itself.
+    pub hospital: MemberId,
+    /// In whose hands the secret keys are.
+    pub custody: Custody,
+    /// Keys a hospital signs blocks with; empty for everyone else.
+    pub mining: Vec<VerifyingKey>,
+    /// Height at which the member was registered.
+    pub height: u64,
+}
+
+/// A patient's enrolment at a hospital.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// Epoch of the collection key.
+    pub epoch: u32,
+    /// Public half of the collection key.
+    pub key: HpkePublicKey,
+}
+
+/// A report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportEntry {
+    /// Whom it is about.
+    pub patient: MemberId,
+    /// Who wrote it.
+    pub author: MemberId,
+    /// Where it was written.
+    pub hospital: MemberId,
+    /// Counts contents.
+    pub version: u32,
+    /// Counts keys of this version.
+    pub epoch: u32,
+    /// The envelope of the current version and epoch.
+    pub envelope: Cid,
+    /// The record that added it.
+    pub record: RecordId,
+    /// Height of that record's block.
+    pub height: u64,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestStatus {
+    /// Nobody has answered.
+    Waiting,
+    /// The patient gave a grant.
+    Granted,
+    /// The patient refused.
+    Refused,
+}
+
+/// A request for access.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestEntry {
+    /// The report asked for.
+    pub report: ReportId,
+    /// Who asks.
+    pub reader: MemberId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Until when.
+    pub until: Timestamp,
+    /// What became of it.
+    pub status: RequestStatus,
+}
+
+/// A grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantEntry {
+    /// The patient who gave it.
+    pub patient: MemberId,
+    /// What may be read.
+    pub scope: Scope,
+    /// Who may read.
+    pub reader: Grantee,
+    /// What for.
+    pub purpose: Purpose,
+    /// Until when.
+    pub until: Timestamp,
+    /// Who hands the slot out.
+    pub custodian: MemberId,
+    /// Hash of the token to present, if one is needed.
+    pub token: Option<TokenHash>,
+    /// The record that gave it.
+    pub record: RecordId,
+    /// Height of the block that revoked it.
+    pub revoked: Option<u64>,
+}
+
+impl GrantEntry {
+    /// Whether the grant covers this report for this reader at this time: not revoked, not expired.
+    #[must_use]
+    pub fn is_live(&self, report: &ReportId, reader: &MemberId, now: Timestamp) -> bool {
+        self.revoked.is_none()
+            && now < self.until
+            && self.scope == Scope::Report(*report)
+            && self.reader == Grantee::Member(*reader)
+    }
+}

@@ -1,0 +1,278 @@
+//! The state of a ledger: members, enrolments, reports, requests, grants.
+//!
+//! State is a fold over (records, height, median time) and nothing else: delete it, replay the
+//! blocks, and the same entries come back to the bit. It is kept as an ordered map of small DAG-CBOR
+//! entries so that any store can hold it and nobody has to load it whole.
+//!
+//! The fold is one function, [`apply`].
+
+mod apply;
+mod entry;
+mod overlay;
+
+pub use apply::{ApplyError, At, Change, SignatureCheck, Signatures, apply};
+pub use entry::{Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus};
+pub use overlay::{Changes, Overlay};
+
+use crate::cbor;
+use crate::ids::{GrantId, MemberId, RecordId, ReportId};
+use crate::store::{Row, StoreError};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Reads the entries of a state, by key and in key order.
+pub trait StateRead {
+    /// The entry with this key.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Entries whose key begins with `prefix` and is greater than `after`, in key order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn state_scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
+}
+
+/// Keys of the state: a letter for the table, then ids of fixed length. `docs/format.md` lists them.
+pub(crate) mod key {
+    use super::{GrantId, MemberId, RecordId, ReportId};
+
+    fn join(table: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let mut key = vec![table];
+        for part in parts {
+            key.extend_from_slice(part);
+        }
+        key
+    }
+
+    pub(crate) fn member(id: &MemberId) -> Vec<u8> {
+        join(b'm', &[id.as_bytes()])
+    }
+    pub(crate) fn enrolment(patient: &MemberId, hospital: &MemberId) -> Vec<u8> {
+        join(b'e', &[patient.as_bytes(), hospital.as_bytes()])
+    }
+    pub(crate) fn report(id: &ReportId) -> Vec<u8> {
+        join(b'r', &[id.as_bytes()])
+    }
+    /// Index: reports of a patient.
+    pub(crate) fn patient_report(patient: &MemberId, id: &ReportId) -> Vec<u8> {
+        join(b'p', &[patient.as_bytes(), id.as_bytes()])
+    }
+    pub(crate) fn request(id: &RecordId) -> Vec<u8> {
+        join(b'q', &[id.as_bytes()])
+    }
+    /// Index: requests of one reader for one report that wait; at most one.
+    pub(crate) fn waiting(report: &ReportId, reader: &MemberId) -> Vec<u8> {
+        join(b'w', &[report.as_bytes(), reader.as_bytes()])
+    }
+    /// Index: requests that wait for a patient.
+    pub(crate) fn patient_waiting(patient: &MemberId, id: &RecordId) -> Vec<u8> {
+        join(b'o', &[patient.as_bytes(), id.as_bytes()])
+    }
+    pub(crate) fn grant(id: &GrantId) -> Vec<u8> {
+        join(b'g', &[id.as_bytes()])
+    }
+    /// Index: grants on a report for a reader.
+    pub(crate) fn reader_grant(reader: &MemberId, report: &ReportId, id: &GrantId) -> Vec<u8> {
+        join(b'h', &[reader.as_bytes(), report.as_bytes(), id.as_bytes()])
+    }
+    /// Grants revoked before they were seen.
+    pub(crate) fn revoked_ahead(author: &MemberId, id: &GrantId) -> Vec<u8> {
+        join(b'x', &[author.as_bytes(), id.as_bytes()])
+    }
+    /// Records that took effect.
+    pub(crate) fn seen(id: &RecordId) -> Vec<u8> {
+        join(b'i', &[id.as_bytes()])
+    }
+    pub(crate) const GENESIS: &[u8] = b"c";
+}
+
+/// Typed access to a state.
+///
+/// Every method fails with [`StoreError`] when the store does, or when an entry cannot be read.
+#[derive(Clone, Copy)]
+pub struct State<'a>(&'a dyn StateRead);
+
+impl std::fmt::Debug for State<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("State")
+    }
+}
+
+impl<'a> State<'a> {
+    /// Typed access to `entries`.
+    #[must_use]
+    pub const fn new(entries: &'a dyn StateRead) -> Self {
+        Self(entries)
+    }
+
+    fn read<T: Serialize + DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.0.state(key)?.map(|bytes| parse(key, &bytes)).transpose()
+    }
+
+    /// The genesis configuration this state grew from.
+    ///
+    /// # Errors
+    /// When the store fails; so for every method of this type.
+    pub fn genesis(&self) -> Result<Option<crate::genesis::Genesis>, StoreError> {
+        self.read(key::GENESIS)
+    }
+
+    /// A member.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn member(&self, id: &MemberId) -> Result<Option<MemberEntry>, StoreError> {
+        self.read(&key::member(id))
+    }
+
+    /// Every member, in order of id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn members(&self) -> Result<Vec<(MemberId, MemberEntry)>, StoreError> {
+        self.rows(&[b'm'])?
+            .into_iter()
+            .map(|(key, value)| Ok((tail(&key)?, parse(&key, &value)?)))
+            .collect()
+    }
+
+    /// A patient's enrolment at a hospital.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enrolment(
+        &self,
+        patient: &MemberId,
+        hospital: &MemberId,
+    ) -> Result<Option<Enrolment>, StoreError> {
+        self.read(&key::enrolment(patient, hospital))
+    }
+
+    /// A report.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn report(&self, id: &ReportId) -> Result<Option<ReportEntry>, StoreError> {
+        self.read(&key::report(id))
+    }
+
+    /// Ids of the reports about a patient.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn reports_of(&self, patient: &MemberId) -> Result<Vec<ReportId>, StoreError> {
+        let mut prefix = vec![b'p'];
+        prefix.extend_from_slice(patient.as_bytes());
+        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
+    }
+
+    /// A request for access.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn request(&self, id: &RecordId) -> Result<Option<RequestEntry>, StoreError> {
+        self.read(&key::request(id))
+    }
+
+    /// Ids of the requests that wait for a patient's answer.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn requests_waiting_for(&self, patient: &MemberId) -> Result<Vec<RecordId>, StoreError> {
+        let mut prefix = vec![b'o'];
+        prefix.extend_from_slice(patient.as_bytes());
+        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
+    }
+
+    /// A grant.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn grant(&self, id: &GrantId) -> Result<Option<GrantEntry>, StoreError> {
+        self.read(&key::grant(id))
+    }
+
+    /// Ids of the grants a reader was ever given on a report, dead ones included.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn grants_for(
+        &self,
+        reader: &MemberId,
+        report: &ReportId,
+    ) -> Result<Vec<GrantId>, StoreError> {
+        let mut prefix = vec![b'h'];
+        prefix.extend_from_slice(reader.as_bytes());
+        prefix.extend_from_slice(report.as_bytes());
+        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
+    }
+
+    /// Ids of all grants a reader was ever given, with the report each is on.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn grants_of(&self, reader: &MemberId) -> Result<Vec<GrantId>, StoreError> {
+        let mut prefix = vec![b'h'];
+        prefix.extend_from_slice(reader.as_bytes());
+        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
+    }
+
+    /// Whether a record took effect.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn seen(&self, id: &RecordId) -> Result<bool, StoreError> {
+        Ok(self.0.state(&key::seen(id))?.is_some())
+    }
+
+    fn was_revoked_ahead(&self, author: &MemberId, grant: &GrantId) -> Result<bool, StoreError> {
+        Ok(self.0.state(&key::revoked_ahead(author, grant))?.is_some())
+    }
+
+    fn has_waiting(&self, report: &ReportId, reader: &MemberId) -> Result<bool, StoreError> {
+        Ok(self.0.state(&key::waiting(report, reader))?.is_some())
+    }
+
+    fn rows(&self, prefix: &[u8]) -> Result<Vec<Row>, StoreError> {
+        self.0.state_scan(prefix, None, usize::MAX)
+    }
+}
+
+fn parse<T: Serialize + DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
+    cbor::decode(bytes, crate::registry::limit::GENESIS_BYTES).map_err(|error| {
+        StoreError::Damaged(format!("state entry {}: {error}", data_encoding::HEXLOWER.encode(key)))
+    })
+}
+
+/// The id at the end of a key.
+fn tail<T: for<'a> TryFrom<&'a [u8]> + IdLen>(key: &[u8]) -> Result<T, StoreError> {
+    key.len()
+        .checked_sub(T::LEN)
+        .and_then(|at| T::try_from(&key[at..]).ok())
+        .ok_or_else(|| StoreError::Damaged("state key is too short".into()))
+}
+
+/// How long an id is, for reading it off the end of a key.
+trait IdLen {
+    const LEN: usize;
+}
+
+impl IdLen for MemberId {
+    const LEN: usize = Self::LEN;
+}
+impl IdLen for ReportId {
+    const LEN: usize = Self::LEN;
+}
+impl IdLen for GrantId {
+    const LEN: usize = Self::LEN;
+}
+impl IdLen for RecordId {
+    const LEN: usize = Self::LEN;
+}

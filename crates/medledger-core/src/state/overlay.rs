@@ -1,0 +1,133 @@
+//! Changes laid over a state, so that records can be judged before anything is written.
+
+use super::{Change, StateRead};
+use crate::store::{Row, StoreError};
+use std::collections::BTreeMap;
+
+/// Entries set (`Some`) and removed (`None`) since some base.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl Changes {
+    /// Adds further changes; later ones win.
+    pub fn extend(&mut self, changes: Vec<Change>) {
+        self.0.extend(changes.into_iter().map(|change| (change.key, change.value)));
+    }
+
+    /// The changes, in key order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
+    /// These changes over `base`.
+    #[must_use]
+    pub fn over<'a>(&'a self, base: &'a dyn StateRead) -> Overlay<'a> {
+        Overlay { base, changes: self }
+    }
+}
+
+/// A base state with changes laid over it.
+#[derive(Clone, Copy)]
+pub struct Overlay<'a> {
+    base: &'a dyn StateRead,
+    changes: &'a Changes,
+}
+
+impl std::fmt::Debug for Overlay<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Overlay({} changes)", self.changes.0.len())
+    }
+}
+
+impl StateRead for Overlay<'_> {
+    fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.changes.0.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.state(key),
+        }
+    }
+
+    fn state_scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let start = match after {
+            Some(after) if after >= prefix => std::ops::Bound::Excluded(after),
+            _ => std::ops::Bound::Included(prefix),
+        };
+        let changed: Vec<_> = self
+            .changes
+            .0
+            .range::<[u8], _>((start, std::ops::Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .collect();
+        // Each change can hide one row of the base, so that many more are asked for.
+        let from_base = self.base.state_scan(prefix, after, limit.saturating_add(changed.len()))?;
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = from_base.into_iter().collect();
+        for (key, value) in changed {
+            match value {
+                Some(value) => rows.insert(key.clone(), value.clone()),
+                None => rows.remove(key),
+            };
+        }
+        Ok(rows.into_iter().take(limit).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl StateRead for Map {
+        fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(self.0.get(key).cloned())
+        }
+
+        fn state_scan(
+            &self,
+            prefix: &[u8],
+            after: Option<&[u8]>,
+            limit: usize,
+        ) -> Result<Vec<Row>, StoreError> {
+            let rows = self.0.iter().filter(|(key, _)| {
+                key.starts_with(prefix) && after.is_none_or(|after| key.as_slice() > after)
+            });
+            Ok(rows.take(limit).map(|(k, v)| (k.clone(), v.clone())).collect())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_like_a_map_with_the_changes_written(
+            base in proptest::collection::btree_map(
+                proptest::collection::vec(0u8..3, 0..4), proptest::collection::vec(0u8..3, 0..2), 0..30),
+            changes in proptest::collection::vec(
+                (proptest::collection::vec(0u8..3, 0..4), proptest::option::of(proptest::collection::vec(0u8..3, 0..2))), 0..30),
+            prefix in proptest::collection::vec(0u8..3, 0..3),
+            after in proptest::option::of(proptest::collection::vec(0u8..3, 0..4)),
+            limit in 0usize..20,
+        ) {
+            let mut written = Map(base.clone());
+            let mut laid = Changes::default();
+            for (key, value) in changes {
+                match &value {
+                    Some(value) => written.0.insert(key.clone(), value.clone()),
+                    None => written.0.remove(&key),
+                };
+                laid.extend(vec![Change { key, value }]);
+            }
+            let base = Map(base);
+            let overlay = laid.over(&base);
+            prop_assert_eq!(
+                overlay.state_scan(&prefix, after.as_deref(), limit).unwrap(),
+                written.state_scan(&prefix, after.as_deref(), limit).unwrap()
+            );
+            prop_assert_eq!(overlay.state(&prefix).unwrap(), written.state(&prefix).unwrap());
+        }
+    }
+}
