@@ -38,6 +38,7 @@ pub mod pow;
 pub mod receipt;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod seal;
 pub mod slot;
 pub mod state;
