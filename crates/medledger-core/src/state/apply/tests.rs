@@ -509,7 +509,7 @@ fn a_record_that_took_effect_is_remembered() {
 
 /// Any record by anyone about anything these worlds know.
 fn bodies(world: &World, pick: [u8; 6]) -> (u8, Body) {
-    let [author, kind, report, member, time, nonce] = pick;
+    let [author, kind, report, member, time, last] = pick;
     let author = HOSPITAL + author % 9;
     let who = HOSPITAL + member % 9;
     let nonce = |n: u8| {
@@ -518,13 +518,13 @@ fn bodies(world: &World, pick: [u8; 6]) -> (u8, Body) {
         RecordNonce::from_bytes(bytes)
     };
     let report = ReportId::derive(&id(DOCTOR), &nonce(report));
-    let grant_id = GrantId::derive(&id(PATIENT), &nonce(pick[5]));
+    let grant_id = GrantId::derive(&id(PATIENT), &nonce(last));
     let time = until(NOW - 50 + u64::from(time) * 5);
     let body = match kind % 8 {
         0 => world
-            .register(author, who, Role::ALL[usize::from(nonce(pick[5]).as_bytes()[7]) % 5])
+            .register(author, who, Role::ALL[usize::from(nonce(last).as_bytes()[7]) % 5])
             .into(),
-        1 => enrol(who, HOSPITAL + member % 2, u32::from(pick[5] % 4)).into(),
+        1 => enrol(who, HOSPITAL + member % 2, u32::from(last % 4)).into(),
         2 => add_report(who).into(),
         3 => RequestAccess { until: time, ..request(report) }.into(),
         4 => Grant { until: time, ..grant(report, who) }.into(),
