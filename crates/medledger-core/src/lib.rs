@@ -31,6 +31,7 @@ pub mod ids;
 mod kdf;
 pub mod keys;
 pub mod log_tree;
+pub mod memory;
 pub mod merkle;
 mod metadata;
 pub mod padding;

@@ -28,6 +28,17 @@ pub enum StoreError {
     /// What is stored contradicts itself or cannot be read.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// The file belongs to another program, or to none.
+    #[error("{0} is not a medledger ledger")]
+    NotALedger(String),
+    /// The ledger was written by a later version of this program.
+    #[error("the ledger has layout {found}, this version knows up to {newest}: update needed")]
+    UnknownVersion {
+        /// The layout found.
+        found: i64,
+        /// The newest one this version knows.
+        newest: i64,
+    },
     /// Any other failure of the machine.
     #[error("{doing}: {source}")]
     Io {
@@ -185,6 +196,17 @@ pub struct RecordQuery {
     pub offset: usize,
 }
 
+impl RecordQuery {
+    /// Whether a record is one that is looked for; limit and offset aside.
+    #[must_use]
+    pub fn matches(&self, record: &StoredRecord) -> bool {
+        self.kind.is_none_or(|kind| record.kind == kind)
+            && self.author.is_none_or(|author| record.author == author)
+            && self.patient.is_none_or(|patient| record.patient == Some(patient))
+            && self.report.is_none_or(|report| record.report == Some(report))
+    }
+}
+
 /// Key and value of a row.
 pub type Row = (Vec<u8>, Vec<u8>);
 
@@ -238,7 +260,8 @@ pub trait View: StateRead {
     /// When the store fails.
     fn records_of(&self, height: u64) -> Result<Vec<StoredRecord>, StoreError>;
 
-    /// Records that match, mined ones first in chain order, then those accepted, then those refused.
+    /// Records that match: mined ones first in chain order, then those accepted in the order of the
+    /// queue, then those refused in the order in which they first came here.
     ///
     /// # Errors
     /// When the store fails.
@@ -289,16 +312,16 @@ pub trait Unit: View {
     /// When the store fails.
     fn clear_state(&mut self) -> Result<(), StoreError>;
 
-    /// Adds a record, or changes the standing of one that is there.
+    /// Adds a record, or replaces the one with this id.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`StoreError::Damaged`] when another record stands in its place of queue or block.
     fn put_record(&mut self, record: &StoredRecord) -> Result<(), StoreError>;
 
     /// Changes how far a record has come.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when there is no such record.
+    /// [`StoreError::Damaged`] when there is no such record, or another stands in that place.
     fn settle(&mut self, id: &RecordId, standing: Standing) -> Result<(), StoreError>;
 
     /// Adds a block on top; its records are put separately.
@@ -322,7 +345,8 @@ pub trait Store: Send + Sync {
     /// When the store fails.
     fn view(&self) -> Result<Box<dyn View + '_>, StoreError>;
 
-    /// Begins a unit of work, waiting for the one under way.
+    /// Begins a unit of work, waiting for the one under way. A thread that has one must not begin
+    /// another: it would wait for itself.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`], [`StoreError::Busy`], or when the store fails.
