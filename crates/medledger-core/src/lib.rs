@@ -44,6 +44,8 @@ pub mod seal;
 pub mod slot;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod token;
 
 pub use cid::Cid;
