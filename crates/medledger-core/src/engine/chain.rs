@@ -125,9 +125,9 @@ impl EngineChain {
         records: &[SignedRecord],
     ) -> Result<Vec<StoredRecord>, SubmitError> {
         let at = self.rules.at(&tip(view)?);
-        let mut seq = view.last_pending()?.map_or(0, |(seq, _)| seq);
+        let first = view.last_pending()?.map_or(1, |(seq, _)| seq + 1);
         let mut judged = Vec::with_capacity(records.len());
-        for record in records {
+        for (seq, record) in (first..).zip(records) {
             let id = record.id();
             let bytes = record.encode();
             if bytes.len() > limit::RECORD_BYTES {
@@ -146,7 +146,6 @@ impl EngineChain {
             {
                 return Err(SubmitError::Refused { id, code });
             }
-            seq += 1;
             judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
             pending.changes.extend(changes);
             pending.last = Some(id);
