@@ -11,13 +11,13 @@ mod mining;
 mod narrator;
 mod story;
 
-pub use narrator::Format;
+pub(crate) use narrator::Format;
 
 use narrator::Narrator;
-use story::Fault;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use story::Fault;
 
 /// The report that is played with when none is given.
 const SAMPLE: &[u8] = include_bytes!("../../examples/sample-report.pdf");
@@ -25,24 +25,24 @@ const SAMPLE_NAME: &str = "sample-report.pdf";
 
 /// Arguments of `medledger demo`.
 #[derive(Debug, clap::Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// The report to play with, any file; a sample lab report by default
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Folder to play in, new or empty; a new temporary one by default
     #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
     /// Remove the folder at the end instead of leaving everything to look at
     #[arg(long)]
-    pub clean: bool,
+    pub(crate) clean: bool,
     /// Seconds of work that a block takes on this machine, on average
     #[arg(long, value_name = "SECONDS", default_value_t = 0.7)]
-    pub block_seconds: f64,
+    pub(crate) block_seconds: f64,
 }
 
 /// Why the demo did not come to its end. The folder is left as it was then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DemoError {
+pub(crate) enum DemoError {
     /// The report cannot be used.
     #[error("{path}: {source}")]
     File {
@@ -91,7 +91,7 @@ pub enum DemoError {
 ///
 /// # Errors
 /// See [`DemoError`]; any step that does not come out as it should is one.
-pub fn run(args: &DemoArgs, format: Format, out: &mut dyn Write) -> Result<(), DemoError> {
+pub(crate) fn run(args: &DemoArgs, format: Format, out: &mut dyn Write) -> Result<(), DemoError> {
     let begun = Instant::now();
     // A report that cannot be read is told before a folder is made.
     if let Some(file) = &args.file {
@@ -108,34 +108,35 @@ pub fn run(args: &DemoArgs, format: Format, out: &mut dyn Write) -> Result<(), D
         }
     };
     let mut tell = Narrator::new(out, format);
-    tell.words("medledger demo: one report, from its upload to the end of a permission")?;
+    tell.words("medledger demo: the journey of one report")?;
     tell.words("")?;
     tell.words(
-        "Everything here is done by the service that the other commands use, for real: \
-         encryption, content ids, proof of work, signatures, a database, mail. It happens in",
+        "All of it is real: encryption, content ids, proof of work, signatures, the database, \
+         the mails. The calls are those of the other commands. It happens in the folder",
     )?;
-    tell.line(&format!("  {}", root.display()))?;
+    tell.line(&format!("\n    {}", root.display()))?;
 
-    let told = story::play(&root, &file, args.block_seconds, &mut tell);
-    if let Err(fault) = told {
-        let step = tell.current();
-        tell.end()?;
-        return Err(match fault {
-            Fault::Failed(source) => DemoError::Failed { step, source, folder: root },
-            Fault::Unexpected(what) => DemoError::Unexpected { step, what, folder: root },
-        });
-    }
+    let chain = match story::play(&root, &file, args.block_seconds, &mut tell) {
+        Ok(chain) => chain,
+        Err(fault) => {
+            let step = tell.current();
+            tell.end()?;
+            return Err(match fault {
+                Fault::Failed(source) => DemoError::Failed { step, source, folder: root },
+                Fault::Unexpected(what) => DemoError::Unexpected { step, what, folder: root },
+            });
+        }
+    };
     if args.clean {
         std::fs::remove_dir_all(&root)
             .map_err(|source| DemoError::Folder { path: root.clone(), source })?;
         tell.words("")?;
         tell.words("All of it came out as told. The folder is removed, as you asked.")?;
     } else {
-        tell.words("")?;
-        farewell::tell(&mut tell, &root)?;
+        farewell::tell(&mut tell, &root, &chain.to_string())?;
     }
     tell.end()?;
-    tell.words(&format!("\nDone in {}.", narrator::show_duration(begun.elapsed())))?;
+    tell.line(&format!("\nDone in {}.", narrator::show_duration(begun.elapsed())))?;
     Ok(())
 }
 

@@ -79,12 +79,15 @@ impl Outbox {
 
 impl Letter {
     fn parse(path: PathBuf, text: &str) -> Result<Self, LetterError> {
-        let plain = header(text, "Content-Transfer-Encoding").is_none_or(|how| how == "7bit");
-        let Some((_, body)) = text.split_once("\r\n\r\n").filter(|_| plain) else {
-            return Err(LetterError::NotPlain(path));
-        };
+        let encoding = header(text, "Content-Transfer-Encoding");
+        let body = text.split_once("\r\n\r\n").and_then(|(_, body)| match encoding.as_deref() {
+            None | Some("7bit" | "8bit") => Some(body.to_owned()),
+            Some("quoted-printable") => unquote(body),
+            Some(_) => None,
+        });
+        let Some(body) = body else { return Err(LetterError::NotPlain(path)) };
         let subject = header(text, "Subject").unwrap_or_default();
-        Ok(Self { path, subject, body: body.to_owned() })
+        Ok(Self { path, subject, body })
     }
 
     /// The access key written in the letter, after the word `key`.
@@ -102,6 +105,19 @@ impl Letter {
 fn read(path: &Path) -> Result<String, LetterError> {
     std::fs::read_to_string(path)
         .map_err(|source| LetterError::Io { path: path.to_path_buf(), source })
+}
+
+/// The text of a quoted-printable body (RFC 2045, section 6.7).
+fn unquote(body: &str) -> Option<String> {
+    let joined = body.replace("=\r\n", "");
+    let mut pieces = joined.split('=');
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let (code, rest) = piece.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A header's value, its continuation lines joined.
@@ -155,6 +171,16 @@ mod tests {
         let without = LETTER.replace("key ", "xxx ");
         let letter = Letter::parse("a".into(), &without).unwrap();
         assert!(matches!(letter.key(), Err(LetterError::NoKey(_))));
+    }
+
+    #[test]
+    fn quoted_printable_letters_are_read() {
+        assert_eq!(unquote("a=\r\nb=3D=C3=A9\r\n").as_deref(), Some("ab=\u{e9}\r\n"));
+        assert_eq!(unquote("a=3"), None);
+        assert_eq!(unquote("=FF"), None);
+        let quoted =
+            LETTER.replace("7bit", "quoted-printable").replace("0000-04R5", "0000-0=\r\n4R5");
+        assert!(Letter::parse("a".into(), &quoted).unwrap().key().is_ok());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Tells the story: paragraphs and facts for people, or one JSON object a step for programs.
 
+use serde_json::map::Entry;
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -8,11 +9,11 @@ use std::time::{Duration, Instant};
 /// Columns that lines keep within, the 64 characters of a hash included.
 const WIDTH: usize = 79;
 const INDENT: usize = 4;
-const LABEL: usize = 11;
+const LABEL: usize = 10;
 
 /// How the story is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// In words, for people.
     #[default]
     Text,
@@ -26,6 +27,15 @@ pub(super) struct Narrator<'a> {
     format: Format,
     number: u32,
     step: Option<Telling>,
+    last: Last,
+}
+
+/// What the last line was: words and facts stand apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Title,
+    Words,
+    Fact,
 }
 
 /// The step being told.
@@ -39,7 +49,7 @@ struct Telling {
 
 impl<'a> Narrator<'a> {
     pub(super) fn new(out: &'a mut dyn Write, format: Format) -> Self {
-        Self { out, format, number: 0, step: None }
+        Self { out, format, number: 0, step: None, last: Last::Title }
     }
 
     /// Words before and after the numbered steps; JSON has no need of them.
@@ -68,6 +78,7 @@ impl<'a> Narrator<'a> {
             writeln!(self.out, "\n{:>2}  {title}", self.number)?;
             self.out.flush()?;
         }
+        self.last = Last::Title;
         self.step = Some(Telling {
             name,
             title: title.to_owned(),
@@ -83,6 +94,7 @@ impl<'a> Narrator<'a> {
         match (self.format, &mut self.step) {
             (Format::Json, Some(step)) => step.said.push(words.to_owned()),
             _ => {
+                self.apart(Last::Words)?;
                 for line in wrap(words, WIDTH - INDENT) {
                     writeln!(self.out, "{:INDENT$}{line}", "")?;
                 }
@@ -102,10 +114,35 @@ impl<'a> Narrator<'a> {
     pub(super) fn fact_as(&mut self, label: &str, shown: &str, value: Value) -> io::Result<()> {
         match (self.format, &mut self.step) {
             (Format::Json, Some(step)) => {
-                step.facts.insert(label.replace(' ', "_"), value);
+                // What is told several times becomes a list.
+                match step.facts.entry(label.replace(' ', "_")) {
+                    Entry::Vacant(place) => {
+                        place.insert(value);
+                    }
+                    Entry::Occupied(mut place) => match place.get_mut() {
+                        Value::Array(values) => values.push(value),
+                        first => *first = Value::Array(vec![first.take(), value]),
+                    },
+                }
             }
-            _ => writeln!(self.out, "{:INDENT$}  {label:<LABEL$}{shown}", "")?,
+            _ => {
+                self.apart(Last::Fact)?;
+                let mut label = label;
+                for line in wrap(shown, WIDTH - INDENT - LABEL - 1) {
+                    writeln!(self.out, "{:INDENT$}{label:<LABEL$} {line}", "")?;
+                    label = "";
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// An empty line between words and facts.
+    fn apart(&mut self, next: Last) -> io::Result<()> {
+        if self.last != next && self.last != Last::Title {
+            writeln!(self.out)?;
+        }
+        self.last = next;
         Ok(())
     }
 
@@ -208,10 +245,14 @@ mod tests {
         tell.say("It happens.").unwrap();
         tell.fact("block id", "00ff").unwrap();
         tell.fact_as("size", "3 bytes", json!(3)).unwrap();
+        for who in ["a", "b", "c"] {
+            tell.fact("read by", who).unwrap();
+        }
         tell.end().unwrap();
         let value: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["name"], "first");
-        assert_eq!(value["facts"], json!({"block_id": "00ff", "size": 3}));
+        let facts = json!({"block_id": "00ff", "size": 3, "read_by": ["a", "b", "c"]});
+        assert_eq!(value["facts"], facts);
         assert_eq!(value["said"], json!(["It happens."]));
     }
 }

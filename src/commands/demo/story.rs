@@ -8,7 +8,7 @@ use super::narrator::{Narrator, grouped, seconds, show_duration};
 use medledger::core::genesis::Consensus;
 use medledger::core::pow::Schedule;
 use medledger::{
-    Contact, CreateOptions, Delivery, Difficulty, EngineChoice, Identity, Ledger, Role,
+    ChainId, Contact, CreateOptions, Delivery, Difficulty, EngineChoice, Identity, Ledger, Role,
     UploadOptions, Uploaded,
 };
 use serde_json::json;
@@ -45,12 +45,8 @@ pub(super) struct Part {
 
 pub(super) const HOSPITAL: &str = "General Hospital";
 pub(super) const HOSPITAL_PASSWORD: &str = "hospital-demo";
-pub(super) const PATIENT: Part = Part {
-    name: "Pat",
-    role: Role::Patient,
-    address: "pat@example.org",
-    password: "pat-demo",
-};
+pub(super) const PATIENT: Part =
+    Part { name: "Pat", role: Role::Patient, address: "pat@example.org", password: "pat-demo" };
 pub(super) const AUTHOR: Part = doctor("Dr Archer", "archer@example.org", "archer-demo");
 pub(super) const READER: Part = doctor("Dr Baker", "baker@example.org", "baker-demo");
 pub(super) const STRANGER: Part = doctor("Dr Cook", "cook@example.org", "cook-demo");
@@ -82,13 +78,13 @@ struct Story<'s, 'o> {
     tell: &'s mut Narrator<'o>,
 }
 
-/// Plays all of it.
+/// Plays all of it, and returns the chain that is left.
 pub(super) fn play(
     root: &Path,
     file: &Path,
     block_seconds: f64,
     tell: &mut Narrator<'_>,
-) -> Result<(), Fault> {
+) -> Result<ChainId, Fault> {
     let (ledger, hospital) = found(root, block_seconds, tell)?;
     let cast = register(&ledger, &hospital, tell)?;
     let outbox = Outbox::new(root.join(LEDGER).join(OUTBOX));
@@ -104,7 +100,8 @@ pub(super) fn play(
     let mut story = story.reopen()?;
     story.flip_a_bit(&uploaded, &patients_key)?;
     story.receipt(&uploaded)?;
-    story.verify()
+    story.verify()?;
+    Ok(story.ledger.chain())
 }
 
 fn found(
@@ -126,17 +123,13 @@ fn found(
     if let Consensus::Work(Schedule::Fixed { bits }) = ledger.rules().genesis.consensus {
         let tries = medledger::core::pow::Target::from_bits(bits)?.expected_tries();
         let tries = u64::try_from(tries).unwrap_or(u64::MAX);
-        let shown = format!("{bits}: {} tries a block, on average", grouped(tries));
+        let shown = format!("{} tries a block on average (bits {bits})", grouped(tries));
         tell.fact_as("difficulty", &shown, json!({"bits": bits.to_string(), "tries": tries}))?;
     }
     Ok((ledger, hospital))
 }
 
-fn register(
-    ledger: &Ledger,
-    hospital: &Identity,
-    tell: &mut Narrator<'_>,
-) -> Result<Cast, Fault> {
+fn register(ledger: &Ledger, hospital: &Identity, tell: &mut Narrator<'_>) -> Result<Cast, Fault> {
     tell.step("register", "A patient and three doctors are registered")?;
     tell.say(
         "Each gets an identity of their own, in a file locked by a password. The hospital signs \
@@ -146,7 +139,8 @@ fn register(
         let contact = Contact::named(part.name).with_email(part.address);
         let (identity, registration) =
             ledger.add_member(hospital, part.role, &contact, part.password)?;
-        let shown = format!("{}  number {}  {}", registration.member, registration.number, part.role);
+        let shown =
+            format!("{}  number {}  {}", registration.member, registration.number, part.role);
         let value = json!({"id": registration.member.to_string(), "number": registration.number});
         tell.fact_as(part.name, &shown, value)?;
         Ok(identity)
@@ -231,7 +225,7 @@ impl Story<'_, '_> {
         expect(uploaded.delivery == Delivery::Mailed, || "the key was not mailed".into())?;
         let shown = format!("{} bytes, padded to hide the size", grouped(uploaded.sealed));
         self.tell.fact_as("encrypted", &shown, json!(uploaded.sealed))?;
-        self.tell.fact_as("uploaded in", &speed(size, took), json!(seconds(took)))?;
+        self.tell.fact_as("took", &speed(size, took), json!(seconds(took)))?;
         self.tell.fact("label", &uploaded.label)?;
         self.tell.fact("report id", uploaded.report)?;
         self.tell.fact("content id", uploaded.body)?;

@@ -1,8 +1,6 @@
 //! Asking, approving, opening, being refused, looking who read, and revoking.
 
-use super::{
-    AUTHOR, Fault, OPENED, PATIENT, READER, STRANGER, Story, expect, file_name, speed,
-};
+use super::{AUTHOR, Fault, OPENED, PATIENT, READER, STRANGER, Story, expect, file_name, speed};
 use crate::commands::demo::narrator::{grouped, seconds};
 use medledger::core::registry::Kind;
 use medledger::core::store::RecordQuery;
@@ -73,7 +71,7 @@ impl Story<'_, '_> {
         self.show_letter(&letter)?;
         let readers_key = letter.key()?;
         expect(readers_key != *key, || format!("{reader} was sent the patient's own key"))?;
-        self.tell.fact(&format!("{}'s key", "Baker"), readers_key.to_text().as_str())?;
+        self.tell.fact("key", readers_key.to_text().as_str())?;
         self.block(1)?;
         Ok((approved.grant, readers_key))
     }
@@ -103,26 +101,25 @@ impl Story<'_, '_> {
         self.tell.fact_as("saved as", &shown, json!(path))?;
         let shown = format!("all {} bytes equal the original", grouped(length));
         self.tell.fact_as("compared", &shown, json!({"bytes": length, "equal": true}))?;
-        self.tell.fact_as("opened in", &speed(length, took), json!(seconds(took)))?;
-        self.tell.fact("read record", opened.read_record())?;
+        self.tell.fact_as("took", &speed(length, took), json!(seconds(took)))?;
+        self.tell.fact("record", opened.read_record())?;
         self.block(1)
     }
 
     /// Those whom nobody permitted: no key helps them, and the author is no exception.
     pub(super) fn strangers(&mut self, uploaded: &Uploaded, key: &AccessKey) -> Result<(), Fault> {
         let (author, reader, stranger) = (AUTHOR.name, READER.name, STRANGER.name);
-        self.tell.step("strangers", &format!("{stranger} tries to read it"))?;
-        let open = |who: &Identity, key: Key<'_>| {
-            self.ledger.open_report(who, &uploaded.report, &key)
-        };
+        self.tell.step("strangers", "Those without a permission are refused")?;
+        let open =
+            |who: &Identity, key: Key<'_>| self.ledger.open_report(who, &uploaded.report, &key);
         let attempts = [
-            (format!("{stranger} has no permission:"), open(&self.cast.stranger, Key::Identity)),
+            (format!("{stranger} just tries:"), open(&self.cast.stranger, Key::Identity)),
             (
-                format!("Even with the key that was mailed to {reader}:"),
+                format!("{stranger} got hold of the key that was mailed to {reader}:"),
                 open(&self.cast.stranger, Key::Access(key)),
             ),
             (
-                format!("{author}, who uploaded it, needs a permission now like anyone:"),
+                format!("{author}, who uploaded the report, needs a permission now like anyone:"),
                 open(&self.cast.author, Key::Identity),
             ),
         ];

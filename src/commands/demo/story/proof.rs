@@ -29,10 +29,11 @@ impl Story<'_, '_> {
         let bit = FlippedBit::flip(&store.block_path(&block))?;
         let name = bit.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let shown = format!("bit 0 of byte {}", grouped(bit.offset));
-        self.tell.fact_as("turned over", &shown, json!({"byte": bit.offset, "bit": 0}))?;
+        self.tell.fact_as("flipped", &shown, json!({"byte": bit.offset, "bit": 0}))?;
         self.tell.fact_as("in file", &name, json!(bit.path))?;
 
-        self.tell.say(&format!("{patient} opens the report, and a check of the store is made:"))?;
+        self.tell
+            .say(&format!("{patient} opens the report, then everything stored is checked:"))?;
         let opened = self.open_whole(uploaded, patients_key);
         let found = self.ledger.verify(VerifyDepth::Full);
         // Before anything is judged, so that a failing demo leaves no damage behind.
@@ -42,16 +43,17 @@ impl Story<'_, '_> {
             Err(error) => error,
         };
         expect(error.contains(&block.to_string()), || format!("not the damaged block: {error}"))?;
-        self.tell.fact_as("opening", "refused:", json!(error))?;
-        self.tell.say(&error)?;
+        // The file is named above; programs get all of it.
+        let shown = error.split(" (").next().unwrap_or(&error);
+        self.tell.fact_as("refused", shown, json!(error))?;
         let named = damaged_blocks(&found?);
         expect(named == [block], || format!("the check should name {block}, it names {named:?}"))?;
-        self.tell.fact_as("check", "names the same block, and no other", json!(named.len()))?;
+        self.tell.fact_as("checked", "that block is damaged, and no other", json!(named.len()))?;
 
         self.tell.say("The bit is put back:")?;
         let length = self.open_whole(uploaded, patients_key)?;
         let shown = format!("{} bytes, as before", grouped(length));
-        self.tell.fact_as("opening", &shown, json!(length))?;
+        self.tell.fact_as("opened", &shown, json!(length))?;
         // The patient's own readings stand on the ledger too: the refused one and the good one.
         self.block(2)
     }
@@ -92,7 +94,7 @@ impl Story<'_, '_> {
         self.tell.fact("in block", proven.block)?;
         let shown = format!("{} by the block's clock", show_time(proven.time));
         self.tell.fact_as("mined at", &shown, json!(show_time(proven.time)))?;
-        self.tell.fact_as("checked in", &show_duration(took), json!(seconds(took)))?;
+        self.tell.fact_as("took", &show_duration(took), json!(seconds(took)))?;
 
         self.tell.say("A copy that names another envelope, by one bit, is refused:")?;
         let error = match check(&bad, &chain) {
@@ -130,7 +132,7 @@ impl Story<'_, '_> {
         });
         self.tell.fact_as("checked", &shown, value)?;
         self.tell.fact_as("found", "nothing wrong", json!(0))?;
-        self.tell.fact_as("verified in", &show_duration(took), json!(seconds(took)))?;
+        self.tell.fact_as("took", &show_duration(took), json!(seconds(took)))?;
         Ok(())
     }
 }
