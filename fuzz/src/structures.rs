@@ -10,13 +10,13 @@ use medledger_core::dek::Dek;
 use medledger_core::envelope::{Envelope, Metadata, seal_meta};
 use medledger_core::genesis::{Consensus, Founder, Genesis};
 use medledger_core::identity::{Identity, LockParams, PublicIdentity, lock, peek};
-use medledger_core::ids::{BlockId, BlockRoot, ChainId, GrantId, MemberId, RecordNonce, ReportId};
 use medledger_core::ids::TreeHash;
+use medledger_core::ids::{BlockId, BlockRoot, ChainId, GrantId, MemberId, RecordNonce, ReportId};
 use medledger_core::keys::{HpkeSecretKey, SigningKey};
 use medledger_core::pow::{Bits, Header, Schedule};
 use medledger_core::rand_core::{TryCryptoRng, TryRng};
 use medledger_core::receipt::Receipt;
-use medledger_core::record::{Record, Revoke, Read, SignedRecord};
+use medledger_core::record::{Read, Record, Revoke, SignedRecord};
 use medledger_core::registry::{CipherSuite, domain};
 use medledger_core::seal::sealed_len;
 use medledger_core::slot::{Slot, SlotContext, SlotRole};
@@ -261,7 +261,11 @@ pub fn access_key(data: &[u8]) {
 /// Seeds of [`access_key`].
 pub fn access_key_seeds() -> Vec<Vec<u8>> {
     let text = AccessKey::from_bytes([0x5a; 16]).to_text();
-    vec![text.as_bytes().to_vec(), text.replace('-', " ").to_lowercase().into_bytes(), vec![b'a'; 32]]
+    vec![
+        text.as_bytes().to_vec(),
+        text.replace('-', " ").to_lowercase().into_bytes(),
+        vec![b'a'; 32],
+    ]
 }
 
 /// A signed note: written back alike; and if its text is a checkpoint, that too.
@@ -336,7 +340,7 @@ pub fn node_seeds() -> Vec<Vec<u8>> {
     use medledger_ipfs::unixfs::{CidVersion, Leaves};
     let profile = Profile::custom(CidVersion::V0, Leaves::DagPb, 4, 2).expect("a good profile");
     let mut nodes = Vec::new();
-    let mut keep = |_, bytes: &[u8]| {
+    let mut keep = |_: &Cid, bytes: &[u8]| {
         nodes.push(bytes.to_vec());
         Ok::<(), Infallible>(())
     };
