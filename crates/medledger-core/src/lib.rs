@@ -20,6 +20,8 @@ pub mod chain;
 pub mod checkpoint;
 pub mod cid;
 pub mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod context;
 pub mod dek;
 pub mod engine;
@@ -39,6 +41,7 @@ pub mod pow;
 pub mod receipt;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod seal;
 pub mod slot;
 pub mod state;
