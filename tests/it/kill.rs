@@ -425,7 +425,10 @@ impl Watch {
         self.secrets.assert_none_in(&scan::read(&self.world.folder, &["outbox"]));
         self.world.close();
         self.secrets.assert_none_in(&scan::read(&self.world.folder, &["outbox"]));
-        let outbox = scan::read(&self.world.folder.join("outbox"), &[]);
+        let outbox = match self.world.folder.join("outbox") {
+            folder if folder.exists() => scan::read(&folder, &[]),
+            _ => scan::Files::new(),
+        };
         let half = outbox.keys().find(|path| path.extension().is_none_or(|e| e != "eml"));
         assert!(half.is_none(), "half a letter stays: {half:?}");
     }
@@ -453,7 +456,9 @@ fn pitfall_29_killed_at_each_step_of_an_upload() {
             watch.upload(at("blocks-stored", 0), by_mail, 20_000);
             watch.upload(at("about-to-accept", 0), by_mail, 20_000);
             watch.upload(at("accepted", 0), by_mail, 20_000);
-            watch.upload(at("mail-tried", 0), by_mail, 20_000);
+            if by_mail {
+                watch.upload(at("mail-tried", 0), by_mail, 20_000);
+            }
             watch.upload(at("end", 0), by_mail, 20_000);
         }
     }
