@@ -140,6 +140,7 @@ impl Ledger {
         let building = Building(parent.join(name));
         std::fs::create_dir(&building.0).map_err(io(&building.0))?;
         let hospital = build(&building.0, &options, password)?;
+        crate::files::sync_folder(&building.0).map_err(io(&building.0))?;
         if folder.exists() {
             std::fs::remove_dir(folder).map_err(io(folder))?;
         }
