@@ -197,6 +197,11 @@ pub(crate) fn peer(test: &str, variable: &str, what: &str) -> Option<String> {
 
 /// Says that a test is skipped, and why, past the harness's capturing.
 pub(crate) fn skip(test: &str, reason: &str) {
+    say(&format!("SKIPPED {test}: {reason}"));
+}
+
+/// Says something that is to be seen even when tests pass.
+pub(crate) fn say(line: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
