@@ -287,8 +287,7 @@ impl Bench<'_> {
                 other.order(table.store.as_ref(), &fixture.job(true)).unwrap().unwrap();
             }
         });
-        let mined =
-            table.engine.order(table.store.as_ref(), &fixture.job(false)).unwrap().unwrap();
+        let mined = table.engine.order(table.store.as_ref(), &fixture.job(false)).unwrap().unwrap();
         assert_eq!(ids(&mined.block.records), [fine.id()]);
         let refused = [(grant.id(), VoidCode::Expired), (read.id(), VoidCode::UnknownGrant)];
         assert_eq!(mined.refused, refused);
