@@ -240,7 +240,6 @@ impl Ledger {
         self.clock.as_ref()
     }
 
-
     /// The present time by this ledger's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -303,7 +302,7 @@ impl Ledger {
     }
 
     pub(crate) fn enqueue(&self, unit: &mut dyn Unit, letter: &Letter) -> Result<(), StoreError> {
-        mail::enqueue(unit, &self.node_key, letter, self.now().as_secs(), &mut self.rng())?;
+        mail::enqueue(unit, &self.node_key, letter, &mut self.rng())?;
         Ok(())
     }
 

@@ -248,7 +248,7 @@ impl Ledger {
     ) -> Result<u32, StoreError> {
         let number = match self.contact_row(unit, member)? {
             Some(row) => row.number,
-            None => next_number(unit)?,
+            None => next_number(unit, Drawer::Node, LAST_MEMBER)?,
         };
         let row = ContactRow { number, contact: contact.clone() };
         let plain = zeroize::Zeroizing::new(cbor::encode(&row));
@@ -321,13 +321,20 @@ fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
     Ok(())
 }
 
-/// Registration numbers ascend from 1, in the order of registration at this node.
-fn next_number(unit: &mut dyn Unit) -> Result<u32, StoreError> {
-    const KEY: &[u8] = b"last-number";
-    let last = unit.local(Drawer::Node, KEY)?.unwrap_or_else(|| vec![0; 4]);
-    let last = <[u8; 4]>::try_from(last.as_slice())
-        .map_err(|_| StoreError::Damaged("last registration number".into()))?;
-    let next = u32::from_be_bytes(last) + 1;
-    unit.set_local(Drawer::Node, KEY, Some(&next.to_be_bytes()))?;
+/// Row of the last registration number.
+const LAST_MEMBER: &[u8] = b"last-member";
+
+/// Counts from 1, in a row of its own.
+pub(crate) fn next_number(
+    unit: &mut dyn Unit,
+    drawer: Drawer,
+    row: &[u8],
+) -> Result<u32, StoreError> {
+    let last = unit.local(drawer, row)?.unwrap_or_else(|| vec![0; 4]);
+    let next = <[u8; 4]>::try_from(last.as_slice())
+        .ok()
+        .and_then(|last| u32::from_be_bytes(last).checked_add(1))
+        .ok_or_else(|| StoreError::Damaged("a counter of this node".into()))?;
+    unit.set_local(drawer, row, Some(&next.to_be_bytes()))?;
     Ok(next)
 }
