@@ -25,6 +25,21 @@ from medledger._types import (
     VerifyReport,
 )
 
+__all__ = [
+    "PROFILES",
+    "PURPOSES",
+    "ROLES",
+    "AccessKey",
+    "Identity",
+    "Ledger",
+    "RawReport",
+    "__version__",
+    "check_receipt",
+    "cid",
+    "seal",
+    "unseal",
+]
+
 __version__: Final[str]
 ROLES: Final[tuple[Role, ...]]
 PURPOSES: Final[tuple[Purpose, ...]]
