@@ -368,3 +368,6 @@ pub fn read_genesis_node(bytes: &[u8]) -> Result<(Header, Genesis), BlockDecodeE
     let config = wire.leaf.strip_prefix(domain::GENESIS).ok_or(BlockDecodeError::Descriptor)?;
     Ok((header, Genesis::decode(config)?))
 }
+
+#[cfg(test)]
+mod tests;

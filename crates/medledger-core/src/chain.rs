@@ -376,3 +376,6 @@ pub fn tip(view: &dyn View) -> Result<StoredBlock, StoreError> {
 pub fn block_at(view: &dyn View, height: u64) -> Result<StoredBlock, StoreError> {
     view.block(height)?.ok_or_else(|| StoreError::Damaged(format!("block {height} is missing")))
 }
+
+#[cfg(test)]
+mod tests;

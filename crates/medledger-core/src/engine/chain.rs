@@ -101,9 +101,32 @@ impl EngineChain {
         records: &[SignedRecord],
     ) -> Result<Vec<Ticket>, SubmitError> {
         let mut pending = self.pending(unit)?;
-        let at = self.rules.at(&tip(unit)?);
-        let mut seq = unit.last_pending()?.map_or(0, |(seq, _)| seq);
-        let mut tickets = Vec::with_capacity(records.len());
+        let judged = self.judge(&mut pending, unit, records);
+        if judged.is_err() {
+            // What came before the fault must leave no trace, in the cache either.
+            *pending = Pending::default();
+        }
+        let stored = judged?;
+        for record in &stored {
+            unit.put_record(record)?;
+        }
+        let ticket = |record: &StoredRecord| match record.standing {
+            Standing::Accepted { seq } => Some(Ticket { id: record.id, seq }),
+            _ => None,
+        };
+        Ok(stored.iter().filter_map(ticket).collect())
+    }
+
+    /// Judges records one after another on top of all that wait; writes nothing.
+    fn judge(
+        &self,
+        pending: &mut Pending,
+        view: &dyn View,
+        records: &[SignedRecord],
+    ) -> Result<Vec<StoredRecord>, SubmitError> {
+        let at = self.rules.at(&tip(view)?);
+        let mut seq = view.last_pending()?.map_or(0, |(seq, _)| seq);
+        let mut judged = Vec::with_capacity(records.len());
         for record in records {
             let id = record.id();
             let bytes = record.encode();
@@ -111,7 +134,7 @@ impl EngineChain {
                 let (found, max) = (bytes.len(), limit::RECORD_BYTES);
                 return Err(SubmitError::TooLarge { id, found, max });
             }
-            let over = pending.changes.over(unit);
+            let over = pending.changes.over(view);
             let changes = match apply(&over, record, &at, &mut SignatureCheck::Now) {
                 Ok(changes) => changes,
                 Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
@@ -119,18 +142,16 @@ impl EngineChain {
             };
             // Refused once, refused for good: its author was told, and may sign another.
             if let Some(StoredRecord { standing: Standing::Refused { code }, .. }) =
-                unit.record(&id)?
+                view.record(&id)?
             {
                 return Err(SubmitError::Refused { id, code });
             }
             seq += 1;
-            let stored = describe(&over, record, bytes, Standing::Accepted { seq })?;
-            unit.put_record(&stored)?;
+            judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
             pending.changes.extend(changes);
             pending.last = Some(id);
-            tickets.push(Ticket { id, seq });
         }
-        Ok(tickets)
+        Ok(judged)
     }
 
     fn key(&self) -> Result<&MiningKey, OrderError> {

@@ -13,6 +13,7 @@ pub use outbox::Outbox;
 pub use smtp::{Smtp, SmtpSettings, SmtpTls};
 
 use crate::node_key::NodeKey;
+use crate::people::next_number;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use medledger_core::rand_core::CryptoRng;
@@ -117,15 +118,18 @@ pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Mess
         .map_err(|error| NotifyError::Format(error.to_string()))
 }
 
+/// Row of the number of the last letter.
+const LAST_LETTER: &[u8] = b"last-letter";
+
 /// Puts a letter into the queue.
 pub(crate) fn enqueue(
     unit: &mut dyn Unit,
     key: &NodeKey,
     letter: &Letter,
-    order: u64,
     rng: &mut dyn CryptoRng,
 ) -> Result<LetterId, StoreError> {
-    let mut id = order.to_be_bytes().to_vec();
+    let mut id = next_number(unit, Drawer::Node, LAST_LETTER)?.to_be_bytes().to_vec();
+    // Unique beyond this ledger, since it becomes the Message-ID.
     let mut random = [0; 8];
     rng.fill_bytes(&mut random);
     id.extend_from_slice(&random);
