@@ -142,7 +142,7 @@ impl Bench<'_> {
         assert_eq!(mined.stored.height, 1);
         assert_eq!(mined.block.records.len(), 4);
         assert_eq!(mined.refused, []);
-        assert_eq!(table.view().tip().unwrap(), Some(mined.stored.clone()));
+        assert_eq!(table.view().tip().unwrap(), Some(mined.stored));
         assert_eq!(table.view().count_pending().unwrap(), 0);
         assert_eq!(finality(first), Finality::Final { size: 2 }, "alone, it is its own quorum");
         table.accept(&[fixture.add_report(), fixture.add_report()]);
@@ -287,8 +287,7 @@ impl Bench<'_> {
                 other.order(table.store.as_ref(), &fixture.job(true)).unwrap().unwrap();
             }
         });
-        let mined =
-            table.engine.order(table.store.as_ref(), &fixture.job(false)).unwrap().unwrap();
+        let mined = table.engine.order(table.store.as_ref(), &fixture.job(false)).unwrap().unwrap();
         assert_eq!(ids(&mined.block.records), [fine.id()]);
         let refused = [(grant.id(), VoidCode::Expired), (read.id(), VoidCode::UnknownGrant)];
         assert_eq!(mined.refused, refused);
@@ -452,7 +451,7 @@ impl Bench<'_> {
         let records = view.records_of(height).unwrap();
         let block = crate::block::Block {
             header: stored.signed.header,
-            signature: stored.signed.signature.clone().unwrap(),
+            signature: stored.signed.signature.unwrap(),
             descriptor: stored.descriptor.unwrap(),
             records: records.iter().map(|record| record.signed().unwrap()).collect(),
         };

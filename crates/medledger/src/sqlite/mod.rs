@@ -85,7 +85,7 @@ impl SqliteStore {
     ///
     /// Reading only, it works beside a writer, and also where nothing can be written, unless a
     /// writer was interrupted there: what it had committed is then in a log that only a writer
-    /// can put back.
+    /// can put back. Where the folder can be written, SQLite may leave an empty log beside the file.
     ///
     /// # Errors
     /// [`StoreError::NotALedger`], [`StoreError::UnknownVersion`], [`StoreError::ReadOnly`] when it
