@@ -5,15 +5,15 @@
 //! error: it is a smoke test as well.
 
 mod damage;
+mod failure;
 mod farewell;
 mod letters;
-mod mining;
 mod narrator;
 mod story;
 
-pub(crate) use narrator::Format;
-
-use narrator::Narrator;
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use narrator::{Format, Narrator};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -35,14 +35,13 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) clean: bool,
     /// Seconds of work that a block takes on this machine, on average
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.7)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.7, value_parser = block_seconds)]
     pub(crate) block_seconds: f64,
 }
 
 /// Why the demo did not come to its end. The folder is left as it was then.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum DemoError {
+enum DemoError {
     /// The report cannot be used.
     #[error("{path}: {source}")]
     File {
@@ -87,11 +86,17 @@ pub(crate) enum DemoError {
     },
 }
 
+/// The command: the story on standard output.
+pub(crate) fn command(context: &Context, args: &DemoArgs) -> Result<()> {
+    let format = if context.json() { Format::Json } else { Format::Text };
+    run(args, format, &mut io::stdout().lock()).map_err(Failure::from)
+}
+
 /// Plays the story and tells it on `out`.
 ///
 /// # Errors
 /// See [`DemoError`]; any step that does not come out as it should is one.
-pub(crate) fn run(args: &DemoArgs, format: Format, out: &mut dyn Write) -> Result<(), DemoError> {
+fn run(args: &DemoArgs, format: Format, out: &mut dyn Write) -> Result<(), DemoError> {
     let begun = Instant::now();
     // A report that cannot be read is told before a folder is made.
     if let Some(file) = &args.file {
@@ -138,6 +143,13 @@ pub(crate) fn run(args: &DemoArgs, format: Format, out: &mut dyn Write) -> Resul
     tell.end()?;
     tell.line(&format!("\nDone in {}.", narrator::show_duration(begun.elapsed())))?;
     Ok(())
+}
+
+fn block_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.001..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give a number from 0.001 to 3600".into()),
+    }
 }
 
 fn check_file(path: &Path) -> Result<(), DemoError> {

@@ -187,19 +187,6 @@ pub(super) fn show_duration(time: Duration) -> String {
     }
 }
 
-/// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// Breaks words into lines; a word longer than a line stays whole.
 fn wrap(words: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -222,9 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_durations_are_readable() {
-        let grouped = [0, 999, 1000, 1_234_567].map(grouped);
-        assert_eq!(grouped, ["0", "999", "1,000", "1,234,567"]);
+    fn durations_are_readable() {
         let durations = [12, 1_500, 250_000, 61_000_000].map(Duration::from_micros);
         assert_eq!(durations.map(show_duration), ["12 us", "1.5 ms", "0.25 s", "61.00 s"]);
     }

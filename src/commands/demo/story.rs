@@ -4,12 +4,14 @@ mod access;
 mod proof;
 
 use super::letters::{Letter, Outbox};
-use super::narrator::{Narrator, grouped, seconds, show_duration};
+use super::narrator::{Narrator, seconds, show_duration};
+use crate::output::grouped;
+use crate::progress;
 use medledger::core::genesis::Consensus;
 use medledger::core::pow::Schedule;
 use medledger::{
-    ChainId, Contact, CreateOptions, Delivery, Difficulty, EngineChoice, Identity, Ledger, Role,
-    UploadOptions, Uploaded,
+    ChainId, Contact, CreateOptions, Delivery, Difficulty, EngineChoice, Identity, Ledger,
+    MiningControl, Role, UploadOptions, Uploaded,
 };
 use serde_json::json;
 use std::fs::File;
@@ -123,7 +125,7 @@ fn found(
     if let Consensus::Work(Schedule::Fixed { bits }) = ledger.rules().genesis.consensus {
         let tries = medledger::core::pow::Target::from_bits(bits)?.expected_tries();
         let tries = u64::try_from(tries).unwrap_or(u64::MAX);
-        let shown = format!("{} tries a block on average (bits {bits})", grouped(tries));
+        let shown = format!("{} tries a block on average (bits {bits})", grouped(tries.into()));
         tell.fact_as("difficulty", &shown, json!({"bits": bits.to_string(), "tries": tries}))?;
     }
     Ok((ledger, hospital))
@@ -159,7 +161,10 @@ fn register(ledger: &Ledger, hospital: &Identity, tell: &mut Narrator<'_>) -> Re
 fn block(ledger: &Ledger, tell: &mut Narrator<'_>, records: u64) -> Result<(), Fault> {
     let waiting = ledger.waiting()?;
     expect(waiting == records, || format!("{records} records should wait, {waiting} do"))?;
-    let (mined, took) = super::mining::mine(ledger);
+    let control = MiningControl::new();
+    let begun = Instant::now();
+    let mined = progress::watch(None, || control.tried(), || ledger.mine_with(&control, false));
+    let took = begun.elapsed();
     let mined = mined?.ok_or_else(|| Fault::Unexpected("no record waited".into()))?;
     expect(mined.refused.is_empty(), || "an accepted record was refused".into())?;
     let header = &mined.stored.signed.header;
@@ -179,7 +184,7 @@ fn block(ledger: &Ledger, tell: &mut Narrator<'_>, records: u64) -> Result<(), F
     let rate = mined.tries as f64 / took.as_secs_f64();
     let shown = format!(
         "{records} record{plural}, {} tries in {} ({:.1} million a second)",
-        grouped(mined.tries),
+        grouped(mined.tries.into()),
         show_duration(took),
         rate / 1e6
     );
@@ -210,7 +215,7 @@ impl Story<'_, '_> {
         )?;
         let name = file_name(self.file);
         let size = self.file.metadata()?.len();
-        let shown = format!("{name}, {} bytes", grouped(size));
+        let shown = format!("{name}, {} bytes", grouped(size.into()));
         self.tell.fact_as("report", &shown, json!({"name": name, "bytes": size}))?;
         let options = UploadOptions::named(&name, media_type(&name));
         let begun = Instant::now();
@@ -223,7 +228,7 @@ impl Story<'_, '_> {
         let took = begun.elapsed();
         expect(uploaded.length == size, || format!("{size} bytes, {} uploaded", uploaded.length))?;
         expect(uploaded.delivery == Delivery::Mailed, || "the key was not mailed".into())?;
-        let shown = format!("{} bytes, padded to hide the size", grouped(uploaded.sealed));
+        let shown = format!("{} bytes, padded to hide the size", grouped(uploaded.sealed.into()));
         self.tell.fact_as("encrypted", &shown, json!(uploaded.sealed))?;
         self.tell.fact_as("took", &speed(size, took), json!(seconds(took)))?;
         self.tell.fact("label", &uploaded.label)?;

@@ -1,7 +1,8 @@
 //! Asking, approving, opening, being refused, looking who read, and revoking.
 
 use super::{AUTHOR, Fault, OPENED, PATIENT, READER, STRANGER, Story, expect, file_name, speed};
-use crate::commands::demo::narrator::{grouped, seconds};
+use crate::commands::demo::narrator::seconds;
+use crate::output::grouped;
 use medledger::core::registry::Kind;
 use medledger::core::store::RecordQuery;
 use medledger::{
@@ -99,7 +100,7 @@ impl Story<'_, '_> {
         expect(length == uploaded.length, || format!("{length} bytes were opened"))?;
         let shown = path.strip_prefix(self.root).unwrap_or(&path).display().to_string();
         self.tell.fact_as("saved as", &shown, json!(path))?;
-        let shown = format!("all {} bytes equal the original", grouped(length));
+        let shown = format!("all {} bytes equal the original", grouped(length.into()));
         self.tell.fact_as("compared", &shown, json!({"bytes": length, "equal": true}))?;
         self.tell.fact_as("took", &speed(length, took), json!(seconds(took)))?;
         self.tell.fact("record", opened.read_record())?;
@@ -194,7 +195,7 @@ fn refused(
     match attempt {
         Ok(_) => Err(Fault::Unexpected("the report opened without a permission".into())),
         Err(error) if right(&error) => Ok(error.to_string()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Fault::Unexpected(format!("refused, but for another reason: {error}"))),
     }
 }
 

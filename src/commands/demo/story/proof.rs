@@ -2,7 +2,8 @@
 
 use super::{Fault, LEDGER, PATIENT, RECEIPTS, Story, expect};
 use crate::commands::demo::damage::{FlippedBit, middle_leaf, tampered};
-use crate::commands::demo::narrator::{grouped, seconds, show_duration};
+use crate::commands::demo::narrator::{seconds, show_duration};
+use crate::output::grouped;
 use medledger::core::cid::Cid;
 use medledger::ipfs::store::FileStore;
 use medledger::{
@@ -28,7 +29,7 @@ impl Story<'_, '_> {
         let block = middle_leaf(&store, uploaded.body)?;
         let bit = FlippedBit::flip(&store.block_path(&block))?;
         let name = bit.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let shown = format!("bit 0 of byte {}", grouped(bit.offset));
+        let shown = format!("bit 0 of byte {}", grouped(bit.offset.into()));
         self.tell.fact_as("flipped", &shown, json!({"byte": bit.offset, "bit": 0}))?;
         self.tell.fact_as("in file", &name, json!(bit.path))?;
 
@@ -52,7 +53,7 @@ impl Story<'_, '_> {
 
         self.tell.say("The bit is put back:")?;
         let length = self.open_whole(uploaded, patients_key)?;
-        let shown = format!("{} bytes, as before", grouped(length));
+        let shown = format!("{} bytes, as before", grouped(length.into()));
         self.tell.fact_as("opened", &shown, json!(length))?;
         // The patient's own readings stand on the ledger too: the refused one and the good one.
         self.block(2)
@@ -88,7 +89,7 @@ impl Story<'_, '_> {
         let proven = receipt.check(&chain)?;
         let took = begun.elapsed();
         expect(proven.record.id() == uploaded.record, || "it proves another record".into())?;
-        let shown = format!("{RECEIPTS}/upload.receipt, {} bytes", grouped(bytes.len() as u64));
+        let shown = format!("{RECEIPTS}/upload.receipt, {} bytes", grouped(bytes.len() as u128));
         self.tell.fact_as("file", &shown, json!({"path": path, "bytes": bytes.len()}))?;
         self.tell.fact("proves", proven.record.id())?;
         self.tell.fact("in block", proven.block)?;
@@ -122,7 +123,7 @@ impl Story<'_, '_> {
             report.blocks,
             report.records,
             report.reports,
-            grouped(report.bytes)
+            grouped(report.bytes.into())
         );
         let value = json!({
             "blocks": report.blocks,
