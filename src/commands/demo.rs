@@ -157,7 +157,7 @@ fn check_file(path: &Path) -> Result<(), DemoError> {
     let file = std::fs::File::open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
         // It is read twice: once to upload it, once to compare what was opened with it.
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a file")));
+        return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "not a file")));
     }
     Ok(())
 }

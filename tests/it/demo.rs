@@ -138,6 +138,19 @@ fn check_all(dir: &Path, steps: &BTreeMap<String, Value>, report: &[u8]) {
         .unwrap();
     assert!(found.findings.is_empty(), "{found:?}");
 
+    // The commands told at the end work.
+    let chain = fact(steps, "found", "chain_id").as_str().unwrap();
+    for command in [
+        &["--ledger", "ledger", "log"][..],
+        &["--ledger", "ledger", "reports", "--as", "2"],
+        &["--ledger", "ledger", "verify"],
+        &["receipt", "check", "receipts/upload.receipt", "--chain", chain],
+    ] {
+        let mut medledger = Command::new(env!("CARGO_BIN_EXE_medledger"));
+        let output = medledger.current_dir(dir).args(command).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+    }
+
     assert_eq!(fact(steps, "strangers", "refused").as_array().unwrap().len(), 3);
     assert!(fact(steps, "revoke", "refused").as_str().unwrap().contains("taken back"));
 }
@@ -186,14 +199,14 @@ fn demo_refuses_a_folder_in_use_and_a_missing_report() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mine"), "precious").unwrap();
     let output = demo(&["--dir", folder.path().to_str().unwrap()]);
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("is not empty"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
     let dir = folder.path().join("new");
-    for report in [folder.path().join("missing.pdf"), folder.path().to_path_buf()] {
+    for (report, code) in [(folder.path().join("missing.pdf"), 4), (folder.path().into(), 2)] {
         let output = demo(&["--dir", dir.to_str().unwrap(), report.to_str().unwrap()]);
-        assert!(!output.status.success());
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
         assert!(!dir.exists(), "nothing is made for a report that cannot be read");
     }
 }

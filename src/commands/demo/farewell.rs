@@ -16,7 +16,7 @@ pub(super) fn tell(tell: &mut Narrator<'_>, root: &Path, chain: &str) -> io::Res
     tell.step("left", "Everything is left to look at")?;
     tell.say(&format!("In {}", root.display()))?;
     let left = [
-        ("database", "ledger.db", "SQLite; all but the records is encrypted"),
+        ("database", "ledger.db", "SQLite; what is not public is encrypted"),
         ("blocks", "blocks/", "ciphertext, each file named by its hash"),
         ("identities", "identities/", "locked by the passwords below"),
     ];
@@ -25,7 +25,7 @@ pub(super) fn tell(tell: &mut Narrator<'_>, root: &Path, chain: &str) -> io::Res
         tell.fact_as(label, &format!("{path:<20} {what}"), json!(path))?;
     }
     let path = format!("{LEDGER}/{OUTBOX}/");
-    let shown = format!("{path:<20} {letters} letters (.eml) with the keys in them");
+    let shown = format!("{path:<20} {letters} letters (.eml), two with a key");
     tell.fact_as("mails", &shown, json!({"folder": path, "letters": letters}))?;
     let receipts = format!("{RECEIPTS}/");
     tell.fact_as(
