@@ -3,12 +3,13 @@
 use crate::cbor::{self, DecodeError};
 use crate::identity::PublicIdentity;
 use crate::ids::{BlockRoot, MemberId};
-use crate::keys::VerifyingKey;
+use crate::keys::{KeyError, VerifyingKey};
 use crate::merkle;
 use crate::pow::{Bits, Schedule};
 use crate::registry::{Custody, FORMAT_VERSION, Role, domain, limit};
 use crate::state::{Change, MemberEntry, key};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How the order of blocks is decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +86,10 @@ pub enum GenesisError {
         /// The version found.
         found: u16,
     },
-    /// No founder, or the same one twice.
-    #[error("founders must be at least one, and each only once; found {found}")]
+    /// No founder, or the same one or the same mining key twice.
+    #[error(
+        "founders must be at least one, each only once and with a key of its own; found {found}"
+    )]
     Founders {
         /// How many stand there.
         found: usize,
@@ -97,11 +100,21 @@ pub enum GenesisError {
         /// How many stand there.
         found: usize,
     },
-    /// A limit of zero or beyond the registry's.
-    #[error("limit {name} must be from 1 to {max}, found {found}")]
+    /// A mining key with which anyone could sign, or that has a second spelling.
+    #[error("mining key of founder {index}: {error}")]
+    MiningKey {
+        /// Which founder, from 0.
+        index: usize,
+        /// What is wrong with the key.
+        error: KeyError,
+    },
+    /// A limit too small for any record, or beyond the registry's.
+    #[error("limit {name} must be from {min} to {max}, found {found}")]
     Limit {
         /// Which one.
         name: &'static str,
+        /// The smallest allowed.
+        min: u64,
         /// What was found.
         found: u64,
         /// The largest allowed.
@@ -163,11 +176,14 @@ impl Genesis {
             return Err(GenesisError::UnknownVersion { found: self.v });
         }
         let hospitals = self.founders.len();
-        let mut ids: Vec<_> = self.founders.iter().map(|f| f.identity.member_id()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        if hospitals == 0 || ids.len() != hospitals {
+        let ids: BTreeSet<_> = self.founder_ids().collect();
+        let keys: BTreeSet<_> = self.founders.iter().map(|f| *f.mining.as_bytes()).collect();
+        if hospitals == 0 || ids.len() != hospitals || keys.len() != hospitals {
             return Err(GenesisError::Founders { found: hospitals });
+        }
+        for (index, founder) in self.founders.iter().enumerate() {
+            let judged = founder.mining.check_for_member();
+            judged.map_err(|error| GenesisError::MiningKey { index, error })?;
         }
         match &self.consensus {
             Consensus::Log if hospitals != 1 => {
@@ -179,14 +195,21 @@ impl Genesis {
                 crate::pow::Target::from_bits(bits).map_err(|_| GenesisError::Schedule(bits))?;
             }
         }
+        let Limits { block_records, block_bytes, grant_seconds } = self.limits;
         let limits = [
-            ("block_records", u64::from(self.limits.block_records), limit::BLOCK_RECORDS as u64),
-            ("block_bytes", u64::from(self.limits.block_bytes), limit::BLOCK_BYTES as u64),
-            ("grant_seconds", self.limits.grant_seconds, u64::from(u32::MAX)),
+            ("block_records", u64::from(block_records), 1, limit::BLOCK_RECORDS as u64),
+            // A record that is accepted must fit in some block.
+            (
+                "block_bytes",
+                u64::from(block_bytes),
+                limit::RECORD_BYTES as u64,
+                limit::BLOCK_BYTES as u64,
+            ),
+            ("grant_seconds", grant_seconds, 1, u64::from(u32::MAX)),
         ];
-        for (name, found, max) in limits {
-            if found == 0 || found > max {
-                return Err(GenesisError::Limit { name, found, max });
+        for (name, found, min, max) in limits {
+            if !(min..=max).contains(&found) {
+                return Err(GenesisError::Limit { name, min, found, max });
             }
         }
         let diverse = self.diversity as usize;
@@ -224,11 +247,11 @@ impl Genesis {
         let founders = self.founders.iter().map(|founder| {
             let id = founder.identity.member_id();
             let entry = MemberEntry {
-                identity: founder.identity.clone(),
+                identity: founder.identity,
                 role: Role::Hospital,
                 hospital: id,
                 custody: Custody::Own,
-                mining: vec![founder.mining.clone()],
+                mining: vec![founder.mining],
                 height: 0,
             };
             Change { key: key::member(&id), value: Some(cbor::encode(&entry)) }
@@ -237,3 +260,6 @@ impl Genesis {
         std::iter::once(config).chain(founders).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,10 +41,13 @@ pub mod pow;
 pub mod receipt;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod seal;
 pub mod slot;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod token;
 
 pub use cid::Cid;

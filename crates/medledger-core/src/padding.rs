@@ -19,7 +19,10 @@ pub const FLOOR: u64 = 4096;
 /// assert_eq!(Padding::Padme.padded_len(100_000), Some(100_352));
 /// assert_eq!(Padding::None.padded_len(10), Some(10));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Padding {
     /// Not at all: the length of the ciphertext tells the length of the report.

@@ -39,6 +39,7 @@ mod block;
 pub mod conformance;
 pub mod fsck;
 pub mod links;
+pub mod pipeline;
 pub mod store;
 pub mod unixfs;
 

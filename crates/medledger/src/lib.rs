@@ -1,5 +1,102 @@
-//! The service to embed.
+//! Medical reports, encrypted off the ledger and provable on it, with the patient deciding who reads.
+//!
+//! A report is sealed under a key of its own and stored in content-addressed blocks; a signed record
+//! of it is mined into a proof-of-work chain; the patient holds the key and grants reading to others,
+//! each of whom gets a key of their own. Every grant, refusal, reading and revocation is a record too.
+//!
+//! ```
+//! use medledger::{Contact, CreateOptions, Delivery, Key, Ledger, parse_time};
+//! use medledger::{Purpose, Role};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("ledger");
+//! # let mut options = CreateOptions::new("General Hospital");
+//! # options.lock_params = medledger::core::identity::LockParams::weak_for_tests();
+//! # options.engine = medledger::EngineChoice::Work(medledger::Difficulty::AboutSeconds(0.01));
+//! # /*
+//! let options = CreateOptions::new("General Hospital");
+//! # */
+//! let (ledger, hospital) = Ledger::create(&folder, options, "hospital's password")?;
+//! let (doctor, _) =
+//!     ledger.add_member(&hospital, Role::Doctor, &Contact::named("Dr Ada"), "doctor's password")?;
+//! let (patient, _) =
+//!     ledger.add_member(&hospital, Role::Patient, &Contact::named("Pat"), "patient's password")?;
+//!
+//! // The doctor uploads; with no mail configured the patient's key is handed over here, once.
+//! let uploaded = ledger.upload(&doctor, &patient.id(), &b"all is well"[..])?;
+//! let Delivery::PickUp(patient_key) = uploaded.delivery else { unreachable!() };
+//! ledger.wait_mined(&uploaded.record)?;
+//!
+//! // Another doctor asks, the patient approves, the doctor gets a key of their own.
+//! let (other, _) =
+//!     ledger.add_member(&hospital, Role::Doctor, &Contact::named("Dr Bob"), "another password")?;
+//! let until = parse_time("30d", ledger.now())?;
+//! let request = ledger.request(&other, &uploaded.report, Purpose::Treatment, until)?;
+//! let approved = ledger.approve(&patient, &request, &Key::Access(&patient_key))?;
+//! let Delivery::PickUp(doctors_key) = approved.delivery else { unreachable!() };
+//! ledger.wait_mined(&approved.record)?;
+//!
+//! let mut report = ledger.open_report(&other, &uploaded.report, &Key::Access(&doctors_key))?;
+//! assert_eq!(report.to_vec()?, b"all is well");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Accepted, mined, final
+//! A call that returns has its record **accepted**: durable here, never lost. It is **mined** when it
+//! is in a block ([`Ledger::mine`], [`Ledger::wait_mined`]) and **final** when a checkpoint signed by
+//! a quorum of hospitals covers that block; only then is there a [receipt](Ledger::receipt).
+//!
+//! # Non-goals
+//! No server, no runtime: all calls are synchronous and work on one folder.
 #![forbid(unsafe_code)]
 
+mod approve;
+mod create;
+mod files;
+mod idempotency;
+mod ledger;
+mod log;
+pub mod mail;
+mod mine;
+mod node_key;
+mod open_report;
+mod people;
+mod reports;
+mod request;
+mod revoke;
+mod settings;
+mod slots;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod steps;
+mod system;
+pub mod time;
+mod upload;
+mod verify;
+
+pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
+pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
+pub use idempotency::IdempotencyError;
+pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
+pub use log::LogEntry;
+pub use mine::{MiningControl, WaitError};
+pub use node_key::NodeKeyError;
+pub use open_report::{OpenReportError, OpenedReport};
+pub use people::{Contact, IdentityError, Member, RegisterError, Registration};
+pub use reports::{GrantSummary, ReportSummary};
+pub use request::{RefuseError, Request, RequestError};
+pub use revoke::RevokeError;
+pub use settings::{MailSettings, Settings, SettingsError};
+pub use steps::{Observer, Step};
+pub use system::{SystemClock, Threads};
+pub use time::{parse_time, show_time};
+pub use upload::{Delivery, UploadError, UploadOptions, Uploaded};
+pub use verify::{Finding, VerifyDepth, VerifyReport};
+
+pub use medledger_core as core;
+pub use medledger_core::access_key::AccessKey;
+pub use medledger_core::identity::Identity;
+pub use medledger_core::ids::{ChainId, GrantId, MemberId, RecordId, ReportId};
+pub use medledger_core::receipt::{Proven, Receipt};
+pub use medledger_core::registry::{Purpose, Role};
+pub use medledger_ipfs as ipfs;

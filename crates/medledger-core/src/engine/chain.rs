@@ -154,9 +154,9 @@ impl EngineChain {
         let at = self.rules.at(&tip(view)?);
         // What fits in no block would wait for ever.
         let max = limit::RECORD_BYTES.min(self.rules.genesis.limits.block_bytes as usize);
-        let mut seq = view.last_pending()?.map_or(0, |(seq, _)| seq);
+        let first = view.last_pending()?.map_or(1, |(seq, _)| seq + 1);
         let mut judged = Vec::with_capacity(records.len());
-        for record in records {
+        for (seq, record) in (first..).zip(records) {
             let id = record.id();
             let bytes = record.encode();
             if bytes.len() > max {
@@ -174,7 +174,6 @@ impl EngineChain {
                 Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             };
-            seq += 1;
             judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
             pending.extend(changes);
         }

@@ -111,12 +111,11 @@ impl Record {
     /// # Errors
     /// See [`RecordError`]: a later version or kind is told apart from bytes that are no record.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        cbor::check_shape(bytes, limit::RECORD_BYTES)?;
+        if let Some(found) = cbor::check_version(bytes, limit::RECORD_BYTES)? {
+            return Err(RecordError::UnknownVersion { found });
+        }
         let head: Wire<serde::de::IgnoredAny> = serde_ipld_dagcbor::from_slice(bytes)
             .map_err(|e| DecodeError::Unexpected(e.to_string().chars().take(200).collect()))?;
-        if head.v != FORMAT_VERSION {
-            return Err(RecordError::UnknownVersion { found: head.v });
-        }
         let kind =
             Kind::from_code(head.kind).ok_or(RecordError::UnknownKind { found: head.kind })?;
         match kind {
@@ -201,7 +200,7 @@ impl SignedRecord {
     /// The bytes that stand in a block and are a leaf of its tree.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        cbor::encode(&SignedWire(self.bytes.clone(), self.signature.clone()))
+        cbor::encode(&SignedWire(self.bytes.clone(), self.signature))
     }
 
     /// Reads the bytes that stand in a block. Does not check the signature.
@@ -223,3 +222,6 @@ impl SignedRecord {
         key.verify(domain::RECORD_SIGNATURE, self.id.as_bytes(), &self.signature)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,7 +175,7 @@ impl Fold<'_> {
             .check_possession(&self.at.chain, &self.author_id(), &body.proof)
             .map_err(|_| VoidCode::NoPossession)?;
         let entry = MemberEntry {
-            identity: body.member.clone(),
+            identity: body.member,
             role: body.role,
             hospital: self.author_id(),
             custody: body.custody,
@@ -190,10 +190,12 @@ impl Fold<'_> {
         self.author_is(self.author.role == Role::Patient)?;
         self.member_with(&body.hospital, |role| role == Role::Hospital)?;
         let patient = self.author_id();
-        if self.state.enrolment(&patient, &body.hospital)?.is_some_and(|e| e.epoch >= body.epoch) {
+        // Epochs count from 1, and only upwards.
+        let epoch = self.state.enrolment(&patient, &body.hospital)?.map_or(0, |e| e.epoch);
+        if epoch >= body.epoch {
             return Err(VoidCode::AlreadyEnrolled.into());
         }
-        let entry = Enrolment { epoch: body.epoch, key: body.key.clone() };
+        let entry = Enrolment { epoch: body.epoch, key: body.key };
         self.set(key::enrolment(&patient, &body.hospital), &entry);
         Ok(())
     }
@@ -231,9 +233,16 @@ impl Fold<'_> {
         let reader = self.author_id();
         let report = self.state.report(&body.report)?.ok_or(VoidCode::UnknownReport)?;
         self.future(body.until)?;
-        // One question at a time: a reader cannot wear a patient down with copies of it.
-        if self.state.has_waiting(&body.report, &reader)? {
-            return Err(VoidCode::RequestPending.into());
+        // One question at a time: a reader cannot wear a patient down with copies of it. One that
+        // nobody answered in its time makes room for the next.
+        if let Some(before) = self.state.waiting(&body.report, &reader)? {
+            let missing = || StoreError::Damaged(format!("request {before} waits, but is missing"));
+            let mut asked = self.state.request(&before)?.ok_or_else(missing)?;
+            if asked.until > self.at.median_time {
+                return Err(VoidCode::RequestPending.into());
+            }
+            asked.status = RequestStatus::Lapsed;
+            self.answer(&before, &asked, &report.patient);
         }
         let entry = RequestEntry {
             report: body.report,
@@ -250,6 +259,7 @@ impl Fold<'_> {
     }
 
     fn grant(&mut self, body: &Grant) -> Outcome {
+        self.author_is(self.author.role == Role::Patient)?;
         let patient = self.author_id();
         let Scope::Report(report) = body.scope;
         let Grantee::Member(reader) = body.reader;
@@ -312,6 +322,7 @@ impl Fold<'_> {
     }
 
     fn refuse(&mut self, body: &Refuse) -> Outcome {
+        self.author_is(self.author.role == Role::Patient)?;
         let patient = self.author_id();
         let mut entry = self.waiting_request(&body.request, &patient)?;
         entry.status = RequestStatus::Refused;
@@ -341,6 +352,7 @@ impl Fold<'_> {
     }
 
     fn read(&mut self, body: &Read) -> Outcome {
+        self.author_is(self.author.role.reads() || self.author.role == Role::Patient)?;
         let reader = self.author_id();
         let report = self.state.report(&body.report)?.ok_or(VoidCode::UnknownReport)?;
         match &body.grant {
@@ -367,3 +379,6 @@ impl Fold<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,8 @@ pub enum RequestStatus {
     Granted,
     /// The patient refused.
     Refused,
+    /// Nobody answered in time, and the reader asked again.
+    Lapsed,
 }
 
 /// A request for access.

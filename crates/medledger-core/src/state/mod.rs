@@ -137,7 +137,7 @@ impl<'a> State<'a> {
     /// # Errors
     /// When the store fails.
     pub fn members(&self) -> Result<Vec<(MemberId, MemberEntry)>, StoreError> {
-        self.rows(&[b'm'])?
+        self.rows(b"m")?
             .into_iter()
             .map(|(key, value)| Ok((tail(&key)?, parse(&key, &value)?)))
             .collect()
@@ -236,8 +236,13 @@ impl<'a> State<'a> {
         Ok(self.0.state(&key::revoked_ahead(author, grant))?.is_some())
     }
 
-    fn has_waiting(&self, report: &ReportId, reader: &MemberId) -> Result<bool, StoreError> {
-        Ok(self.0.state(&key::waiting(report, reader))?.is_some())
+    /// The request of this reader for this report that nobody has answered.
+    fn waiting(
+        &self,
+        report: &ReportId,
+        reader: &MemberId,
+    ) -> Result<Option<RecordId>, StoreError> {
+        self.read(&key::waiting(report, reader))
     }
 
     fn rows(&self, prefix: &[u8]) -> Result<Vec<Row>, StoreError> {

@@ -1,0 +1,163 @@
+//! Replay: every participant checks the chain against its own rules, block by block, from genesis.
+
+use crate::block::Block;
+use crate::chain::{BlockError, Rules, block_at, tip};
+use crate::clock::Timestamp;
+use crate::ids::BlockId;
+use crate::state::{Signatures, StateRead};
+use crate::store::{Standing, Store, StoreError, StoredBlock, View};
+
+/// What a replay found to be in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Blocks, genesis included.
+    pub blocks: u64,
+    /// Records in them.
+    pub records: u64,
+}
+
+/// The first thing on the chain that is not as it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// A block breaks a rule.
+    #[error("block {height}: {error}")]
+    Rule {
+        /// Its height.
+        height: u64,
+        /// The rule.
+        error: BlockError,
+    },
+    /// What is stored beside a block is not what follows from it.
+    #[error("block {height} is stored with another {what} than follows from it")]
+    Stored {
+        /// Its height.
+        height: u64,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The genesis block is that of another chain.
+    #[error("the genesis block is {found}, that of the chain is {expected}")]
+    Genesis {
+        /// What the rules say.
+        expected: BlockId,
+        /// What is stored.
+        found: BlockId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Judges every block of `view` anew and writes it into `into`, an empty store, so that the state
+/// that follows from the blocks can be compared with the state that is stored.
+///
+/// `progress` is told the height of each block done.
+///
+/// # Errors
+/// See [`ReplayError`]: the first block that is not in order.
+pub fn replay(
+    view: &dyn View,
+    rules: &Rules,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+    into: &dyn Store,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Replayed, ReplayError> {
+    let mut done = Replayed::default();
+    let genesis = block_at(view, 0)?;
+    let expected = rules.stored_genesis(&genesis.signed.header);
+    if *expected.id.as_bytes() != *rules.chain.as_bytes() {
+        let expected_id = BlockId::from_bytes(*rules.chain.as_bytes());
+        return Err(ReplayError::Genesis { expected: expected_id, found: expected.id });
+    }
+    compare(&genesis, &expected)?;
+    let mut unit = into.unit()?;
+    unit.append_block(&expected)?;
+    for change in rules.genesis.state() {
+        unit.set_state(&change.key, change.value.as_deref())?;
+    }
+    unit.commit()?;
+    done.blocks = 1;
+    for height in 1..=tip(view)?.height {
+        let stored = block_at(view, height)?;
+        let block = block(view, &stored)?;
+        let checked = rules
+            .check_block(into.view()?.as_ref(), &block, now, signatures)
+            .map_err(|error| ReplayError::Rule { height, error })?;
+        compare(&stored, &checked.stored)?;
+        let mut unit = into.unit()?;
+        unit.append_block(&checked.stored)?;
+        for (key, value) in checked.changes.iter() {
+            unit.set_state(key, value)?;
+        }
+        unit.commit()?;
+        done.blocks += 1;
+        done.records += block.records.len() as u64;
+        progress(height);
+    }
+    Ok(done)
+}
+
+/// A stored block with its records, as it came.
+///
+/// # Errors
+/// When the store fails or the block is not whole.
+pub fn block(view: &dyn View, stored: &StoredBlock) -> Result<Block, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged(format!("block {}: {what}", stored.height));
+    let mut records = Vec::new();
+    for (index, record) in (0u32..).zip(view.records_of(stored.height)?) {
+        if record.standing != (Standing::Mined { height: stored.height, index }) {
+            return Err(damaged("records are out of order"));
+        }
+        records.push(record.signed()?);
+    }
+    Ok(Block {
+        header: stored.signed.header,
+        signature: stored.signed.signature.ok_or_else(|| damaged("no signature"))?,
+        descriptor: stored.descriptor.ok_or_else(|| damaged("no descriptor"))?,
+        records,
+    })
+}
+
+fn compare(found: &StoredBlock, expected: &StoredBlock) -> Result<(), ReplayError> {
+    let height = found.height;
+    let differs = [
+        ("id", found.id != expected.id),
+        ("node", found.node != expected.node),
+        ("count of records", found.records != expected.records),
+        ("median time", found.median_time != expected.median_time),
+        ("work", found.chain_work != expected.chain_work),
+    ];
+    match differs.into_iter().find(|(_, differs)| *differs) {
+        Some((what, _)) => Err(ReplayError::Stored { height, what }),
+        None => Ok(()),
+    }
+}
+
+/// The first key whose entry differs between two states; `None` when they are the same.
+///
+/// # Errors
+/// When a store fails.
+pub fn first_difference(
+    a: &dyn StateRead,
+    b: &dyn StateRead,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    const ROWS: usize = 1000;
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let left = a.state_scan(&[], after.as_deref(), ROWS)?;
+        let right = b.state_scan(&[], after.as_deref(), ROWS)?;
+        for (l, r) in left.iter().zip(&right) {
+            if l != r {
+                return Ok(Some(l.0.clone().min(r.0.clone())));
+            }
+        }
+        match left.len().cmp(&right.len()) {
+            std::cmp::Ordering::Less => return Ok(Some(right[left.len()].0.clone())),
+            std::cmp::Ordering::Greater => return Ok(Some(left[right.len()].0.clone())),
+            std::cmp::Ordering::Equal if left.len() < ROWS => return Ok(None),
+            std::cmp::Ordering::Equal => after = left.last().map(|(key, _)| key.clone()),
+        }
+    }
+}

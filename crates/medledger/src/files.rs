@@ -1,0 +1,27 @@
+//! Small files written so that a crash leaves the old one, the new one or none, never half of one.
+
+use std::io::Write;
+use std::path::Path;
+
+/// Writes a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let partial = path.with_extension("partial");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&partial)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    std::fs::rename(&partial, path)?;
+    sync_folder(folder)
+}
+
+/// Makes a rename in `folder` durable.
+pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    // Windows has no way to sync a folder, and orders renames itself.
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}

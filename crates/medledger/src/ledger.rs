@@ -1,0 +1,423 @@
+//! A ledger in a folder: making it, opening it, and what every use case shares.
+
+use crate::mail::{self, Letter, Notifier, NotifyError};
+use crate::node_key::{NodeKey, NodeKeyError};
+use crate::settings::{MailSettings, Settings, SettingsError};
+use crate::steps::{Observer, Step};
+use crate::system::{SystemClock, Threads, os_rng};
+use medledger_core::chain::Rules;
+use medledger_core::clock::{Clock, Timestamp};
+use medledger_core::engine::{Engine, SubmitError};
+use medledger_core::identity::{Identity, LockParams};
+use medledger_core::ids::{ChainId, MemberId, RecordNonce};
+use medledger_core::rand_core::CryptoRng;
+use medledger_core::record::{Body, Record, SignedRecord};
+use medledger_core::store::{Store, StoreError, Unit, View};
+use medledger_ipfs::store::{BlockStore, CacheStats, CachedStore, FileStore};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A ledger in a folder, open for use.
+///
+/// One process at a time writes to a folder; others may [open it for reading](Ledger::open_read_only)
+/// meanwhile. All calls are synchronous and may come from several threads.
+pub struct Ledger {
+    folder: PathBuf,
+    settings: Settings,
+    rules: Rules,
+    hospital: MemberId,
+    store: Box<dyn Store>,
+    engine: Box<dyn Engine>,
+    blocks: Arc<CachedStore<FileStore>>,
+    node_key: NodeKey,
+    notifier: Option<Box<dyn Notifier>>,
+    clock: Arc<dyn Clock>,
+    workers: Threads,
+    observer: Option<Arc<dyn Observer>>,
+    pub(crate) lock_params: LockParams,
+    /// Held while this process may write.
+    lock: Option<File>,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger")
+            .field("folder", &self.folder)
+            .field("chain", &self.rules.chain)
+            .field("writes", &self.lock.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a ledger could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has it open for writing.
+    #[error("another process writes to the ledger in {0}: wait for it, or open it for reading")]
+    InUse(PathBuf),
+    /// The folder cannot be written.
+    #[error("the folder {0} cannot be written: open the ledger for reading")]
+    ReadOnlyFolder(PathBuf),
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The node key.
+    #[error(transparent)]
+    NodeKey(#[from] NodeKeyError),
+    /// Mail cannot be set up.
+    #[error(transparent)]
+    Mail(#[from] NotifyError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder of blocks.
+    #[error(transparent)]
+    Blocks(#[from] medledger_ipfs::store::StoreError),
+    /// A file of the folder cannot be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+}
+
+/// What a program embedding the ledger may replace when opening it.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Read only; any number of readers may be there beside one writer.
+    pub read_only: bool,
+    /// Where time comes from; the machine's clock by default.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Who is told of steps.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Who brings letters, in place of what the settings say.
+    pub notifier: Option<Box<dyn Notifier>>,
+    /// Threads that search for blocks; one for each core by default.
+    pub threads: Option<usize>,
+}
+
+impl std::fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("read_only", &self.read_only)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder` for reading and writing.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(folder, OpenOptions::default())
+    }
+
+    /// Opens the ledger in `folder` for reading. Calls that would write fail with
+    /// [`StoreError::ReadOnly`].
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
+    pub fn open_read_only(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(folder, OpenOptions { read_only: true, ..OpenOptions::default() })
+    }
+
+    /// Opens the ledger in `folder`.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
+    pub fn open_with(folder: impl AsRef<Path>, options: OpenOptions) -> Result<Self, OpenError> {
+        let folder = folder.as_ref();
+        // The folder's lock comes first: a database in use is never touched.
+        let settings = Settings::load(folder)?;
+        let lock = if options.read_only { None } else { Some(take_lock(folder)?) };
+        let path = folder.join(crate::create::DATABASE);
+        let store = crate::sqlite::SqliteStore::open(&path, options.read_only)?;
+        Self::assemble(folder, settings, lock, Box::new(store), options)
+    }
+
+    /// Opens the ledger in `folder` whose records, state and slots are kept by `store`.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_in(
+        folder: impl AsRef<Path>,
+        store: Box<dyn Store>,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let folder = folder.as_ref();
+        let settings = Settings::load(folder)?;
+        let lock = if options.read_only { None } else { Some(take_lock(folder)?) };
+        Self::assemble(folder, settings, lock, store, options)
+    }
+
+    fn assemble(
+        folder: &Path,
+        settings: Settings,
+        lock: Option<File>,
+        store: Box<dyn Store>,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let folder = folder.to_path_buf();
+        let node_key = NodeKey::load(&node_key_path(&folder, &settings))?;
+        let (rules, hospital, engine) = crate::create::engine(store.as_ref(), &node_key)?;
+        let files = if options.read_only {
+            FileStore::open_read_only(folder.join(BLOCKS))?
+        } else {
+            FileStore::open(folder.join(BLOCKS))?
+        };
+        let notifier = match options.notifier {
+            Some(notifier) => Some(notifier),
+            None => notifier(&folder, &settings)?,
+        };
+        Ok(Self {
+            blocks: Arc::new(CachedStore::new(files, settings.cache_bytes)),
+            folder,
+            rules,
+            hospital,
+            store,
+            engine,
+            node_key,
+            notifier,
+            clock: options.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            workers: options.threads.map_or_else(Threads::default, Threads::new),
+            observer: options.observer,
+            lock_params: LockParams::default(),
+            lock,
+            settings,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The settings it was opened with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The chain's id: the hash of its genesis header. Whoever knows it can check receipts.
+    #[must_use]
+    pub const fn chain(&self) -> ChainId {
+        self.rules.chain
+    }
+
+    /// The rules of the chain.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The hospital that keeps this folder.
+    #[must_use]
+    pub const fn hospital(&self) -> MemberId {
+        self.hospital
+    }
+
+    /// How often reading a block of ciphertext was spared by the cache.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.blocks.stats()
+    }
+
+    /// Where reports' ciphertext lies.
+    #[must_use]
+    pub fn blocks(&self) -> &dyn BlockStore {
+        self.blocks.as_ref()
+    }
+
+    pub(crate) fn blocks_arc(&self) -> Arc<CachedStore<FileStore>> {
+        Arc::clone(&self.blocks)
+    }
+
+    /// A consistent look at what is stored, for questions this crate has no call for.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn view(&self) -> Result<Box<dyn View + '_>, StoreError> {
+        self.store.view()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    pub(crate) const fn node_key(&self) -> &NodeKey {
+        &self.node_key
+    }
+
+    pub(crate) const fn workers(&self) -> &Threads {
+        &self.workers
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// The present time by this ledger's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn rng(&self) -> impl CryptoRng + use<> {
+        os_rng()
+    }
+
+    pub(crate) fn step(&self, step: Step) {
+        if let Some(observer) = &self.observer {
+            observer.step(step);
+        }
+    }
+
+    /// Whether letters are sent at all; if not, keys are picked up.
+    #[must_use]
+    pub fn sends_mail(&self) -> bool {
+        self.notifier.is_some()
+    }
+
+    /// A record of `author`, now, with a fresh nonce, signed.
+    pub(crate) fn sign(&self, author: &Identity, body: impl Into<Body>) -> SignedRecord {
+        self.sign_with_nonce(author, RecordNonce::random(&mut self.rng()), body)
+    }
+
+    pub(crate) fn sign_with_nonce(
+        &self,
+        author: &Identity,
+        nonce: RecordNonce,
+        body: impl Into<Body>,
+    ) -> SignedRecord {
+        Record {
+            chain: self.chain(),
+            nonce,
+            author: author.id(),
+            time: self.now(),
+            body: body.into(),
+        }
+        .sign(author)
+    }
+
+    /// Accepts records together with all that must become durable with them: one unit of work.
+    pub(crate) fn accept<T, E>(
+        &self,
+        records: &[SignedRecord],
+        fill: impl FnOnce(&mut dyn Unit) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<SubmitError> + From<StoreError>,
+    {
+        let mut unit = self.store.unit()?;
+        self.engine.submit(unit.as_mut(), records)?;
+        let value = fill(unit.as_mut())?;
+        self.step(Step::AboutToAccept);
+        unit.commit()?;
+        self.step(Step::Accepted);
+        Ok(value)
+    }
+
+    pub(crate) fn enqueue(&self, unit: &mut dyn Unit, letter: &Letter) -> Result<(), StoreError> {
+        mail::enqueue(unit, &self.node_key, letter, &mut self.rng())?;
+        Ok(())
+    }
+
+    /// Tries to send every letter that waits. Those that cannot be sent stay in the queue.
+    ///
+    /// # Errors
+    /// When the store fails; a mail server that refuses is told in the result.
+    pub fn send_mail(&self) -> Result<MailReport, StoreError> {
+        let mut report = MailReport::default();
+        let waiting = mail::waiting(self.view()?.as_ref(), &self.node_key)?;
+        let Some(notifier) = &self.notifier else {
+            report.waiting = waiting.len();
+            return Ok(report);
+        };
+        for (id, letter) in waiting {
+            match notifier.send(&id, &letter) {
+                Ok(()) => {
+                    let mut unit = self.store.unit()?;
+                    mail::remove(unit.as_mut(), &id)?;
+                    unit.commit()?;
+                    report.sent += 1;
+                }
+                Err(error) => {
+                    tracing::warn!(letter = %id, %error, "a letter could not be sent and waits");
+                    report.waiting += 1;
+                    report.error = Some(error);
+                }
+            }
+        }
+        self.step(Step::MailTried);
+        Ok(report)
+    }
+
+    /// Sends what waits after a use case; a failing store must not make an accepted record look lost.
+    pub(crate) fn try_mail(&self) -> MailReport {
+        self.send_mail().unwrap_or_else(|error| {
+            tracing::warn!(%error, "letters wait: the queue could not be read");
+            MailReport::default()
+        })
+    }
+}
+
+/// What became of the letters that waited.
+#[derive(Debug, Default)]
+pub struct MailReport {
+    /// Letters sent.
+    pub sent: usize,
+    /// Letters that still wait.
+    pub waiting: usize,
+    /// Why the last of them waits.
+    pub error: Option<NotifyError>,
+}
+
+/// Folder of ciphertext blocks in a ledger's folder.
+pub(crate) const BLOCKS: &str = "blocks";
+
+pub(crate) fn node_key_path(folder: &Path, settings: &Settings) -> PathBuf {
+    settings.node_key.clone().unwrap_or_else(|| folder.join("node.key"))
+}
+
+fn take_lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(|source| {
+            match source.kind() {
+                std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+                    OpenError::ReadOnlyFolder(folder.into())
+                }
+                _ => OpenError::Io { path: path.clone(), source },
+            }
+        })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(folder.into())),
+        Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}
+
+fn notifier(folder: &Path, settings: &Settings) -> Result<Option<Box<dyn Notifier>>, NotifyError> {
+    let from = settings.mail_from.clone();
+    Ok(match &settings.mail {
+        MailSettings::None => None,
+        MailSettings::Outbox(path) => Some(Box::new(mail::Outbox::new(folder.join(path), from))),
+        #[cfg(feature = "smtp")]
+        MailSettings::Smtp(server) => Some(Box::new(mail::Smtp::new(server, from)?)),
+    })
+}

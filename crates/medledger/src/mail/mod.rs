@@ -1,0 +1,161 @@
+//! Mail: letters wait, encrypted, in the unit of work that causes them, and are sent after it.
+//!
+//! A letter is sent at least once: a crash between sending and noting it sends it again, with the
+//! same `Message-ID`.
+
+mod outbox;
+#[cfg(feature = "smtp")]
+mod smtp;
+pub(crate) mod texts;
+
+pub use outbox::Outbox;
+#[cfg(feature = "smtp")]
+pub use smtp::{Smtp, SmtpSettings, SmtpTls};
+
+use crate::node_key::NodeKey;
+use crate::people::next_number;
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message};
+use medledger_core::rand_core::CryptoRng;
+use medledger_core::store::{Drawer, StoreError, Unit, View};
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A letter to one person. It may hold an access key, so it is wiped on drop and shows nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct Letter {
+    /// Name of the person.
+    pub to_name: String,
+    /// Address of the person.
+    pub to_address: String,
+    /// Subject; holds nothing secret.
+    pub subject: String,
+    /// Plain text.
+    pub body: String,
+}
+
+impl std::fmt::Debug for Letter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Letter").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// Why a letter was not sent. It stays in the queue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotifyError {
+    /// The address is no address.
+    #[error("{address:?} is not a mail address")]
+    Address {
+        /// What stands there.
+        address: String,
+    },
+    /// The letter could not be put into its form; a bug of ours.
+    #[error("internal error, please report: the letter could not be written: {0}")]
+    Format(String),
+    /// The outbox folder cannot be written.
+    #[error("outbox {path}: {source}")]
+    Outbox {
+        /// The folder or file.
+        path: std::path::PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// The mail server refused or could not be reached.
+    #[error("mail server {server}: {reason}")]
+    Server {
+        /// Host and port.
+        server: String,
+        /// What it or the network said.
+        reason: String,
+    },
+}
+
+/// Brings letters to people.
+pub trait Notifier: Send + Sync {
+    /// Sends one letter; when this returns without error, it is out of our hands.
+    ///
+    /// # Errors
+    /// See [`NotifyError`].
+    fn send(&self, id: &LetterId, letter: &Letter) -> Result<(), NotifyError>;
+}
+
+/// Names a letter: its place in the queue. Not secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterId(Vec<u8>);
+
+impl std::fmt::Display for LetterId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+/// Whether `address` can be written to.
+pub(crate) fn check_address(address: &str) -> Result<(), NotifyError> {
+    address
+        .parse::<lettre::Address>()
+        .map(drop)
+        .map_err(|_| NotifyError::Address { address: address.chars().take(120).collect() })
+}
+
+/// The letter as a message of RFC 5322.
+pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Message, NotifyError> {
+    let mailbox = |name: &str, address: &str| {
+        address
+            .parse()
+            .map(|address| Mailbox::new(Some(name.to_owned()), address))
+            .map_err(|_| NotifyError::Address { address: address.chars().take(120).collect() })
+    };
+    let from: Mailbox =
+        from.parse().map_err(|_| NotifyError::Address { address: from.to_owned() })?;
+    Message::builder()
+        .message_id(Some(format!("<{id}@medledger>")))
+        .from(from)
+        .to(mailbox(&letter.to_name, &letter.to_address)?)
+        .subject(letter.subject.clone())
+        .header(ContentType::TEXT_PLAIN)
+        .body(letter.body.clone())
+        .map_err(|error| NotifyError::Format(error.to_string()))
+}
+
+/// Row of the number of the last letter.
+const LAST_LETTER: &[u8] = b"last-letter";
+
+/// Puts a letter into the queue.
+pub(crate) fn enqueue(
+    unit: &mut dyn Unit,
+    key: &NodeKey,
+    letter: &Letter,
+    rng: &mut dyn CryptoRng,
+) -> Result<LetterId, StoreError> {
+    let mut id = next_number(unit, Drawer::Node, LAST_LETTER)?.to_be_bytes().to_vec();
+    // Unique beyond this ledger, since it becomes the Message-ID.
+    let mut random = [0; 8];
+    rng.fill_bytes(&mut random);
+    id.extend_from_slice(&random);
+    let plain = zeroize::Zeroizing::new(serde_json::to_vec(letter).expect("a letter is JSON"));
+    let sealed = key.seal(Drawer::Mail, &id, &plain, rng);
+    unit.set_local(Drawer::Mail, &id, Some(&sealed))?;
+    Ok(LetterId(id))
+}
+
+/// The letters that wait, oldest first.
+pub(crate) fn waiting(
+    view: &dyn View,
+    key: &NodeKey,
+) -> Result<Vec<(LetterId, Letter)>, StoreError> {
+    view.local_scan(Drawer::Mail, &[], None, usize::MAX)?
+        .into_iter()
+        .map(|(id, sealed)| {
+            let plain = key.unseal(Drawer::Mail, &id, &sealed)?;
+            let letter = serde_json::from_slice(&plain)
+                .map_err(|_| StoreError::Damaged("a letter in the queue is no letter".into()))?;
+            Ok((LetterId(id), letter))
+        })
+        .collect()
+}
+
+/// Takes a letter out of the queue; the store overwrites it.
+pub(crate) fn remove(unit: &mut dyn Unit, id: &LetterId) -> Result<(), StoreError> {
+    unit.set_local(Drawer::Mail, &id.0, None)
+}

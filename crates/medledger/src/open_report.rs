@@ -1,0 +1,390 @@
+//! Open: the grant must be live, the token must match, the read is recorded, and only then is the
+//! slot released. Every byte is checked against the ledger's CID before it is decrypted.
+
+use crate::approve::{ApproveError, Key};
+use crate::ledger::Ledger;
+use crate::slots::SlotPlace;
+use medledger_core::Cid;
+use medledger_core::context::BodyContext;
+use medledger_core::dek::Dek;
+use medledger_core::engine::SubmitError;
+use medledger_core::envelope::{Envelope, EnvelopeError, Metadata, MetadataError, unseal_meta};
+use medledger_core::identity::Identity;
+use medledger_core::ids::{GrantId, RecordId, ReportId};
+use medledger_core::record::Read as ReadRecord;
+use medledger_core::seal::{Backend, UnsealError, UnsealReader};
+use medledger_core::slot::{SlotError, SlotRole};
+use medledger_core::state::{GrantEntry, ReportEntry, State};
+use medledger_core::store::StoreError;
+use medledger_core::token::Token;
+use medledger_ipfs::store::{BlockRead, CachedStore, FileStore};
+use medledger_ipfs::unixfs::FileReader;
+use medledger_ipfs::unixfs::ReadError;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+/// Why a report was not opened. No plaintext was released.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenReportError {
+    /// There is no such report, or nothing permits this member to read it: the two look alike.
+    #[error("no access: there is no such report, or you have no permission for it")]
+    NoAccess,
+    /// The reader's permission has ended.
+    #[error("your permission has expired")]
+    Expired,
+    /// The patient took the permission back.
+    #[error("your permission was taken back by the patient")]
+    Revoked,
+    /// The permission is accepted, but in no block yet.
+    #[error("your permission is accepted but not yet in a block: wait until it is mined")]
+    NotMined,
+    /// The key is not the one this permission came with.
+    #[error(
+        "this key does not open this report: check it for typing errors, or use the newest letter"
+    )]
+    WrongKey,
+    /// The permission is live, but the wrapped key is not kept here.
+    #[error("no key for this permission is kept here: ask the custodian {0}")]
+    NoSlot(medledger_core::ids::MemberId),
+    /// A block of the report is missing here.
+    #[error("block {0} of the report is missing")]
+    Missing(Cid),
+    /// What is stored is not what the ledger names.
+    #[error("the stored report is damaged: {0}")]
+    Damaged(String),
+    /// The envelope cannot be read.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// The sealed metadata cannot be read.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The body does not open: the key does not belong to it, or it is damaged.
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
+    /// The slot cannot be unwrapped.
+    #[error(transparent)]
+    Slot(SlotError),
+    /// The blocks could not be read.
+    #[error(transparent)]
+    Blocks(medledger_ipfs::store::StoreError),
+    /// The chain refuses the record, or a store failed while it was judged.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The store failed; nothing was accepted.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<medledger_ipfs::store::StoreError> for OpenReportError {
+    fn from(error: medledger_ipfs::store::StoreError) -> Self {
+        match error {
+            medledger_ipfs::store::StoreError::Damaged { .. } => Self::Damaged(error.to_string()),
+            other => Self::Blocks(other),
+        }
+    }
+}
+
+impl From<ReadError> for OpenReportError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Missing { cid, .. } => Self::Missing(cid),
+            ReadError::Store(error) => error.into(),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<ApproveError> for OpenReportError {
+    fn from(error: ApproveError) -> Self {
+        match error {
+            ApproveError::WrongKey => Self::WrongKey,
+            ApproveError::Slot(error) => Self::Slot(error),
+            ApproveError::Submit(error) => Self::Submit(error),
+            ApproveError::Store(error) => Self::Store(error),
+            ApproveError::NoSlot | ApproveError::Refused(_) => Self::NoAccess,
+        }
+    }
+}
+
+type Source = FileReader<Arc<CachedStore<FileStore>>>;
+
+/// An opened report: its metadata, and its plaintext as a whole, as a stream, or in ranges.
+///
+/// Whatever comes out was checked: blocks against their CIDs, the key against the commitment, every
+/// 16 KiB against its tag.
+pub struct OpenedReport {
+    metadata: Metadata,
+    /// The record of this reading.
+    read: RecordId,
+    grant: Option<GrantId>,
+    envelope: Cid,
+    body: Cid,
+    reader: UnsealReader<Source>,
+}
+
+impl std::fmt::Debug for OpenedReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenedReport")
+            .field("read", &self.read)
+            .field("envelope", &self.envelope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OpenedReport {
+    /// File name, media type, length and note.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The record that says that this report was read.
+    #[must_use]
+    pub const fn read_record(&self) -> RecordId {
+        self.read
+    }
+
+    /// The grant it was read under; none for the patient.
+    #[must_use]
+    pub const fn grant(&self) -> Option<GrantId> {
+        self.grant
+    }
+
+    /// The envelope the ledger names.
+    #[must_use]
+    pub const fn envelope(&self) -> Cid {
+        self.envelope
+    }
+
+    /// Root of the ciphertext.
+    #[must_use]
+    pub const fn body(&self) -> Cid {
+        self.body
+    }
+
+    /// Length of the plaintext in bytes.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.metadata.length()
+    }
+
+    /// Whether the report is empty.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes from `offset` on, `len` of them. Touches only the leaves they lie in.
+    ///
+    /// # Errors
+    /// When the range goes beyond the end, or a block is missing or damaged.
+    pub fn read_range(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, OpenReportError> {
+        Ok(self.reader.read_range(offset, len)?)
+    }
+
+    /// The whole report.
+    ///
+    /// # Errors
+    /// When a block is missing or damaged.
+    pub fn to_vec(&mut self) -> Result<Vec<u8>, OpenReportError> {
+        let len = usize::try_from(self.len()).map_err(|_| UnsealError::TooLong)?;
+        self.read_range(0, len)
+    }
+}
+
+impl Read for OpenedReport {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.reader.read(buf)
+    }
+}
+
+impl Seek for OpenedReport {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.reader.seek(to)
+    }
+}
+
+impl Ledger {
+    /// Opens a report for its patient, or for a reader with a live grant. The reading is recorded,
+    /// durably, before the key is unwrapped.
+    ///
+    /// # Errors
+    /// See [`OpenReportError`].
+    pub fn open_report(
+        &self,
+        reader: &Identity,
+        report: &ReportId,
+        key: &Key<'_>,
+    ) -> Result<OpenedReport, OpenReportError> {
+        self.open_report_with(reader, report, key, Backend::best())
+    }
+
+    /// As [`Ledger::open_report`], with another AES-GCM; the result is the same.
+    ///
+    /// # Errors
+    /// See [`OpenReportError`].
+    pub fn open_report_with(
+        &self,
+        reader: &Identity,
+        report: &ReportId,
+        key: &Key<'_>,
+        backend: Backend,
+    ) -> Result<OpenedReport, OpenReportError> {
+        let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
+        let grant = if entry.patient == reader.id() {
+            None
+        } else {
+            Some(self.live_grant(reader, report, key)?)
+        };
+        // Ciphertext is no secret: whether it is there is known before anything is recorded.
+        let envelope = self.fetch_envelope(&entry)?;
+
+        // The patient's key has no token on the ledger that would tell a wrong one. Unwrapping does,
+        // and what comes of it stays here until the reading is recorded.
+        let own = match &grant {
+            None => Some(self.patient_dek(reader, report, &entry, key)?),
+            Some(_) => None,
+        };
+
+        let head = medledger_core::chain::tip(self.view()?.as_ref())?.id;
+        let statement = ReadRecord { grant, report: *report, version: entry.version, head };
+        let record = self.sign(reader, statement);
+        let read = record.id();
+        self.accept(&[record], |_| Ok::<_, OpenReportError>(()))?;
+
+        let dek = match (own, &grant) {
+            (Some(dek), _) => dek,
+            (None, Some(grant)) => self.reader_dek(reader, report, &entry, grant, key)?,
+            (None, None) => return Err(OpenReportError::NoAccess),
+        };
+        let context = BodyContext {
+            report: *report,
+            version: entry.version,
+            epoch: entry.epoch,
+            patient: entry.patient,
+            author: entry.author,
+        };
+        let metadata = unseal_meta(&dek, &context.meta(envelope.body), &envelope.meta)?;
+        let file = FileReader::open(self.blocks_arc(), envelope.body, Some(envelope.size))?;
+        let unsealed = UnsealReader::new(backend, &dek, &context.to_bytes(), file)?
+            .with_true_len(metadata.length())?;
+        Ok(OpenedReport {
+            metadata,
+            read,
+            grant,
+            envelope: entry.envelope,
+            body: envelope.body,
+            reader: unsealed,
+        })
+    }
+
+    pub(crate) fn report_entry(
+        &self,
+        report: &ReportId,
+    ) -> Result<Option<ReportEntry>, StoreError> {
+        let view = self.view()?;
+        let mut entry = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            entry = State::new(state).report(report)?;
+            Ok(())
+        })?;
+        Ok(entry)
+    }
+
+    /// The grant that lets this member read, by its token where one is needed. It must be live both
+    /// in the newest block and after everything accepted since: a revocation counts at once.
+    fn live_grant(
+        &self,
+        reader: &Identity,
+        report: &ReportId,
+        key: &Key<'_>,
+    ) -> Result<GrantId, OpenReportError> {
+        let view = self.view()?;
+        let tip = medledger_core::chain::tip(view.as_ref())?;
+        // Neither a slow clock nor a slow chain makes a grant live longer.
+        let now = self.now().max(tip.median_time);
+        let mined = State::new(view.as_ref());
+        let mut best = OpenReportError::NoAccess;
+        let mut live = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            let pending = State::new(state);
+            for id in pending.grants_for(&reader.id(), report)? {
+                let Some(grant) = pending.grant(&id)? else { continue };
+                if !self.key_fits(&id, &grant, key) {
+                    best = sharper(
+                        std::mem::replace(&mut best, OpenReportError::NoAccess),
+                        OpenReportError::WrongKey,
+                    );
+                    continue;
+                }
+                let reason = if grant.revoked.is_some() {
+                    OpenReportError::Revoked
+                } else if !grant.is_live(report, &reader.id(), now) {
+                    OpenReportError::Expired
+                } else if mined.grant(&id)?.is_none() {
+                    OpenReportError::NotMined
+                } else {
+                    live = Some(id);
+                    continue;
+                };
+                best = sharper(std::mem::replace(&mut best, OpenReportError::NoAccess), reason);
+            }
+            Ok(())
+        })?;
+        live.ok_or(best)
+    }
+
+    fn key_fits(&self, id: &GrantId, grant: &GrantEntry, key: &Key<'_>) -> bool {
+        match (key, &grant.token) {
+            (Key::Access(key), Some(hash)) => {
+                Token::derive(key, id).matches(&self.chain(), id, hash)
+            }
+            (Key::Identity, None) => true,
+            _ => false,
+        }
+    }
+
+    fn reader_dek(
+        &self,
+        reader: &Identity,
+        report: &ReportId,
+        entry: &ReportEntry,
+        grant: &GrantId,
+        key: &Key<'_>,
+    ) -> Result<Dek, OpenReportError> {
+        let place = SlotPlace::current(*report, entry, SlotRole::Grant, Some(*grant), reader.id());
+        let slot = self
+            .slot(self.view()?.as_ref(), &place)?
+            .ok_or(OpenReportError::NoSlot(entry.hospital))?;
+        let context = self.slot_context(&place, entry.envelope);
+        match key {
+            Key::Access(key) => slot.unwrap_with_access_key(key, &context),
+            Key::Identity => slot.unwrap_with(reader.hpke_secret_key(), &context),
+        }
+        .map_err(|error| match error {
+            SlotError::WrongKeyOrMoved => OpenReportError::WrongKey,
+            other => OpenReportError::Slot(other),
+        })
+    }
+
+    fn fetch_envelope(&self, entry: &ReportEntry) -> Result<Envelope, OpenReportError> {
+        let block = self
+            .blocks_arc()
+            .get(&entry.envelope)?
+            .ok_or(OpenReportError::Missing(entry.envelope))?;
+        Ok(Envelope::decode(&block)?)
+    }
+}
+
+/// Of two reasons the one that says more: a reader may know what became of their own grants.
+fn sharper(a: OpenReportError, b: OpenReportError) -> OpenReportError {
+    let rank = |error: &OpenReportError| match error {
+        OpenReportError::NotMined => 4,
+        OpenReportError::Expired => 3,
+        OpenReportError::Revoked => 2,
+        OpenReportError::WrongKey => 1,
+        _ => 0,
+    };
+    if rank(&b) > rank(&a) { b } else { a }
+}
