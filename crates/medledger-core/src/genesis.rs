@@ -247,11 +247,11 @@ impl Genesis {
         let founders = self.founders.iter().map(|founder| {
             let id = founder.identity.member_id();
             let entry = MemberEntry {
-                identity: founder.identity.clone(),
+                identity: founder.identity,
                 role: Role::Hospital,
                 hospital: id,
                 custody: Custody::Own,
-                mining: vec![founder.mining.clone()],
+                mining: vec![founder.mining],
                 height: 0,
             };
             Change { key: key::member(&id), value: Some(cbor::encode(&entry)) }

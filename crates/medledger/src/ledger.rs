@@ -115,6 +115,7 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(folder, OpenOptions::default())
     }
@@ -124,6 +125,7 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
     pub fn open_read_only(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(folder, OpenOptions { read_only: true, ..OpenOptions::default() })
     }
@@ -132,17 +134,46 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
     pub fn open_with(folder: impl AsRef<Path>, options: OpenOptions) -> Result<Self, OpenError> {
-        let folder = folder.as_ref().to_path_buf();
-        let settings = Settings::load(&folder)?;
-        let lock = if options.read_only { None } else { Some(take_lock(&folder)?) };
+        let folder = folder.as_ref();
+        // The folder's lock comes first: a database in use is never touched.
+        let settings = Settings::load(folder)?;
+        let lock = if options.read_only { None } else { Some(take_lock(folder)?) };
+        let path = folder.join(crate::create::DATABASE);
+        let store = crate::sqlite::SqliteStore::open(&path, options.read_only)?;
+        Self::assemble(folder, settings, lock, Box::new(store), options)
+    }
+
+    /// Opens the ledger in `folder` whose records, state and slots are kept by `store`.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_in(
+        folder: impl AsRef<Path>,
+        store: Box<dyn Store>,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let folder = folder.as_ref();
+        let settings = Settings::load(folder)?;
+        let lock = if options.read_only { None } else { Some(take_lock(folder)?) };
+        Self::assemble(folder, settings, lock, store, options)
+    }
+
+    fn assemble(
+        folder: &Path,
+        settings: Settings,
+        lock: Option<File>,
+        store: Box<dyn Store>,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let folder = folder.to_path_buf();
         let node_key = NodeKey::load(&node_key_path(&folder, &settings))?;
-        let store = crate::sqlite::SqliteStore::open(&folder.join(DATABASE), options.read_only)?;
-        let (rules, hospital, engine) = crate::create::engine(&store, &node_key)?;
+        let (rules, hospital, engine) = crate::create::engine(store.as_ref(), &node_key)?;
         let files = if options.read_only {
-            FileStore::open_read_only(folder.join("blocks"))?
+            FileStore::open_read_only(folder.join(BLOCKS))?
         } else {
-            FileStore::open(folder.join("blocks"))?
+            FileStore::open(folder.join(BLOCKS))?
         };
         let notifier = match options.notifier {
             Some(notifier) => Some(notifier),
@@ -153,7 +184,7 @@ impl Ledger {
             folder,
             rules,
             hospital,
-            store: Box::new(store),
+            store,
             engine,
             node_key,
             notifier,
@@ -356,8 +387,8 @@ pub struct MailReport {
     pub error: Option<NotifyError>,
 }
 
-/// Name of the database in a ledger's folder.
-pub(crate) const DATABASE: &str = "ledger.db";
+/// Folder of ciphertext blocks in a ledger's folder.
+pub(crate) const BLOCKS: &str = "blocks";
 
 pub(crate) fn node_key_path(folder: &Path, settings: &Settings) -> PathBuf {
     settings.node_key.clone().unwrap_or_else(|| folder.join("node.key"))

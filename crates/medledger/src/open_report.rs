@@ -240,15 +240,23 @@ impl Ledger {
         // Ciphertext is no secret: whether it is there is known before anything is recorded.
         let envelope = self.fetch_envelope(&entry)?;
 
+        // The patient's key has no token on the ledger that would tell a wrong one. Unwrapping does,
+        // and what comes of it stays here until the reading is recorded.
+        let own = match &grant {
+            None => Some(self.patient_dek(reader, report, &entry, key)?),
+            Some(_) => None,
+        };
+
         let head = medledger_core::chain::tip(self.view()?.as_ref())?.id;
         let statement = ReadRecord { grant, report: *report, version: entry.version, head };
         let record = self.sign(reader, statement);
         let read = record.id();
         self.accept(&[record], |_| Ok::<_, OpenReportError>(()))?;
 
-        let dek = match &grant {
-            None => self.patient_dek(reader, report, &entry, key)?,
-            Some(grant) => self.reader_dek(reader, report, &entry, grant, key)?,
+        let dek = match (own, &grant) {
+            (Some(dek), _) => dek,
+            (None, Some(grant)) => self.reader_dek(reader, report, &entry, grant, key)?,
+            (None, None) => return Err(OpenReportError::NoAccess),
         };
         let context = BodyContext {
             report: *report,

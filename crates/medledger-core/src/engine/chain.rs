@@ -7,13 +7,13 @@ use crate::block::{self, Block, Descriptor};
 use crate::chain::{BlockError, Rules, tip};
 use crate::checkpoint::quorum;
 use crate::finality;
-use crate::ids::{BlockId, BlockRoot, RecordId};
+use crate::ids::{BlockId, BlockRoot, RecordId, sha256};
 use crate::keys::Signature;
 use crate::pow::Header;
 use crate::record::{Body, Grantee, Scope, SignedRecord};
-use crate::registry::{VoidCode, limit};
+use crate::registry::{VoidCode, domain, limit};
 use crate::state::{ApplyError, Changes, SignatureCheck, State, StateRead, apply};
-use crate::store::{Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
+use crate::store::{Drawer, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A chain with the queue of records that wait to be put in order.
@@ -28,9 +28,27 @@ pub struct EngineChain {
 /// again whenever the store's queue or tip is not the one it was made for.
 #[derive(Debug, Default)]
 struct Pending {
-    tip: Option<BlockId>,
-    last: Option<RecordId>,
+    made_for: Option<Queue>,
     changes: Changes,
+}
+
+/// What tells one queue from another: the block it stands on, its end, and the history of what was
+/// ever submitted. The end alone would not do: a unit that was dropped may have ended likewise.
+#[derive(Debug, PartialEq, Eq)]
+struct Queue {
+    tip: BlockId,
+    last: Option<(u64, RecordId)>,
+    history: Option<Vec<u8>>,
+}
+
+/// Row of the hash over the ids of all records submitted, in their order.
+const HISTORY: &[u8] = b"submitted";
+
+impl Queue {
+    fn of(view: &dyn View, tip: BlockId) -> Result<Self, StoreError> {
+        let history = view.local(Drawer::Node, HISTORY)?;
+        Ok(Self { tip, last: view.last_pending()?, history })
+    }
 }
 
 /// A block in the making: all but the work and the signature.
@@ -68,9 +86,10 @@ impl EngineChain {
     fn pending(&self, view: &dyn View) -> Result<MutexGuard<'_, Pending>, StoreError> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let tip = tip(view)?;
-        let last = view.last_pending()?.map(|(_, id)| id);
-        if pending.tip != Some(tip.id) || pending.last != last {
-            *pending = Pending { tip: Some(tip.id), last, changes: Changes::default() };
+        let queue = Queue::of(view, tip.id)?;
+        if pending.made_for.as_ref() != Some(&queue) {
+            // Until it is whole it is made for nothing: the store may fail on the way.
+            *pending = Pending::default();
             let at = self.rules.at(&tip);
             for stored in view.pending(usize::MAX)? {
                 let record = stored.signed()?;
@@ -82,6 +101,7 @@ impl EngineChain {
                     Err(ApplyError::Store(error)) => return Err(error),
                 }
             }
+            pending.made_for = Some(queue);
         }
         Ok(pending)
     }
@@ -101,36 +121,63 @@ impl EngineChain {
         records: &[SignedRecord],
     ) -> Result<Vec<Ticket>, SubmitError> {
         let mut pending = self.pending(unit)?;
-        let at = self.rules.at(&tip(unit)?);
-        let mut seq = unit.last_pending()?.map_or(0, |(seq, _)| seq);
-        let mut tickets = Vec::with_capacity(records.len());
-        for record in records {
+        // Taken until all went well: what is left of a failure is made anew.
+        let queue = pending.made_for.take();
+        let judged = self.judge(unit, &mut pending.changes, records)?;
+        let mut history = vec![domain::SUBMITTED];
+        let before = queue.and_then(|queue| queue.history).unwrap_or_default();
+        history.push(&before);
+        for stored in &judged {
+            unit.put_record(stored)?;
+            history.push(stored.id.as_bytes());
+        }
+        if !judged.is_empty() {
+            unit.set_local(Drawer::Node, HISTORY, Some(&sha256(&history)))?;
+        }
+        pending.made_for = Some(Queue::of(unit, tip(unit)?.id)?);
+        Ok(judged
+            .iter()
+            .filter_map(|stored| match stored.standing {
+                Standing::Accepted { seq } => Some(Ticket { id: stored.id, seq }),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// Judges records one after another, each after those before it; writes nothing.
+    fn judge(
+        &self,
+        view: &dyn View,
+        pending: &mut Changes,
+        records: &[SignedRecord],
+    ) -> Result<Vec<StoredRecord>, SubmitError> {
+        let at = self.rules.at(&tip(view)?);
+        // What fits in no block would wait for ever.
+        let max = limit::RECORD_BYTES.min(self.rules.genesis.limits.block_bytes as usize);
+        let first = view.last_pending()?.map_or(1, |(seq, _)| seq + 1);
+        let mut judged = Vec::with_capacity(records.len());
+        for (seq, record) in (first..).zip(records) {
             let id = record.id();
             let bytes = record.encode();
-            if bytes.len() > limit::RECORD_BYTES {
-                let (found, max) = (bytes.len(), limit::RECORD_BYTES);
-                return Err(SubmitError::TooLarge { id, found, max });
+            if bytes.len() > max {
+                return Err(SubmitError::TooLarge { id, found: bytes.len(), max });
             }
-            let over = pending.changes.over(unit);
+            // Refused once, refused for good: its author was told, and may sign another.
+            if let Some(StoredRecord { standing: Standing::Refused { code }, .. }) =
+                view.record(&id)?
+            {
+                return Err(SubmitError::Refused { id, code });
+            }
+            let over = pending.over(view);
             let changes = match apply(&over, record, &at, &mut SignatureCheck::Now) {
                 Ok(changes) => changes,
                 Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             };
-            // Refused once, refused for good: its author was told, and may sign another.
-            if let Some(StoredRecord { standing: Standing::Refused { code }, .. }) =
-                unit.record(&id)?
-            {
-                return Err(SubmitError::Refused { id, code });
-            }
-            seq += 1;
-            let stored = describe(&over, record, bytes, Standing::Accepted { seq })?;
-            unit.put_record(&stored)?;
-            pending.changes.extend(changes);
-            pending.last = Some(id);
-            tickets.push(Ticket { id, seq });
+            judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
+            pending.extend(changes);
         }
-        Ok(tickets)
+        Ok(judged)
     }
 
     fn key(&self) -> Result<&MiningKey, OrderError> {
@@ -157,7 +204,7 @@ impl EngineChain {
                 version: Header::VERSION,
                 previous: tip.id,
                 root: BlockRoot::from_bytes([0; 32]),
-                time: block_time(&tip, job)?,
+                time: 0,
                 bits: self.rules.next_bits(&tip),
                 nonce: 0,
             },
@@ -194,6 +241,8 @@ impl EngineChain {
         if draft.records.is_empty() && draft.refused.is_empty() && !job.empty {
             return Ok(None);
         }
+        // Only now: with nothing to do, a clock that is behind is nobody's trouble.
+        draft.header.time = block_time(&draft.tip, job)?;
         draft.header.root = draft.root(&draft.descriptor);
         Ok(Some(draft))
     }

@@ -76,7 +76,8 @@ fn a_schedule_stands_for_a_target() {
 #[test]
 fn limits_leave_room_for_a_record_and_stay_within_the_registry() {
     let (min, max) = (limit::RECORD_BYTES as u32, limit::BLOCK_BYTES as u32);
-    let cases: [(fn(&mut Limits, u64), &str, u64, u64); 3] = [
+    type Set = fn(&mut Limits, u64);
+    let cases: [(Set, &str, u64, u64); 3] = [
         (|l, n| l.block_records = n as u32, "block_records", 1, limit::BLOCK_RECORDS as u64),
         (|l, n| l.block_bytes = n as u32, "block_bytes", u64::from(min), u64::from(max)),
         (|l, n| l.grant_seconds = n, "grant_seconds", 1, u64::from(u32::MAX)),

@@ -66,6 +66,16 @@ fn the_patients_key_does_not_open_for_the_reader_nor_the_readers_for_the_patient
     assert!(matches!(wrong, OpenReportError::WrongKey), "{wrong}");
     let wrong = open_error(&g, &g.w.patient, &Key::Access(&g.reader_key));
     assert!(matches!(wrong, OpenReportError::WrongKey), "{wrong}");
+    // A key that opens nothing leaves no reading on the ledger.
+    assert_eq!(reads(&g), 0);
+}
+
+fn reads(g: &Granted) -> usize {
+    let query = medledger::core::store::RecordQuery {
+        kind: Some(medledger::core::registry::Kind::Read),
+        ..Default::default()
+    };
+    g.w.ledger.log(&query).unwrap().len()
 }
 
 #[test]
@@ -122,13 +132,6 @@ fn a_grant_opens_nothing_before_it_is_mined() {
 #[test]
 fn pitfall_47_every_opening_is_recorded_before_the_key_is_unwrapped() {
     let g = granted(1);
-    let reads = |g: &Granted| {
-        let query = medledger::core::store::RecordQuery {
-            kind: Some(medledger::core::registry::Kind::Read),
-            ..Default::default()
-        };
-        g.w.ledger.log(&query).unwrap().len()
-    };
     g.w.ledger.open_report(&g.reader, &g.report, &Key::Access(&g.reader_key)).unwrap();
     assert_eq!(reads(&g), 1);
     // Where nothing can be recorded, nothing opens.

@@ -1,12 +1,12 @@
 //! The whole journey, and what each step leaves on the ledger.
 
-use crate::support::{PASSWORD, key_in, pick_up, world, world_with, world_with_outbox};
+use crate::support::{PASSWORD, key_in, member, pick_up, world, world_with, world_with_outbox};
 use medledger::core::engine::Finality;
 use medledger::core::registry::Kind;
 use medledger::core::store::{RecordQuery, Standing};
 use medledger::{
-    Delivery, EngineChoice, Key, Permission, Purpose, ReaderKey, Receipt, Role, UploadOptions,
-    VerifyDepth,
+    Delivery, EngineChoice, Key, Ledger, Permission, Purpose, ReaderKey, Receipt, Role,
+    UploadOptions, VerifyDepth,
 };
 use std::io::{Read, Seek, SeekFrom};
 
@@ -199,4 +199,20 @@ fn accepted_records_are_mined_in_order_and_wait_is_idempotent() {
     assert!(w.ledger.mine().unwrap().is_none());
     let stored = w.ledger.view().unwrap().record(&second.record).unwrap().unwrap();
     assert_eq!(stored.standing, Standing::Mined { height, index: 1 });
+}
+
+#[test]
+fn a_ledger_over_another_store_makes_the_same_journey() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Box::new(medledger::core::memory::MemoryStore::new());
+    let (ledger, hospital) =
+        Ledger::create_in(dir.path().join("l"), store, crate::support::options(), PASSWORD)
+            .unwrap();
+    let (doctor, _) = member(&ledger, &hospital, Role::Doctor, "Dr Ada");
+    let (patient, _) = member(&ledger, &hospital, Role::Patient, "Pat");
+    let uploaded = ledger.upload(&doctor, &patient.id(), &b"a report"[..]).unwrap();
+    ledger.wait_mined(&uploaded.record).unwrap();
+    let mut opened = ledger.open_report(&patient, &uploaded.report, &Key::Identity).unwrap();
+    assert_eq!(opened.to_vec().unwrap(), b"a report");
+    assert!(ledger.verify(VerifyDepth::Full).unwrap().findings.is_empty());
 }
