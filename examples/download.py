@@ -15,7 +15,6 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
 
 import medledger
 
@@ -41,7 +40,7 @@ def by_hand(source: Path, key: str, cid: str, context: str) -> bytes:
     return medledger.unseal(sealed, key=key, context=context.encode())
 
 
-def write_whole(source: BinaryIO, target: Path) -> None:
+def write_whole(source: medledger.OpenedReport, target: Path) -> None:
     """Write beside the target and rename: there is the whole, verified report, or nothing."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
         part = Path(folder, "part")
@@ -74,12 +73,12 @@ def main() -> None:
     parser.add_argument("--by-hand", metavar="CID", help="unseal a file with this CID, no ledger")
     parser.add_argument("--context", default="", help="what it was sealed for: its file's name")
     options = parser.parse_args()
-    if options.by_hand is not None and None in (options.key_file, options.output):
-        parser.error("--by-hand needs --key-file and --output")
     try:
         key = options.key_file.read_text().strip() if options.key_file else None
         if options.by_hand is None:
             download(options, key)
+        elif key is None or options.output is None:
+            parser.error("--by-hand needs --key-file and --output")
         else:
             plain = by_hand(Path(options.report), key, options.by_hand, options.context)
             options.output.write_bytes(plain)

@@ -107,6 +107,10 @@ class OpenedReport(io.RawIOBase):
                 done += len(data)
             return done
 
+    def write(self, data: Buffer, /) -> int:
+        """Not possible."""
+        raise io.UnsupportedOperation("a report is not changed by writing into it")
+
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Moves the position and returns it; a position beyond the end reads as the end."""
         self._check_open()
