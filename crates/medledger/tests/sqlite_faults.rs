@@ -71,10 +71,12 @@ fn other_files_are_told_apart() {
     let empty = folder.path().join("empty");
     fs::write(&empty, b"").unwrap();
     let text = folder.path().join("text");
-    fs::write(&text, "not a database ".repeat(999)).unwrap();
+    fs::write(&text, "not a database! ".repeat(1024)).unwrap();
+    let short = folder.path().join("short");
+    fs::write(&short, "a few words").unwrap();
     let before = fs::read(&foreign).unwrap();
     for read_only in [true, false] {
-        for file in [&foreign, &empty] {
+        for file in [&foreign, &empty, &short] {
             let error = SqliteStore::open(file, read_only).unwrap_err();
             assert!(matches!(error, StoreError::NotALedger(_)), "{error:?}");
         }
@@ -144,10 +146,7 @@ fn a_cut_file_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let path = ledger(folder.path());
     let good = fs::read(&path).unwrap();
-    // Too short to say whose it was.
-    fs::write(&path, &good[..50]).unwrap();
-    assert!(matches!(read_all(&path, false), Err(StoreError::NotALedger(_))));
-    for length in [4096, 4096 * 3 + 17, good.len() / 2, good.len() - 4096, good.len() - 1] {
+    for length in [50, 4096, 4096 * 3 + 17, good.len() / 2, good.len() - 4096, good.len() - 1] {
         fs::write(&path, &good[..length]).unwrap();
         for read_only in [true, false] {
             let error = read_all(&path, read_only).unwrap_err();

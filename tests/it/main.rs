@@ -1,0 +1,12 @@
+//! Whole-system tests: one binary, a file for each subject.
+#![forbid(unsafe_code)]
+
+mod big;
+mod child;
+mod damage;
+mod disk;
+mod kill;
+mod scan;
+mod secrets;
+mod smtp;
+mod world;
