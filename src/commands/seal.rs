@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn hexadecimal_is_read_or_refused() {
         assert_eq!(**hex("00fF").as_ref().unwrap(), [0, 255]);
-        assert_eq!(**hex("").as_ref().unwrap(), []);
+        assert!(hex("").as_ref().unwrap().is_empty());
         for bad in ["0", "0g", "é0", "0x00"] {
             assert!(hex(bad).is_none(), "{bad}");
         }

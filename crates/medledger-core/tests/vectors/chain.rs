@@ -214,7 +214,7 @@ pub(crate) fn blocks() -> File {
     add("two_pages", "packing", "the records fit on one page", None, named(&parts), hexed(&parts));
     let parts = [cbor::encode(&list), cbor::encode(&list[..0])];
     add("empty_page", "packing", "a page without records", None, named(&parts), hexed(&parts));
-    let mut broken = list.clone();
+    let mut broken = list;
     broken[1].pop();
     let parts = [cbor::encode(&broken)];
     add("broken_record", "record", "the second record is cut", None, named(&parts), hexed(&parts));

@@ -195,7 +195,7 @@ pub(crate) fn records() -> File {
         None,
         wrap(&lower),
     );
-    let mut accent = bytes.clone();
+    let mut accent = bytes;
     accent[at..at + 5].copy_from_slice(b"TRe\xcc\x81");
     add(
         "purpose_not_in_nfc",
