@@ -134,3 +134,53 @@ fn decisions_are_numbered_without_gaps_and_say_the_same_things() {
         }
     }
 }
+
+/// The fenced blocks of a language in README.md, without the indentation of lists.
+fn snippets(language: &str) -> Vec<Vec<String>> {
+    let text = read("README.md");
+    let mut blocks = Vec::new();
+    let mut open: Option<Vec<String>> = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(lines) = &mut open {
+            if line == "```" {
+                blocks.extend(open.take());
+            } else if !line.is_empty() {
+                lines.push(line.to_owned());
+            }
+        } else if line.strip_prefix("```") == Some(language) {
+            open = Some(Vec::new());
+        }
+    }
+    assert!(!blocks.is_empty(), "README.md has no snippet in {language}");
+    blocks
+}
+
+/// Whether the lines stand in this order in the source, with others between them or not.
+fn expect_lines(lines: &[String], source: &str) {
+    let mut rest = source.lines().map(|line| line.trim_start_matches(['/', '!', '#']).trim());
+    for line in lines {
+        assert!(rest.any(|found| found == line), "README.md shows what is nowhere tested: {line}");
+    }
+}
+
+#[test]
+fn snippets_of_the_readme_are_taken_from_tested_code() {
+    let documentation = read("crates/medledger/src/lib.rs");
+    for lines in snippets("rust") {
+        expect_lines(&lines, &documentation);
+    }
+    let example = read("examples/upload.py");
+    for lines in snippets("python") {
+        expect_lines(&lines, &example);
+    }
+}
+
+#[test]
+fn commands_in_the_readme_exist() {
+    for line in snippets("sh").concat() {
+        for command in line.split("medledger ").skip(1).filter_map(|rest| rest.split(' ').next()) {
+            let known = root().join(format!("src/commands/{command}.rs")).exists();
+            assert!(known, "README.md: there is no command {command}: {line}");
+        }
+    }
+}

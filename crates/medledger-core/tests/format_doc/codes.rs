@@ -185,3 +185,40 @@ fn numbers_of_the_ciphertext_and_of_locked_files_are_documented() {
         assert!(line.is_some_and(|line| line.contains(&cell)), "kdf.{name}: {cell}");
     }
 }
+
+#[test]
+fn errors_of_the_vector_files_are_documented() {
+    let text = text();
+    let section = text.split("## Errors in vector files").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut known: Vec<String> = section.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    known.extend(VoidCode::ALL.iter().map(|code| snake(&format!("{code:?}"))));
+    known.push("ok".into());
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors");
+    let mut cases = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let file: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        for case in file["cases"].as_array().unwrap() {
+            let expect = case["expect"].as_str().unwrap();
+            assert!(known.iter().any(|name| name == expect), "{}: {expect}", path.display());
+            cases += 1;
+        }
+    }
+    assert!(cases > 100);
+}
+
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}

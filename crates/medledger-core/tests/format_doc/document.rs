@@ -53,7 +53,7 @@ pub(crate) fn example() -> BTreeMap<String, String> {
     for line in blocks.flat_map(str::lines) {
         if let Some(rest) = line.strip_prefix("    ") {
             let name = last.as_ref().expect("a value goes on without a name");
-            values.get_mut(name).map(|value: &mut String| value.push_str(rest.trim()));
+            values.entry(name.clone()).or_insert_with(String::new).push_str(rest.trim());
         } else if let Some((name, value)) = line.split_once(" = ") {
             values.insert(name.trim().to_owned(), value.trim().to_owned());
             last = Some(name.trim().to_owned());

@@ -167,7 +167,6 @@ fn the_worked_example_is_what_the_code_writes() {
     let values = made.values();
     let documented = example();
     for (name, value) in &values {
-        // A space may stand where a line of the note was broken.
         assert_eq!(documented.get(*name), Some(value), "{name} in docs/format.md");
     }
     assert_eq!(documented.len(), values.len(), "values in docs/format.md that nobody checks");
