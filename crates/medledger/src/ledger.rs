@@ -349,7 +349,7 @@ impl Ledger {
             return Ok(report);
         };
         for (id, letter) in waiting {
-            match notifier.send(&id, &letter) {
+            match letter.and_then(|letter| notifier.send(&id, &letter)) {
                 Ok(()) => {
                     let mut unit = self.store.unit()?;
                     mail::remove(unit.as_mut(), &id)?;
