@@ -8,5 +8,6 @@ mod disk;
 mod kill;
 mod scan;
 mod secrets;
+#[cfg(feature = "smtp")]
 mod smtp;
 mod world;

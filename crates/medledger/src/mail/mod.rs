@@ -69,12 +69,20 @@ pub enum NotifyError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The mail server refused or could not be reached.
+    /// The mail server could not be reached, or did not answer in time.
+    #[error("mail server {server} cannot be reached: {reason}")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// The mail server refused the letter, or this client the server.
     #[error("mail server {server}: {reason}")]
     Server {
         /// Host and port.
         server: String,
-        /// What it or the network said.
+        /// What it said.
         reason: String,
     },
 }
