@@ -285,6 +285,11 @@ impl Watch {
         if let Some(key) = key {
             assert_eq!(self.read(patient, &again.report, &Key::Access(&key)), bytes, "{context}");
             self.secrets.add_key(&context, &key);
+            if by_mail {
+                let [_, dek] = self.world.inner_keys(&again.report, &key);
+                self.secrets.add(&format!("{context}: the report's own key"), &dek);
+                self.secrets.add_text_of(&format!("{context}: the report's own key"), &dek);
+            }
         }
         // With the key known, what lay on the disk at the moment of death is searched once more.
         self.secrets.assert_none_in(&said.files);

@@ -9,5 +9,6 @@ mod disk;
 mod kill;
 mod scan;
 mod secrets;
+#[cfg(feature = "smtp")]
 mod smtp;
 mod world;

@@ -4,7 +4,7 @@ use medledger::core::identity::LockParams;
 use medledger::core::pow::Target;
 use medledger::{
     AccessKey, Contact, CreateOptions, Delivery, Difficulty, EngineChoice, Identity, Key, Ledger,
-    MailSettings, MemberId, OpenOptions, Purpose, ReportId, Role, UploadOptions, Uploaded,
+    MailSettings, OpenOptions, Purpose, ReportId, Role, UploadOptions, Uploaded,
 };
 use std::path::{Path, PathBuf};
 
@@ -135,9 +135,39 @@ impl World {
         }
     }
 
-    /// Who lies where in the folder of identities.
-    pub(crate) fn identity_file(&self, member: &MemberId) -> PathBuf {
-        self.folder.join("identities").join(format!("{member}.identity"))
+    /// The report's own key and the node key, dug out as only somebody with the whole folder and the
+    /// patient's key can: to look for them where they must not be.
+    pub(crate) fn inner_keys(&self, report: &ReportId, key: &AccessKey) -> [[u8; 16]; 2] {
+        use medledger::core::slot::{Slot, SlotContext, SlotRole};
+        use medledger::core::store::Drawer;
+        let text = std::fs::read_to_string(self.folder.join("node.key")).expect("the node key");
+        let hex = text.lines().nth(1).expect("two lines");
+        let node_key = data_encoding::HEXLOWER.decode(hex.as_bytes()).expect("hexadecimal");
+        let node_key: [u8; 16] = node_key.try_into().expect("16 bytes");
+        let ledger = self.ledger();
+        let view = ledger.view().expect("a view");
+        let summaries = ledger.reports(&self.patient.id()).expect("reports");
+        let summary = summaries.iter().find(|found| found.id == *report).expect("the report");
+        let context = SlotContext {
+            chain: ledger.chain(),
+            report: *report,
+            version: 1,
+            epoch: 1,
+            role: SlotRole::Patient,
+            grant: None,
+            reader: self.patient.id(),
+            envelope: summary.envelope,
+        };
+        let rows = view.local_scan(Drawer::Slots, report.as_bytes(), None, usize::MAX);
+        let dek = rows.expect("slots").iter().find_map(|(place, sealed)| {
+            let domain = medledger::core::registry::domain::LOCAL_ROW;
+            let row = [domain, &[Drawer::Slots.code()], place].concat();
+            let node_key = medledger::core::dek::Dek::from_bytes(node_key);
+            let plain = medledger::core::seal::unseal(&node_key, &row, sealed).expect("a row");
+            let slot = Slot::from_bytes(&plain).expect("a slot");
+            slot.unwrap_with_access_key(key, &context).ok()
+        });
+        [node_key, *dek.expect("a slot that opens").expose()]
     }
 }
 

@@ -351,11 +351,11 @@ fn block_time(tip: &StoredBlock, job: &OrderJob<'_>) -> Result<u32, OrderError> 
         .map_err(|_| OrderError::ClockBehind { now, median: tip.median_time })
 }
 
-/// A record with what it is looked up by: the patient and the report it concerns.
+/// A record with what it is looked up by: the patient and the report it concerns, as `state` has it.
 ///
 /// # Errors
 /// When the store fails.
-fn describe(
+pub fn describe(
     state: &dyn StateRead,
     record: &SignedRecord,
     bytes: Vec<u8>,

@@ -214,6 +214,10 @@ impl Store for SqliteStore {
             .map_err(|error| failed("beginning a unit of work", error))?;
         Ok(Box::new(Session(Writing { store: self, db, removed: false })))
     }
+
+    fn check(&self) -> Result<(), StoreError> {
+        Self::check(self)
+    }
 }
 
 /// A connection with a snapshot; given back, it lets go of it.
