@@ -1,0 +1,149 @@
+//! Tables, the settings of a connection, and how a file is told to be a ledger.
+
+use super::failed;
+use medledger_core::registry::{Kind, VoidCode};
+use medledger_core::store::StoreError;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use std::path::Path;
+use std::time::Duration;
+
+/// "MEDL": marks the file as ours, in the header of every SQLite database.
+const APPLICATION_ID: i32 = 0x4d45_444c;
+
+/// Layout of the tables; kept in `user_version`.
+pub(super) const LAYOUT: i64 = 1;
+
+/// How long a writer waits for another process before it says that the ledger is busy.
+pub(super) const BUSY: Duration = Duration::from_millis(250);
+
+/// A record is in exactly one of three states: in the queue (`seq`), in a block (`height`, `place`),
+/// or refused (`refused`, the code). Times are seconds since 1970; one beyond 2^63 wraps to negative.
+/// Ids are their bytes: `hex(id)` shows them, a block's id is written from its last byte to the first.
+const TABLES: &str = "
+CREATE TABLE blocks (
+    height      INTEGER PRIMARY KEY,
+    id          BLOB NOT NULL UNIQUE,
+    header      BLOB NOT NULL,
+    signature   BLOB,
+    descriptor  BLOB,
+    miner       BLOB,
+    node        BLOB NOT NULL,
+    records     INTEGER NOT NULL,
+    time        INTEGER NOT NULL,
+    median_time INTEGER NOT NULL,
+    chain_work  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE records (
+    number  INTEGER PRIMARY KEY,
+    id      BLOB NOT NULL UNIQUE,
+    kind    INTEGER NOT NULL,
+    author  BLOB NOT NULL,
+    patient BLOB,
+    report  BLOB,
+    time    INTEGER NOT NULL,
+    seq     INTEGER,
+    height  INTEGER,
+    place   INTEGER,
+    refused INTEGER,
+    bytes   BLOB NOT NULL,
+    CHECK ((seq IS NOT NULL) + (height IS NOT NULL AND place IS NOT NULL)
+           + (refused IS NOT NULL) = 1)
+) STRICT;
+CREATE UNIQUE INDEX records_in_queue ON records (seq) WHERE seq IS NOT NULL;
+CREATE UNIQUE INDEX records_in_block ON records (height, place) WHERE height IS NOT NULL;
+CREATE INDEX records_refused ON records (number) WHERE refused IS NOT NULL;
+CREATE INDEX records_of_author ON records (author);
+CREATE INDEX records_of_patient ON records (patient) WHERE patient IS NOT NULL;
+CREATE INDEX records_of_report ON records (report) WHERE report IS NOT NULL;
+
+CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE local (
+    drawer INTEGER NOT NULL,
+    key    BLOB NOT NULL,
+    value  BLOB NOT NULL,
+    PRIMARY KEY (drawer, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kinds (code INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE void_codes (code INTEGER PRIMARY KEY, meaning TEXT NOT NULL) STRICT;
+
+CREATE VIEW readable AS
+SELECT lower(hex(records.id)) AS record, kinds.name AS kind,
+       datetime(records.time, 'unixepoch') AS time,
+       lower(hex(author)) AS author, lower(hex(patient)) AS patient, lower(hex(report)) AS report,
+       CASE WHEN seq IS NOT NULL THEN 'accepted' WHEN height IS NOT NULL THEN 'mined'
+            ELSE 'refused' END AS standing,
+       seq, height, place, void_codes.meaning AS refused_because
+FROM records
+LEFT JOIN kinds ON kinds.code = records.kind
+LEFT JOIN void_codes ON void_codes.code = records.refused;
+";
+
+/// Lays out an empty database.
+pub(super) fn lay_out(db: &mut Connection) -> Result<(), StoreError> {
+    let error = |error| failed("laying out the ledger", error);
+    let unit = db.transaction().map_err(error)?;
+    unit.execute_batch(TABLES).map_err(error)?;
+    for kind in Kind::ALL {
+        unit.execute("INSERT INTO kinds VALUES (?1, ?2)", (kind.code(), kind.name()))
+            .map_err(error)?;
+    }
+    for code in VoidCode::ALL {
+        unit.execute("INSERT INTO void_codes VALUES (?1, ?2)", (code.code(), code.to_string()))
+            .map_err(error)?;
+    }
+    unit.pragma_update(None, "application_id", APPLICATION_ID).map_err(error)?;
+    unit.pragma_update(None, "user_version", LAYOUT).map_err(error)?;
+    unit.commit().map_err(error)
+}
+
+/// Whether the file is a ledger of a layout this version knows. Changes nothing.
+pub(super) fn identify(db: &Connection, path: &Path) -> Result<(), StoreError> {
+    let error = |error| failed("opening the ledger", error);
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if pragma("application_id").map_err(error)? != i64::from(APPLICATION_ID) {
+        return Err(StoreError::NotALedger(path.display().to_string()));
+    }
+    let found = pragma("user_version").map_err(error)?;
+    if found > LAYOUT {
+        return Err(StoreError::UnknownVersion { found, newest: LAYOUT });
+    }
+    if found < LAYOUT {
+        return Err(StoreError::Damaged(format!("the ledger's layout is said to be {found}")));
+    }
+    Ok(())
+}
+
+/// What every connection is set to before it reads anything.
+pub(super) fn configure(db: &Connection) -> Result<(), StoreError> {
+    let error = |error| failed("opening the ledger", error);
+    db.busy_timeout(BUSY).map_err(error)?;
+    db.set_prepared_statement_cache_capacity(64);
+    // A file somebody tampered with may not run functions of its choice, nor crash us.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(error)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(error)?;
+    db.pragma_update(None, "cell_size_check", true).map_err(error)?;
+    // Nothing of the ledger is to lie in temporary files.
+    db.pragma_update(None, "temp_store", "MEMORY").map_err(error)
+}
+
+/// What makes a writer's commits last, and what it removes disappear.
+pub(super) fn configure_writer(db: &Connection) -> Result<(), StoreError> {
+    let error = |error| failed("opening the ledger for writing", error);
+    let mode: String =
+        db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(error)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(StoreError::Io {
+            doing: "opening the ledger for writing".into(),
+            source: format!("the file system has no write-ahead log (journal mode {mode})").into(),
+        });
+    }
+    db.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+    db.pragma_update_and_check(None, "secure_delete", true, |_| Ok(())).map_err(error)?;
+    // The platform's strongest flush, where it has more than one (macOS).
+    db.pragma_update(None, "fullfsync", true).map_err(error)?;
+    db.pragma_update(None, "checkpoint_fullfsync", true).map_err(error)
+}
