@@ -6,7 +6,7 @@ mod common;
 use common::{Bench, Work, noise};
 use medledger_ipfs::unixfs::{Builder, FileReader, Profile, cid_of};
 use medledger_ipfs::{BlockStore, Cid, MemoryStore};
-use rust_unixfs::file::adder::{Chunker, FileAdder};
+use rust_unixfs::file::adder::{BalancedCollector, Chunker, FileAdder};
 use sha2::{Digest, Sha256};
 use std::hint::black_box;
 
@@ -17,7 +17,7 @@ fn main() {
     let mut bench = Bench::start(
         "content",
         "CID of a file of 8 MiB in each profile, one core, against SHA-256 of 1 MiB alone; the \
-         v0 profile also against the crate rust-unixfs",
+         kubo-cidv1 profile also against the crate rust-unixfs",
     );
     let file = noise(FILE);
     let work = Work::Bytes(FILE as u64);
@@ -34,10 +34,10 @@ fn main() {
             black_box(cid_of(&file[..], profile).unwrap());
         });
     }
-    bench.case("cid/rust-unixfs v0", work, || {
+    bench.case("cid/kubo-cidv1 by rust-unixfs", work, || {
         black_box(rust_unixfs_root(&file));
     });
-    let ours = cid_of(&file[..], Profile::V0_2015).unwrap().cid.to_string();
+    let ours = cid_of(&file[..], Profile::KUBO_CIDV1).unwrap().cid.to_string();
     assert_eq!(ours, rust_unixfs_root(&file), "both name the same file");
 
     let store = MemoryStore::new();
@@ -57,14 +57,18 @@ fn main() {
     for (name, _) in profiles {
         bench.ratio(&format!("cid/{name}"), "sha256 of 1 MiB", sha, None);
     }
-    let peer = bench.rate("cid/rust-unixfs v0");
-    bench.ratio("cid/unixfs-v0-2015", "rust-unixfs", peer, None);
+    let peer = bench.rate("cid/kubo-cidv1 by rust-unixfs");
+    bench.ratio("cid/kubo-cidv1", "rust-unixfs", peer, None);
     bench.ratio("read back, every block verified", "sha256 of 1 MiB", sha, None);
     bench.end();
 }
 
 fn rust_unixfs_root(file: &[u8]) -> String {
-    let mut adder = FileAdder::builder().with_chunker(Chunker::Size(256 * 1024)).build();
+    let mut adder = FileAdder::builder()
+        .with_raw_leaves(true)
+        .with_chunker(Chunker::Size(Profile::KUBO_CIDV1.chunk()))
+        .with_collector(BalancedCollector::with_branching_factor(Profile::KUBO_CIDV1.width()))
+        .build();
     let mut rest = file;
     while !rest.is_empty() {
         let (blocks, taken) = adder.push(rest);

@@ -148,7 +148,7 @@ impl Bench {
     }
 
     /// Prints best tenths, medians and ratios.
-    pub fn end(mut self) {
+    pub fn end(self) {
         self.criterion.final_summary();
         if !self.measuring || self.cases.is_empty() {
             return;
