@@ -240,7 +240,6 @@ impl Ledger {
         self.clock.as_ref()
     }
 
-
     /// The present time by this ledger's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
