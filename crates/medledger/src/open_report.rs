@@ -280,8 +280,9 @@ impl Ledger {
         };
         let metadata = unseal_meta(&dek, &context.meta(envelope.body), &envelope.meta)?;
         let file = FileReader::open(self.blocks_arc(), envelope.body, Some(envelope.size))?;
-        let unsealed = UnsealReader::new(backend, &dek, &context.to_bytes(), file)?
-            .with_true_len(metadata.length())?;
+        let unsealed =
+            UnsealReader::with_head(backend, &dek, &envelope.head, &context.to_bytes(), file)?
+                .with_true_len(metadata.length())?;
         Ok(OpenedReport {
             metadata,
             read,
