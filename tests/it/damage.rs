@@ -271,7 +271,8 @@ fn pitfall_47_a_changed_or_removed_record_is_found() {
     let base = Base::new();
     let chain = |found: &Finding| matches!(found, Finding::Chain(_));
     let listed = |expected: &'static str| move |found: &Finding| matches!(found, Finding::Listed { what, .. } if *what == expected);
-    let rows: &[(&str, &str, Box<dyn Fn(&Finding) -> bool>)] = &[
+    type Expected = Box<dyn Fn(&Finding) -> bool>;
+    let rows: &[(&str, &str, Expected)] = &[
         (
             "a bit",
             "UPDATE records SET bytes = CAST(substr(bytes, 1, 40) || x'ff' || substr(bytes, 42) AS BLOB) WHERE height = 2",
@@ -711,7 +712,7 @@ fn pitfall_21_an_identity_file_opens_only_for_its_member_and_password() {
     fs::copy(file(patient), file(doctor)).unwrap();
     match ledger.unlock(&doctor, PASSWORD).unwrap_err() {
         IdentityError::OtherMember { wanted, found } => {
-            assert_eq!((wanted, found), (doctor, patient))
+            assert_eq!((wanted, found), (doctor, patient));
         }
         error => panic!("{error:?}"),
     }

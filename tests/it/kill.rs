@@ -46,8 +46,10 @@ pub(crate) fn child(task: &Task) {
     let reach = move |name: &str| {
         if name == step && taken.fetch_add(1, Ordering::Relaxed) == nth {
             tell("at");
-            while hold {
-                std::thread::park();
+            if hold {
+                loop {
+                    std::thread::park();
+                }
             }
         }
     };

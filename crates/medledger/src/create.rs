@@ -118,11 +118,13 @@ impl Ledger {
         options: CreateOptions,
         password: &str,
     ) -> Result<(Self, Identity), CreateError> {
-        let hospital = Self::in_new_folder(folder.as_ref(), |building| {
+        let folder = folder.as_ref();
+        let make = |building: &Path| {
             let store = crate::sqlite::SqliteStore::create(&building.join(DATABASE))?;
             found(building, &store, &options, password)
-        })?;
-        let mut ledger = Self::open(folder)?;
+        };
+        let (mut ledger, hospital) =
+            in_new_folder(folder, make, |hospital| Ok((Self::open(folder)?, hospital)))?;
         ledger.lock_params = options.lock_params;
         Ok((ledger, hospital))
     }
@@ -137,48 +139,61 @@ impl Ledger {
         options: CreateOptions,
         password: &str,
     ) -> Result<(Self, Identity), CreateError> {
-        let hospital = Self::in_new_folder(folder.as_ref(), |building| {
-            found(building, store.as_ref(), &options, password)
+        let folder = folder.as_ref();
+        let make = |building: &Path| {
+            let hospital = found(building, store.as_ref(), &options, password)?;
+            Ok((store, hospital))
+        };
+        let (mut ledger, hospital) = in_new_folder(folder, make, |(store, hospital)| {
+            Ok((Self::open_in(folder, store, OpenOptions::default())?, hospital))
         })?;
-        let mut ledger = Self::open_in(folder, store, OpenOptions::default())?;
         ledger.lock_params = options.lock_params;
         Ok((ledger, hospital))
     }
+}
 
-    fn in_new_folder<T>(
-        folder: &Path,
-        make: impl FnOnce(&Path) -> Result<T, CreateError>,
-    ) -> Result<T, CreateError> {
-        let io = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| CreateError::Io { path, source }
-        };
-        match std::fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
-            Ok(true) => return Err(CreateError::NotEmpty(folder.into())),
-            Ok(false) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(io(folder)(source)),
-        }
-        // Built beside it and renamed at the end: there is a whole ledger, or none.
-        let parent = match folder.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(parent).map_err(io(parent))?;
-        let mut random = [0; 8];
-        os_rng().fill_bytes(&mut random);
-        let name = format!(".medledger-{}", data_encoding::HEXLOWER.encode(&random));
-        let building = Building(parent.join(name));
-        std::fs::create_dir(&building.0).map_err(io(&building.0))?;
-        let made = make(&building.0)?;
-        crate::files::sync_folder(&building.0).map_err(io(&building.0))?;
-        if folder.exists() {
-            std::fs::remove_dir(folder).map_err(io(folder))?;
-        }
-        std::fs::rename(&building.0, folder).map_err(io(folder))?;
-        crate::files::sync_folder(parent).map_err(io(parent))?;
-        Ok(made)
+/// Makes a ledger beside `folder`, puts it in its place and opens it; or leaves all as it was.
+fn in_new_folder<M, O>(
+    folder: &Path,
+    make: impl FnOnce(&Path) -> Result<M, CreateError>,
+    open: impl FnOnce(M) -> Result<O, CreateError>,
+) -> Result<O, CreateError> {
+    let io = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CreateError::Io { path, source }
+    };
+    match std::fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => return Err(CreateError::NotEmpty(folder.into())),
+        Ok(false) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Err(io(folder)(source)),
     }
+    // Built beside it and renamed at the end: there is a whole ledger, or none.
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(parent).map_err(io(parent))?;
+    let mut random = [0; 8];
+    os_rng().fill_bytes(&mut random);
+    let name = format!(".medledger-{}", data_encoding::HEXLOWER.encode(&random));
+    let building = Building(parent.join(name));
+    std::fs::create_dir(&building.0).map_err(io(&building.0))?;
+    let made = make(&building.0)?;
+    crate::files::sync_folder(&building.0).map_err(io(&building.0))?;
+    let existed = folder.exists();
+    if existed {
+        std::fs::remove_dir(folder).map_err(io(folder))?;
+    }
+    std::fs::rename(&building.0, folder).map_err(io(folder))?;
+    let synced = crate::files::sync_folder(parent).map_err(io(parent));
+    synced.and_then(|()| open(made)).inspect_err(|_| {
+        // Taken back, or there would be a ledger nobody was told of.
+        let _ = std::fs::rename(folder, &building.0);
+        if existed {
+            let _ = std::fs::create_dir(folder);
+        }
+    })
 }
 
 /// A folder that is removed unless it was renamed.
