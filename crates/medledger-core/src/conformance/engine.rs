@@ -27,6 +27,7 @@ pub fn suite(consensus: &Consensus, engine: MakeEngine<'_>, store: MakeStore<'_>
     bench.a_dropped_unit_leaves_nothing();
     bench.a_dropped_unit_is_not_taken_for_one_of_another_engine();
     bench.what_became_void_is_settled_as_refused();
+    bench.a_signature_damaged_while_it_waits_gets_into_no_block();
     bench.a_full_block_is_followed_by_another();
     bench.a_block_of_few_bytes_is_followed_by_another();
     bench.nothing_is_made_of_nothing();
@@ -296,6 +297,23 @@ impl Bench<'_> {
         }
         assert_eq!(table.view().count_pending().unwrap(), 0);
         assert_eq!(table.mine(), 0);
+    }
+
+    /// The record's id does not cover the signature, so a bit that turned on the disk is noticed only
+    /// by verifying again.
+    fn a_signature_damaged_while_it_waits_gets_into_no_block(&self) {
+        let table = self.table();
+        let people = table.fixture.people();
+        table.accept(&people);
+        let mut unit = table.store.unit().unwrap();
+        let mut damaged = unit.record(&people[1].id()).unwrap().unwrap();
+        *damaged.bytes.last_mut().unwrap() ^= 1;
+        unit.put_record(&damaged).unwrap();
+        unit.commit().unwrap();
+        let mined = table.engine.order(table.store.as_ref(), &table.fixture.job(false));
+        let mined = mined.unwrap().unwrap();
+        assert_eq!(mined.refused[0], (people[1].id(), VoidCode::BadSignature));
+        assert!(!ids(&mined.block.records).contains(&people[1].id()));
     }
 
     fn a_full_block_is_followed_by_another(&self) {

@@ -7,13 +7,15 @@ use crate::block::{self, Block, Descriptor};
 use crate::chain::{BlockError, Rules, tip};
 use crate::checkpoint::quorum;
 use crate::finality;
-use crate::ids::{BlockId, BlockRoot, RecordId, sha256};
+use crate::ids::{BlockId, BlockRoot, RecordId, TreeHash, sha256};
 use crate::keys::Signature;
+use crate::merkle::leaf_hash;
 use crate::pow::Header;
 use crate::record::{Body, Grantee, Scope, SignedRecord};
 use crate::registry::{VoidCode, domain, limit};
 use crate::state::{ApplyError, Changes, SignatureCheck, State, StateRead, apply};
 use crate::store::{Drawer, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A chain with the queue of records that wait to be put in order.
@@ -22,6 +24,7 @@ pub struct EngineChain {
     rules: Rules,
     key: Option<MiningKey>,
     pending: Mutex<Pending>,
+    vouched: Mutex<HashMap<RecordId, TreeHash>>,
 }
 
 /// What the waiting records change, so that the next one is judged after them. A cache: it is built
@@ -73,13 +76,20 @@ impl EngineChain {
     /// A chain with these rules; `key` is needed to make blocks.
     #[must_use]
     pub fn new(rules: Rules, key: Option<MiningKey>) -> Self {
-        Self { rules, key, pending: Mutex::default() }
+        Self { rules, key, pending: Mutex::default(), vouched: Mutex::default() }
     }
 
     /// The rules.
     #[must_use]
     pub const fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Records whose signatures this engine verified, by the leaf they had then. What is read back
+    /// with another leaf, or was accepted before this engine was there, is verified again before it
+    /// goes into a block: the record's id does not cover the signature, and a disk may err.
+    fn vouched(&self) -> MutexGuard<'_, HashMap<RecordId, TreeHash>> {
+        self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings the cache up to the store's queue.
@@ -131,6 +141,8 @@ impl EngineChain {
             unit.put_record(stored)?;
             history.push(stored.id.as_bytes());
         }
+        let leaves = judged.iter().map(|stored| (stored.id, leaf_hash(&stored.bytes)));
+        self.vouched().extend(leaves);
         if !judged.is_empty() {
             unit.set_local(Drawer::Node, HISTORY, Some(&sha256(&history)))?;
         }
@@ -228,8 +240,9 @@ impl EngineChain {
             }
             let record = stored.signed()?;
             let over = draft.changes.over(view.as_ref());
-            // Verified when it was accepted, and read back with its id checked.
-            match apply(&over, &record, &at, &mut SignatureCheck::Done) {
+            let vouched = self.vouched().get(&record.id()) == Some(&leaf_hash(&stored.bytes));
+            let mut signature = if vouched { SignatureCheck::Done } else { SignatureCheck::Now };
+            match apply(&over, &record, &at, &mut signature) {
                 Ok(changes) => {
                     draft.changes.extend(changes);
                     draft.records.push(record);
@@ -271,6 +284,12 @@ impl EngineChain {
             unit.settle(id, Standing::Refused { code: *code })?;
         }
         unit.commit()?;
+        let mut vouched = self.vouched();
+        let settled = draft.refused.iter().map(|(id, _)| *id);
+        for id in block.records.iter().map(SignedRecord::id).chain(settled) {
+            vouched.remove(&id);
+        }
+        drop(vouched);
         Ok(Some(Mined { stored, block, refused: draft.refused, tries }))
     }
 
