@@ -37,7 +37,7 @@ pub struct Ledger {
     observer: Option<Arc<dyn Observer>>,
     pub(crate) lock_params: LockParams,
     /// Held while this process may write.
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -163,7 +163,7 @@ impl Ledger {
     fn assemble(
         folder: &Path,
         settings: Settings,
-        lock: Option<File>,
+        lock: Option<Lock>,
         store: Box<dyn Store>,
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
@@ -401,7 +401,20 @@ pub(crate) fn node_key_path(folder: &Path, settings: &Settings) -> PathBuf {
     settings.node_key.clone().unwrap_or_else(|| folder.join("node.key"))
 }
 
-fn take_lock(folder: &Path) -> Result<File, OpenError> {
+/// The lock of a folder, given back when dropped.
+///
+/// Given back, not only closed: a process started by another thread at this moment has a copy of the
+/// open file until it runs its own program, and would keep the lock as long.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is the fallback.
+        let _ = self.0.unlock();
+    }
+}
+
+fn take_lock(folder: &Path) -> Result<Lock, OpenError> {
     let path = folder.join("lock");
     let file =
         File::options().create(true).truncate(false).write(true).open(&path).map_err(|source| {
@@ -413,7 +426,7 @@ fn take_lock(folder: &Path) -> Result<File, OpenError> {
             }
         })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(folder.into())),
         Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
     }

@@ -36,10 +36,24 @@ use std::{
 pub struct FileStore {
     layout: Layout,
     /// Held for as long as the store is open for writing.
-    lock: Option<File>,
+    lock: Option<Lock>,
     sessions: AtomicU64,
     /// Blocks that sessions under way put or found, and how many of them did: not to be deleted.
     relied: Mutex<HashMap<Key, usize>>,
+}
+
+/// The lock of a folder, given back when dropped.
+///
+/// Given back, not only closed: a process started by another thread at this moment has a copy of the
+/// open file until it runs its own program, and would keep the lock as long.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is the fallback.
+        let _ = self.0.unlock();
+    }
 }
 
 impl FileStore {
@@ -59,13 +73,13 @@ impl FileStore {
             .write(true)
             .open(&path)
             .map_err(|e| StoreError::at(&path, e))?;
-        match lock.try_lock() {
-            Ok(()) => {}
+        let lock = match lock.try_lock() {
+            Ok(()) => Lock(lock),
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Locked { path: layout.root().to_path_buf() });
             }
             Err(TryLockError::Error(e)) => return Err(StoreError::at(&path, e)),
-        }
+        };
         layout.create()?;
         layout.check_sharding()?;
         layout.clean_tmp()?;
@@ -82,7 +96,7 @@ impl FileStore {
         Ok(Self::with(layout, None))
     }
 
-    fn with(layout: Layout, lock: Option<File>) -> Self {
+    fn with(layout: Layout, lock: Option<Lock>) -> Self {
         Self { layout, lock, sessions: AtomicU64::new(0), relied: Mutex::default() }
     }
 
