@@ -142,7 +142,7 @@ impl Bench<'_> {
         assert_eq!(mined.stored.height, 1);
         assert_eq!(mined.block.records.len(), 4);
         assert_eq!(mined.refused, []);
-        assert_eq!(table.view().tip().unwrap(), Some(mined.stored.clone()));
+        assert_eq!(table.view().tip().unwrap(), Some(mined.stored));
         assert_eq!(table.view().count_pending().unwrap(), 0);
         assert_eq!(finality(first), Finality::Final { size: 2 }, "alone, it is its own quorum");
         table.accept(&[fixture.add_report(), fixture.add_report()]);
@@ -451,7 +451,7 @@ impl Bench<'_> {
         let records = view.records_of(height).unwrap();
         let block = crate::block::Block {
             header: stored.signed.header,
-            signature: stored.signed.signature.clone().unwrap(),
+            signature: stored.signed.signature.unwrap(),
             descriptor: stored.descriptor.unwrap(),
             records: records.iter().map(|record| record.signed().unwrap()).collect(),
         };
