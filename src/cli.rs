@@ -1,8 +1,8 @@
 //! Arguments: the global options, the list of commands, and the help that concerns them all.
 
 use crate::commands::{
-    approve, cid, header, init, log, mail, member, mine, open, receipt, refuse, reports, request,
-    requests, revoke, seal, share, unseal, upload, verify,
+    approve, cid, demo, header, init, log, mail, member, mine, open, receipt, refuse, reports,
+    request, requests, revoke, seal, share, unseal, upload, verify,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Mail(mail::MailCommand),
     /// Show the ledger's chain, counts and difficulty
     Status,
+    /// Play the whole journey of a report in a folder of its own; with --json a document a step
+    Demo(demo::DemoArgs),
     /// Print the CID of a file; needs no ledger
     Cid(cid::CidArgs),
     /// Seal standard input to standard output; needs no ledger

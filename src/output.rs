@@ -188,12 +188,12 @@ pub(crate) fn short(id: &impl std::fmt::Display) -> String {
     id.to_string().chars().take(8).collect()
 }
 
-/// A number with a point between thousands, as in 1,234,567.
+/// A number with its thousands apart, as in 1,234,567.
 pub(crate) fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -2,6 +2,7 @@
 
 pub(crate) mod approve;
 pub(crate) mod cid;
+pub(crate) mod demo;
 pub(crate) mod header;
 pub(crate) mod init;
 pub(crate) mod log;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Mine(args) => mine::run(&context, &args),
         Command::Mail(command) => mail::run(&context, &command),
         Command::Status => status::run(&context),
+        Command::Demo(args) => demo::command(&context, &args),
         Command::Cid(args) => cid::run(&context, &args),
         Command::Seal(args) => seal::run(&context, &args),
         Command::Unseal(args) => unseal::run(&context, &args),

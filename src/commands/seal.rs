@@ -2,8 +2,8 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::failures;
 use crate::secret::read_file;
+use crate::{failures, output};
 use clap::Args;
 use medledger::core::dek::Dek;
 use medledger::core::seal::{SealError, seal_stream};
@@ -112,7 +112,7 @@ pub(crate) fn run(context: &Context, args: &SealArgs) -> Result<()> {
     let (mut pipe, input) = Pipe::open(context, true)?;
     let sealed = seal_stream(&key, &bound, input, &mut pipe, &mut medledger::os_rng());
     match sealed {
-        Ok(_) => Ok(()),
+        Ok(_) => output::write(""),
         Err(SealError::Io(error)) => Err(pipe.failure(&error)),
         Err(error) => Err(Failure::usage("too_long", error.to_string())),
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn hexadecimal_is_read_or_refused() {
         assert_eq!(**hex("00fF").as_ref().unwrap(), [0, 255]);
-        assert!(hex("").is_some_and(|bytes| bytes.is_empty()));
+        assert!(hex("").as_ref().unwrap().is_empty());
         for bad in ["0", "0g", "é0", "0x00"] {
             assert!(hex(bad).is_none(), "{bad}");
         }

@@ -1,6 +1,18 @@
-//! Tests of the whole system, in one binary.
+//! Whole-system tests: one binary, a file for each subject.
+#![forbid(unsafe_code)]
 
+mod big;
+mod child;
 mod cli;
 mod cli_faults;
 mod command;
+mod damage;
+mod demo;
+mod disk;
+mod kill;
 mod plumbing;
+mod scan;
+mod secrets;
+#[cfg(feature = "smtp")]
+mod smtp;
+mod world;

@@ -241,7 +241,7 @@ impl Block {
             v: FORMAT_VERSION,
             parent: Some(Link(self.descriptor.parent)),
             header: self.header.to_bytes().to_vec(),
-            signature: Some(self.signature.clone()),
+            signature: Some(self.signature),
             leaf: self.descriptor.leaf(),
             pages: pages.iter().map(|(cid, _)| Link(*cid)).collect(),
         });

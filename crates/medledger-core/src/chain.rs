@@ -316,7 +316,7 @@ impl Rules {
         }
         let median = median_time_past(newest_first).unwrap_or(block.header.time);
         Ok(StoredBlock {
-            signed: SignedHeader { header: block.header, signature: Some(block.signature.clone()) },
+            signed: SignedHeader { header: block.header, signature: Some(block.signature) },
             descriptor: Some(block.descriptor),
             height: tip.height + 1,
             id: block.id(),

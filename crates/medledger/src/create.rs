@@ -171,6 +171,7 @@ impl Ledger {
         let building = Building(parent.join(name));
         std::fs::create_dir(&building.0).map_err(io(&building.0))?;
         let made = make(&building.0)?;
+        crate::files::sync_folder(&building.0).map_err(io(&building.0))?;
         if folder.exists() {
             std::fs::remove_dir(folder).map_err(io(folder))?;
         }

@@ -348,8 +348,9 @@ impl Ledger {
             report.waiting = waiting.len();
             return Ok(report);
         };
-        for (id, letter) in waiting {
-            match notifier.send(&id, &letter) {
+        let mut letters = waiting.into_iter();
+        while let Some((id, letter)) = letters.next() {
+            match letter.and_then(|letter| notifier.send(&id, &letter)) {
                 Ok(()) => {
                     let mut unit = self.store.unit()?;
                     mail::remove(unit.as_mut(), &id)?;
@@ -359,7 +360,13 @@ impl Ledger {
                 Err(error) => {
                     tracing::warn!(letter = %id, %error, "a letter could not be sent and waits");
                     report.waiting += 1;
+                    let gone = matches!(error, mail::NotifyError::Unreachable { .. });
                     report.error = Some(error);
+                    if gone {
+                        // Each of the others would wait as long, and as much in vain.
+                        report.waiting += letters.len();
+                        break;
+                    }
                 }
             }
         }

@@ -61,7 +61,7 @@ pub enum OpenReportError {
     Metadata(#[from] MetadataError),
     /// The body does not open: the key does not belong to it, or it is damaged.
     #[error(transparent)]
-    Unseal(#[from] UnsealError),
+    Unseal(UnsealError),
     /// The slot cannot be unwrapped.
     #[error(transparent)]
     Slot(SlotError),
@@ -91,6 +91,19 @@ impl From<ReadError> for OpenReportError {
             ReadError::Missing { cid, .. } => Self::Missing(cid),
             ReadError::Store(error) => error.into(),
             other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<UnsealError> for OpenReportError {
+    /// What went wrong below, while fetching a block, is told as what it is.
+    fn from(error: UnsealError) -> Self {
+        match error {
+            UnsealError::Io(source) => match source.downcast::<ReadError>() {
+                Ok(error) => error.into(),
+                Err(source) => Self::Unseal(UnsealError::Io(source)),
+            },
+            other => Self::Unseal(other),
         }
     }
 }
@@ -267,8 +280,9 @@ impl Ledger {
         };
         let metadata = unseal_meta(&dek, &context.meta(envelope.body), &envelope.meta)?;
         let file = FileReader::open(self.blocks_arc(), envelope.body, Some(envelope.size))?;
-        let unsealed = UnsealReader::new(backend, &dek, &context.to_bytes(), file)?
-            .with_true_len(metadata.length())?;
+        let unsealed =
+            UnsealReader::with_head(backend, &dek, &envelope.head, &context.to_bytes(), file)?
+                .with_true_len(metadata.length())?;
         Ok(OpenedReport {
             metadata,
             read,

@@ -110,6 +110,14 @@ pub enum IdentityError {
     /// There is no file for this member here.
     #[error("no identity file of member {0} in this ledger's folder")]
     Missing(MemberId),
+    /// The file is that of somebody else, put in this member's place.
+    #[error("the identity file of member {wanted} holds the identity of {found}")]
+    OtherMember {
+        /// Whose it should be.
+        wanted: MemberId,
+        /// Whose it is.
+        found: MemberId,
+    },
     /// Wrong password, or the file is damaged.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
@@ -204,7 +212,12 @@ impl Ledger {
         })?;
         let identity = identity::unlock(&bytes, password)?;
         // A file put in another's place would act as somebody else.
-        if identity.id() == *member { Ok(identity) } else { Err(IdentityError::Missing(*member)) }
+        let found = identity.id();
+        if found == *member {
+            Ok(identity)
+        } else {
+            Err(IdentityError::OtherMember { wanted: *member, found })
+        }
     }
 
     /// Whose locked identity files lie in this ledger's folder.

@@ -3,6 +3,8 @@
 
 use medledger::sqlite::SqliteStore;
 use medledger_core::conformance;
+use medledger_core::engine::{Engine, LogEngine, PowEngine};
+use medledger_core::genesis::Consensus;
 use medledger_core::store::{Store, StoreError, Unit, View};
 use tempfile::TempDir;
 
@@ -40,4 +42,16 @@ fn keeps_every_byte_when_opened_again() {
     drop(SqliteStore::create(&path).unwrap());
     conformance::store::reopened(&|| Box::new(SqliteStore::open(&path, false).unwrap()));
     SqliteStore::open(&path, true).unwrap().check().unwrap();
+}
+
+#[test]
+fn passes_the_suite_of_engines_with_proof_of_work() {
+    let engine = |rules, key| Box::new(PowEngine::new(rules, key)) as Box<dyn Engine>;
+    conformance::engine::suite(&conformance::fixture::easy_work(), &engine, &make);
+}
+
+#[test]
+fn passes_the_suite_of_engines_with_the_log() {
+    let engine = |rules, key| Box::new(LogEngine::new(rules, key)) as Box<dyn Engine>;
+    conformance::engine::suite(&Consensus::Log, &engine, &make);
 }

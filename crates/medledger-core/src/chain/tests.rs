@@ -351,7 +351,7 @@ fn records_are_accepted_all_or_none() {
     let mut unit = ledger.store.unit().unwrap();
     ledger.engine.submit(unit.as_mut(), &records).unwrap();
     drop(unit);
-    assert!(matches!(ledger.submit(&[late.clone()]), Err(SubmitError::Refused { .. })));
+    assert!(matches!(ledger.submit(std::slice::from_ref(&late)), Err(SubmitError::Refused { .. })));
     assert_eq!(ledger.submit(&records).unwrap().len(), records.len());
     ledger.submit(&[late]).unwrap();
 }

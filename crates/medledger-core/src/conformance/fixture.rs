@@ -71,7 +71,7 @@ impl Fixture {
     pub fn with_limits(consensus: Consensus, limits: Limits) -> Self {
         let hospital = identity(1);
         let mining = SigningKey::from_seed(&[2; 32]).verifying_key();
-        let founder = Founder { identity: hospital.public().clone(), mining };
+        let founder = Founder { identity: *hospital.public(), mining };
         let genesis = Genesis { limits, ..Genesis::single(founder, consensus) };
         genesis.check().expect("a genesis");
         let mut header = Rules::genesis_header(&genesis, START);
@@ -168,7 +168,7 @@ impl Fixture {
     #[must_use]
     pub fn register(&self, member: &Identity, role: Role) -> SignedRecord {
         let proof = member.prove_possession(&self.rules.chain, &self.hospital.id());
-        let member = member.public().clone();
+        let member = *member.public();
         self.sign(&self.hospital, Register { member, role, custody: Custody::Own, proof })
     }
 

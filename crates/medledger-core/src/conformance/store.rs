@@ -453,7 +453,7 @@ fn finds_what_is_asked_for(store: &dyn Store) {
                 },
                 &[2],
             ),
-            (RecordQuery { kind: Some(Kind::Grant), report, ..all.clone() }, &[]),
+            (RecordQuery { kind: Some(Kind::Grant), report, ..all }, &[]),
         ] {
             let expected: Vec<_> = places.iter().map(|at| records[*at].clone()).collect();
             assert_eq!(view.find(&query).unwrap(), expected, "{query:?}");

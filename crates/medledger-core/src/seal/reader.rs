@@ -101,13 +101,32 @@ impl<R: ReadAt> UnsealReader<R> {
         context: &[u8],
         source: R,
     ) -> Result<Self, UnsealError> {
+        if source.size() < HEAD_LEN as u64 {
+            return Err(UnsealError::InvalidLength { len: source.size() });
+        }
+        let mut head = [0; HEAD_LEN];
+        source.read_at(0, &mut head)?;
+        Self::with_head(backend, dek, &Head::from_bytes(head), context, source)
+    }
+
+    /// As [`new`](Self::new) with the head known from elsewhere, such as the
+    /// [envelope](crate::envelope): nothing is read yet, so that a range costs only the leaves it
+    /// touches. Chunks sealed under another head do not open.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new), without [`UnsealError::Io`].
+    pub fn with_head(
+        backend: Backend,
+        dek: &Dek,
+        head: &Head,
+        context: &[u8],
+        source: R,
+    ) -> Result<Self, UnsealError> {
         let size = source.size();
         if size < HEAD_LEN as u64 {
             return Err(UnsealError::InvalidLength { len: size });
         }
-        let mut head = [0; HEAD_LEN];
-        source.read_at(0, &mut head)?;
-        let unsealer = Unsealer::new(backend, dek, &Head::from_bytes(head), context)?;
+        let unsealer = Unsealer::new(backend, dek, head, context)?;
         let plain_len = plain_len(size)?;
         Ok(Self {
             source,

@@ -139,3 +139,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_mebibyte_of_a_sealed_report_costs_two_leaves_or_three() {
+    use medledger_core::{
+        cid::Codec,
+        dek::Dek,
+        padding::Padding,
+        seal::{Backend, UnsealReader},
+    };
+    use medledger_ipfs::{
+        BlockStore,
+        pipeline::{SealJob, seal_file},
+    };
+    const MIB: usize = 1 << 20;
+    let report = bytes(9 * MIB);
+    let dek = Dek::from_bytes([7; 16]);
+    let job = SealJob {
+        backend: Backend::best(),
+        dek: &dek,
+        context: b"context",
+        padding: Padding::None,
+        profile: Profile::default(),
+    };
+    let store = MemoryStore::new();
+    let mut session = store.begin().unwrap();
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let body = seal_file(&job, &mut &report[..], session.as_mut(), &mut rng, &mut |_| {}).unwrap();
+    session.commit(&body.root).unwrap();
+    let counting = Counting { store, asked: Mutex::default() };
+    for offset in [4 * MIB, 4 * MIB + 1, 5 * MIB - 1, 5 * MIB - 12_345, 3 * MIB + 777_777] {
+        counting.asked.lock().unwrap().clear();
+        let file = FileReader::open(&counting, body.root, Some(body.size)).unwrap();
+        let mut reader =
+            UnsealReader::with_head(job.backend, &dek, &body.head, b"context", file).unwrap();
+        assert_eq!(reader.read_range(offset as u64, MIB).unwrap(), report[offset..][..MIB]);
+        let asked = counting.asked.lock().unwrap();
+        let leaves = asked.iter().filter(|cid| cid.codec() == Codec::Raw).count();
+        assert!((2..=3).contains(&leaves), "{leaves} leaves for a MiB from {offset}");
+        assert_eq!(asked.len(), leaves + 1, "and the root");
+    }
+}
