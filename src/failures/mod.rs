@@ -257,7 +257,9 @@ fn notify(error: &NotifyError) -> Failure {
         NotifyError::Format(_) => (Bug, "letter"),
         NotifyError::Outbox { .. } => (Environment, "outbox"),
         NotifyError::Damaged { .. } => (Damaged, "letter_damaged"),
-        NotifyError::Server { .. } => (Environment, "mail_server"),
+        NotifyError::Server { .. } | NotifyError::Unreachable { .. } => {
+            (Environment, "mail_server")
+        }
         _ => (Bug, "unknown"),
     };
     Failure::of(fault, code, error)

@@ -40,6 +40,8 @@ pub(super) fn identity(error: &IdentityError) -> Failure {
     match error {
         IdentityError::Missing(_) => Failure::of(NotFound, "no_identity", error)
             .hint("only members whose identity file lies in this ledger's folder can act here"),
+        IdentityError::OtherMember { .. } => Failure::of(Damaged, "identity", error)
+            .hint("put every identity file back under its own name"),
         IdentityError::Unlock(error) => unlock(error),
         IdentityError::Io { source, path } => file(path, source),
         _ => Failure::of(Bug, "unknown", error),
