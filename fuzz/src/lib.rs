@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod oracle;
+pub mod structures;
 
 use medledger_core::{Cid, cbor::encode, cid::Codec, cid::Link, ids};
 use oracle::{cbor_any, cid_bytes, cid_text, dag_cbor};
@@ -51,6 +52,35 @@ pub const TARGETS: &[Target] = &[
         oracle: cid_text,
         seeds: || some_cids().iter().map(|cid| cid.to_string().into_bytes()).collect(),
     },
+    Target {
+        name: "access_key",
+        oracle: structures::access_key,
+        seeds: structures::access_key_seeds,
+    },
+    Target { name: "block", oracle: structures::block, seeds: structures::block_seeds },
+    Target {
+        name: "checkpoint",
+        oracle: structures::checkpoint,
+        seeds: structures::checkpoint_seeds,
+    },
+    Target { name: "dag_pb", oracle: structures::dag_pb, seeds: structures::node_seeds },
+    Target { name: "envelope", oracle: structures::envelope, seeds: structures::envelope_seeds },
+    Target { name: "genesis", oracle: structures::genesis, seeds: structures::genesis_seeds },
+    Target { name: "header", oracle: structures::header, seeds: structures::header_seeds },
+    Target {
+        name: "locked_identity",
+        oracle: structures::locked_identity,
+        seeds: structures::locked_identity_seeds,
+    },
+    Target { name: "receipt", oracle: structures::receipt, seeds: structures::receipt_seeds },
+    Target { name: "record", oracle: structures::record, seeds: structures::record_seeds },
+    Target {
+        name: "signed_record",
+        oracle: structures::signed_record,
+        seeds: structures::signed_record_seeds,
+    },
+    Target { name: "slot", oracle: structures::slot, seeds: structures::slot_seeds },
+    Target { name: "unixfs", oracle: structures::unixfs, seeds: structures::node_seeds },
 ];
 
 fn some_cids() -> [Cid; 4] {

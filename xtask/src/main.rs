@@ -4,6 +4,8 @@
 //! [`peers`]; both are meant to grow there.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod peers;
 mod plan;

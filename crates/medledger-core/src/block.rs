@@ -241,7 +241,7 @@ impl Block {
             v: FORMAT_VERSION,
             parent: Some(Link(self.descriptor.parent)),
             header: self.header.to_bytes().to_vec(),
-            signature: Some(self.signature.clone()),
+            signature: Some(self.signature),
             leaf: self.descriptor.leaf(),
             pages: pages.iter().map(|(cid, _)| Link(*cid)).collect(),
         });
@@ -368,3 +368,6 @@ pub fn read_genesis_node(bytes: &[u8]) -> Result<(Header, Genesis), BlockDecodeE
     let config = wire.leaf.strip_prefix(domain::GENESIS).ok_or(BlockDecodeError::Descriptor)?;
     Ok((header, Genesis::decode(config)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -316,7 +316,7 @@ impl Rules {
         }
         let median = median_time_past(newest_first).unwrap_or(block.header.time);
         Ok(StoredBlock {
-            signed: SignedHeader { header: block.header, signature: Some(block.signature.clone()) },
+            signed: SignedHeader { header: block.header, signature: Some(block.signature) },
             descriptor: Some(block.descriptor),
             height: tip.height + 1,
             id: block.id(),
@@ -376,3 +376,6 @@ pub fn tip(view: &dyn View) -> Result<StoredBlock, StoreError> {
 pub fn block_at(view: &dyn View, height: u64) -> Result<StoredBlock, StoreError> {
     view.block(height)?.ok_or_else(|| StoreError::Damaged(format!("block {height} is missing")))
 }
+
+#[cfg(test)]
+mod tests;

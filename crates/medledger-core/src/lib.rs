@@ -20,6 +20,8 @@ pub mod chain;
 pub mod checkpoint;
 pub mod cid;
 pub mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod context;
 pub mod dek;
 pub mod engine;

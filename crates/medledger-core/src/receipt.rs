@@ -256,3 +256,6 @@ impl Receipt {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

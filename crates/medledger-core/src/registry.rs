@@ -44,6 +44,8 @@ pub mod domain {
     pub const COLLECTION: &[u8] = b"medledger/v1/collection\0";
     /// Key and associated data of an identity locked with a password.
     pub const LOCKED_IDENTITY: &[u8] = b"medledger/v1/locked-identity\0";
+    /// Hash over the ids of the records ever submitted to a node; local, on no ledger.
+    pub const SUBMITTED: &[u8] = b"medledger/v1/submitted\0";
     /// Key and associated data of a local row encrypted under the node key.
     pub const LOCAL_ROW: &[u8] = b"medledger/v1/local-row\0";
     /// Hash of a request that took an idempotency key.
@@ -66,6 +68,7 @@ pub mod domain {
         TOKEN_HASH,
         COLLECTION,
         LOCKED_IDENTITY,
+        SUBMITTED,
         LOCAL_ROW,
         IDEMPOTENCY,
     ];

@@ -351,4 +351,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::ReadOnly`], [`StoreError::Busy`], or when the store fails.
     fn unit(&self) -> Result<Box<dyn Unit + '_>, StoreError>;
+
+    /// Looks for damage below what views show, such as broken pages of a file. May take as long as
+    /// reading all of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with the first thing found, or when the store fails.
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

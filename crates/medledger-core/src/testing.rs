@@ -16,6 +16,10 @@ use crate::state::{ApplyError, At, Change, SignatureCheck, State, StateRead, app
 use crate::store::{Row, StoreError};
 use std::collections::BTreeMap;
 
+mod ledger;
+
+pub(crate) use ledger::{Draft, Ledger};
+
 /// Median time of the worlds made here.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
@@ -96,28 +100,39 @@ impl StateRead for Map {
 pub(crate) struct World {
     pub(crate) state: Map,
     pub(crate) at: At,
+    /// What took effect, in its order.
+    pub(crate) log: Vec<SignedRecord>,
     nonces: u64,
 }
 
 impl World {
-    /// Only the two hospitals.
-    pub(crate) fn founded() -> Self {
-        let mut genesis = Genesis::single(founder(HOSPITAL), tiny_work());
-        genesis.founders.push(founder(OTHER_HOSPITAL));
+    /// Only the founders of `genesis`.
+    pub(crate) fn of(genesis: &Genesis, chain: ChainId) -> Self {
         let mut state = Map::default();
         state.write(genesis.state());
         let at = At {
-            chain: ChainId::from_bytes([0xcc; 32]),
+            chain,
             height: 5,
             median_time: Timestamp::from_secs(NOW),
             max_grant_seconds: 1000,
         };
-        Self { state, at, nonces: 0 }
+        Self { state, at, log: Vec::new(), nonces: 0 }
+    }
+
+    /// Only the two hospitals.
+    pub(crate) fn founded() -> Self {
+        let mut genesis = Genesis::single(founder(HOSPITAL), tiny_work());
+        genesis.founders.push(founder(OTHER_HOSPITAL));
+        Self::of(&genesis, ChainId::from_bytes([0xcc; 32]))
     }
 
     /// Everyone is registered; the patients are enrolled at the first hospital.
     pub(crate) fn peopled() -> Self {
-        let mut world = Self::founded();
+        Self::founded().with_people()
+    }
+
+    pub(crate) fn with_people(self) -> Self {
+        let mut world = self;
         for (number, role) in [
             (DOCTOR, Role::Doctor),
             (OTHER_DOCTOR, Role::Doctor),
@@ -182,6 +197,7 @@ impl World {
     pub(crate) fn put(&mut self, author: u8, body: impl Into<Body>) -> SignedRecord {
         let record = self.sign(author, body);
         self.apply(&record).unwrap_or_else(|code| panic!("{code}: {record:?}"));
+        self.log.push(record.clone());
         record
     }
 

@@ -1,10 +1,9 @@
 //! Making a ledger: the hospital's identity, the genesis block, the folder.
 
-use crate::ledger::{DATABASE, Ledger, OpenError, OpenOptions, node_key_path};
+use crate::ledger::{BLOCKS, Ledger, OpenError, OpenOptions, node_key_path};
 use crate::node_key::{NodeKey, NodeKeyError};
-use crate::people::{Contact, RegisterError};
+use crate::people::{self, Contact, IDENTITIES, RegisterError, check_contact};
 use crate::settings::{Settings, SettingsError};
-use crate::sqlite::SqliteStore;
 use crate::system::{SystemClock, Threads, os_rng};
 use medledger_core::chain::Rules;
 use medledger_core::clock::Clock;
@@ -15,6 +14,7 @@ use medledger_core::identity::{Identity, LockParams};
 use medledger_core::ids::MemberId;
 use medledger_core::keys::SigningKey;
 use medledger_core::pow::{self, Bits, Outcome, Schedule, Target, Workers};
+use medledger_core::rand_core::Rng;
 use medledger_core::store::{Drawer, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -112,12 +112,43 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`CreateError`]; then `folder` is as it was.
+    #[cfg(feature = "sqlite")]
     pub fn create(
         folder: impl AsRef<Path>,
         options: CreateOptions,
         password: &str,
     ) -> Result<(Self, Identity), CreateError> {
-        let folder = folder.as_ref();
+        let hospital = Self::in_new_folder(folder.as_ref(), |building| {
+            let store = crate::sqlite::SqliteStore::create(&building.join(DATABASE))?;
+            found(building, &store, &options, password)
+        })?;
+        let mut ledger = Self::open(folder)?;
+        ledger.lock_params = options.lock_params;
+        Ok((ledger, hospital))
+    }
+
+    /// As [`Ledger::create`], with records, state and slots kept by `store`, which must be empty.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub fn create_in(
+        folder: impl AsRef<Path>,
+        store: Box<dyn Store>,
+        options: CreateOptions,
+        password: &str,
+    ) -> Result<(Self, Identity), CreateError> {
+        let hospital = Self::in_new_folder(folder.as_ref(), |building| {
+            found(building, store.as_ref(), &options, password)
+        })?;
+        let mut ledger = Self::open_in(folder, store, OpenOptions::default())?;
+        ledger.lock_params = options.lock_params;
+        Ok((ledger, hospital))
+    }
+
+    fn in_new_folder<T>(
+        folder: &Path,
+        make: impl FnOnce(&Path) -> Result<T, CreateError>,
+    ) -> Result<T, CreateError> {
         let io = |path: &Path| {
             let path = path.to_path_buf();
             move |source| CreateError::Io { path, source }
@@ -135,19 +166,18 @@ impl Ledger {
         };
         std::fs::create_dir_all(parent).map_err(io(parent))?;
         let mut random = [0; 8];
-        medledger_core::rand_core::Rng::fill_bytes(&mut os_rng(), &mut random);
+        os_rng().fill_bytes(&mut random);
         let name = format!(".medledger-{}", data_encoding::HEXLOWER.encode(&random));
         let building = Building(parent.join(name));
         std::fs::create_dir(&building.0).map_err(io(&building.0))?;
-        let hospital = build(&building.0, &options, password)?;
+        let made = make(&building.0)?;
+        crate::files::sync_folder(&building.0).map_err(io(&building.0))?;
         if folder.exists() {
             std::fs::remove_dir(folder).map_err(io(folder))?;
         }
         std::fs::rename(&building.0, folder).map_err(io(folder))?;
         crate::files::sync_folder(parent).map_err(io(parent))?;
-        let mut ledger = Self::open_with(folder, OpenOptions::default())?;
-        ledger.lock_params = options.lock_params;
-        Ok((ledger, hospital))
+        Ok(made)
     }
 }
 
@@ -161,7 +191,14 @@ impl Drop for Building {
     }
 }
 
-fn build(folder: &Path, options: &CreateOptions, password: &str) -> Result<Identity, CreateError> {
+/// Founds a chain: the hospital's identity, the genesis block, and what this node needs to go on.
+fn found(
+    folder: &Path,
+    store: &dyn Store,
+    options: &CreateOptions,
+    password: &str,
+) -> Result<Identity, CreateError> {
+    check_contact(&options.hospital)?;
     let mut rng = os_rng();
     let hospital = Identity::generate(&mut rng);
     let mining = SigningKey::generate(&mut rng);
@@ -196,7 +233,6 @@ fn build(folder: &Path, options: &CreateOptions, password: &str) -> Result<Ident
 
     let settings = &options.settings;
     let node_key = NodeKey::create(&node_key_path(folder, settings), &mut rng)?;
-    let store = SqliteStore::create(&folder.join(DATABASE))?;
     let mut unit = store.unit()?;
     let stored = rules.stored_genesis(&header);
     unit.append_block(&stored)?;
@@ -210,22 +246,20 @@ fn build(folder: &Path, options: &CreateOptions, password: &str) -> Result<Ident
     let sealed = node_key.seal(Drawer::Node, MINING_KEY, secret.as_slice(), &mut rng);
     unit.set_local(Drawer::Node, MINING_KEY, Some(&sealed))?;
     unit.set_local(Drawer::Node, HOSPITAL, Some(hospital.id().as_bytes()))?;
+    people::set_contact(unit.as_mut(), &node_key, &hospital.id(), &options.hospital)?;
     unit.commit()?;
-    drop(store);
-    for sub in ["blocks", "identities"] {
+    for sub in [BLOCKS, IDENTITIES] {
         let path = folder.join(sub);
         std::fs::create_dir(&path).map_err(|source| CreateError::Io { path, source })?;
     }
+    people::save_identity(folder, &hospital, password, &options.lock_params)?;
     settings.save(folder)?;
-    // Through the ledger itself, so that the hospital gets number 1 and its file like any member.
-    let mut ledger = Ledger::open(folder)?;
-    ledger.lock_params = options.lock_params.clone();
-    ledger.save_identity(&hospital, password)?;
-    let mut unit = ledger.store().unit()?;
-    ledger.set_contact(unit.as_mut(), &hospital.id(), &options.hospital)?;
-    unit.commit()?;
     Ok(hospital)
 }
+
+/// Name of the database in a ledger's folder.
+#[cfg(feature = "sqlite")]
+pub(crate) const DATABASE: &str = "ledger.db";
 
 const MINING_KEY: &[u8] = b"mining-key";
 const HOSPITAL: &[u8] = b"hospital";

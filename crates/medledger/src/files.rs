@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner may read. On failure nothing of it stays.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -13,10 +13,14 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    // Closed first: some systems neither rename nor remove an open file.
     drop(file);
-    std::fs::rename(&partial, path)?;
+    if let Err(error) = written.and_then(|()| std::fs::rename(&partial, path)) {
+        // Half a file may be a key, and its room may be needed.
+        let _ = std::fs::remove_file(&partial);
+        return Err(error);
+    }
     sync_folder(folder)
 }
 

@@ -115,6 +115,7 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(folder, OpenOptions::default())
     }
@@ -124,6 +125,7 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
     pub fn open_read_only(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(folder, OpenOptions { read_only: true, ..OpenOptions::default() })
     }
@@ -132,17 +134,46 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`OpenError`].
+    #[cfg(feature = "sqlite")]
     pub fn open_with(folder: impl AsRef<Path>, options: OpenOptions) -> Result<Self, OpenError> {
-        let folder = folder.as_ref().to_path_buf();
-        let settings = Settings::load(&folder)?;
-        let lock = if options.read_only { None } else { Some(take_lock(&folder)?) };
+        let folder = folder.as_ref();
+        // The folder's lock comes first: a database in use is never touched.
+        let settings = Settings::load(folder)?;
+        let lock = if options.read_only { None } else { Some(take_lock(folder)?) };
+        let path = folder.join(crate::create::DATABASE);
+        let store = crate::sqlite::SqliteStore::open(&path, options.read_only)?;
+        Self::assemble(folder, settings, lock, Box::new(store), options)
+    }
+
+    /// Opens the ledger in `folder` whose records, state and slots are kept by `store`.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_in(
+        folder: impl AsRef<Path>,
+        store: Box<dyn Store>,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let folder = folder.as_ref();
+        let settings = Settings::load(folder)?;
+        let lock = if options.read_only { None } else { Some(take_lock(folder)?) };
+        Self::assemble(folder, settings, lock, store, options)
+    }
+
+    fn assemble(
+        folder: &Path,
+        settings: Settings,
+        lock: Option<File>,
+        store: Box<dyn Store>,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let folder = folder.to_path_buf();
         let node_key = NodeKey::load(&node_key_path(&folder, &settings))?;
-        let store = crate::sqlite::SqliteStore::open(&folder.join(DATABASE), options.read_only)?;
-        let (rules, hospital, engine) = crate::create::engine(&store, &node_key)?;
+        let (rules, hospital, engine) = crate::create::engine(store.as_ref(), &node_key)?;
         let files = if options.read_only {
-            FileStore::open_read_only(folder.join("blocks"))?
+            FileStore::open_read_only(folder.join(BLOCKS))?
         } else {
-            FileStore::open(folder.join("blocks"))?
+            FileStore::open(folder.join(BLOCKS))?
         };
         let notifier = match options.notifier {
             Some(notifier) => Some(notifier),
@@ -153,7 +184,7 @@ impl Ledger {
             folder,
             rules,
             hospital,
-            store: Box::new(store),
+            store,
             engine,
             node_key,
             notifier,
@@ -302,7 +333,7 @@ impl Ledger {
     }
 
     pub(crate) fn enqueue(&self, unit: &mut dyn Unit, letter: &Letter) -> Result<(), StoreError> {
-        mail::enqueue(unit, &self.node_key, letter, self.now().as_secs(), &mut self.rng())?;
+        mail::enqueue(unit, &self.node_key, letter, &mut self.rng())?;
         Ok(())
     }
 
@@ -317,8 +348,9 @@ impl Ledger {
             report.waiting = waiting.len();
             return Ok(report);
         };
-        for (id, letter) in waiting {
-            match notifier.send(&id, &letter) {
+        let mut letters = waiting.into_iter();
+        while let Some((id, letter)) = letters.next() {
+            match letter.and_then(|letter| notifier.send(&id, &letter)) {
                 Ok(()) => {
                     let mut unit = self.store.unit()?;
                     mail::remove(unit.as_mut(), &id)?;
@@ -328,7 +360,13 @@ impl Ledger {
                 Err(error) => {
                     tracing::warn!(letter = %id, %error, "a letter could not be sent and waits");
                     report.waiting += 1;
+                    let gone = matches!(error, mail::NotifyError::Unreachable { .. });
                     report.error = Some(error);
+                    if gone {
+                        // Each of the others would wait as long, and as much in vain.
+                        report.waiting += letters.len();
+                        break;
+                    }
                 }
             }
         }
@@ -356,8 +394,8 @@ pub struct MailReport {
     pub error: Option<NotifyError>,
 }
 
-/// Name of the database in a ledger's folder.
-pub(crate) const DATABASE: &str = "ledger.db";
+/// Folder of ciphertext blocks in a ledger's folder.
+pub(crate) const BLOCKS: &str = "blocks";
 
 pub(crate) fn node_key_path(folder: &Path, settings: &Settings) -> PathBuf {
     settings.node_key.clone().unwrap_or_else(|| folder.join("node.key"))

@@ -88,7 +88,7 @@ pub use request::{RefuseError, Request, RequestError};
 pub use revoke::RevokeError;
 pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};
-pub use system::{SystemClock, Threads};
+pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
 pub use upload::{Delivery, UploadError, UploadOptions, Uploaded};
 pub use verify::{Finding, VerifyDepth, VerifyReport};

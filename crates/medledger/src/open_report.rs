@@ -61,7 +61,7 @@ pub enum OpenReportError {
     Metadata(#[from] MetadataError),
     /// The body does not open: the key does not belong to it, or it is damaged.
     #[error(transparent)]
-    Unseal(#[from] UnsealError),
+    Unseal(UnsealError),
     /// The slot cannot be unwrapped.
     #[error(transparent)]
     Slot(SlotError),
@@ -91,6 +91,19 @@ impl From<ReadError> for OpenReportError {
             ReadError::Missing { cid, .. } => Self::Missing(cid),
             ReadError::Store(error) => error.into(),
             other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<UnsealError> for OpenReportError {
+    /// What went wrong below, while fetching a block, is told as what it is.
+    fn from(error: UnsealError) -> Self {
+        match error {
+            UnsealError::Io(source) => match source.downcast::<ReadError>() {
+                Ok(error) => error.into(),
+                Err(source) => Self::Unseal(UnsealError::Io(source)),
+            },
+            other => Self::Unseal(other),
         }
     }
 }
@@ -240,15 +253,23 @@ impl Ledger {
         // Ciphertext is no secret: whether it is there is known before anything is recorded.
         let envelope = self.fetch_envelope(&entry)?;
 
+        // The patient's key has no token on the ledger that would tell a wrong one. Unwrapping does,
+        // and what comes of it stays here until the reading is recorded.
+        let own = match &grant {
+            None => Some(self.patient_dek(reader, report, &entry, key)?),
+            Some(_) => None,
+        };
+
         let head = medledger_core::chain::tip(self.view()?.as_ref())?.id;
         let statement = ReadRecord { grant, report: *report, version: entry.version, head };
         let record = self.sign(reader, statement);
         let read = record.id();
         self.accept(&[record], |_| Ok::<_, OpenReportError>(()))?;
 
-        let dek = match &grant {
-            None => self.patient_dek(reader, report, &entry, key)?,
-            Some(grant) => self.reader_dek(reader, report, &entry, grant, key)?,
+        let dek = match (own, &grant) {
+            (Some(dek), _) => dek,
+            (None, Some(grant)) => self.reader_dek(reader, report, &entry, grant, key)?,
+            (None, None) => return Err(OpenReportError::NoAccess),
         };
         let context = BodyContext {
             report: *report,

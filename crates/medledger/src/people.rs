@@ -2,16 +2,18 @@
 
 use crate::ledger::Ledger;
 use crate::mail::{self, NotifyError};
+use crate::node_key::NodeKey;
+use crate::system::os_rng;
 use medledger_core::cbor;
 use medledger_core::engine::SubmitError;
-use medledger_core::identity::{self, Identity, LockError, UnlockError, peek};
+use medledger_core::identity::{self, Identity, LockError, LockParams, UnlockError, peek};
 use medledger_core::ids::{MemberId, RecordId};
 use medledger_core::record::{Enrol, Register};
 use medledger_core::registry::{Custody, Role, limit};
 use medledger_core::state::{MemberEntry, State};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What people call a member and where mail reaches them. Kept locally and encrypted; none of it is
 /// ever on the ledger.
@@ -108,6 +110,14 @@ pub enum IdentityError {
     /// There is no file for this member here.
     #[error("no identity file of member {0} in this ledger's folder")]
     Missing(MemberId),
+    /// The file is that of somebody else, put in this member's place.
+    #[error("the identity file of member {wanted} holds the identity of {found}")]
+    OtherMember {
+        /// Whose it should be.
+        wanted: MemberId,
+        /// Whose it is.
+        found: MemberId,
+    },
     /// Wrong password, or the file is damaged.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
@@ -160,7 +170,7 @@ impl Ledger {
         }
         let record = records[0].id();
         let number = self.accept(&records, |unit| {
-            self.set_contact(unit, &member.id(), contact).map_err(RegisterError::from)
+            Ok::<_, RegisterError>(set_contact(unit, self.node_key(), &member.id(), contact)?)
         })?;
         Ok(Registration { member: member.id(), number, record })
     }
@@ -179,7 +189,7 @@ impl Ledger {
     ) -> Result<(Identity, Registration), RegisterError> {
         check_contact(contact)?;
         let identity = Identity::generate(&mut self.rng());
-        let path = self.save_identity(&identity, password)?;
+        let path = save_identity(self.folder(), &identity, password, &self.lock_params)?;
         match self.register_with(hospital, &identity, role, Custody::Hospital, contact) {
             Ok(registration) => Ok((identity, registration)),
             Err(error) => {
@@ -190,36 +200,24 @@ impl Ledger {
         }
     }
 
-    /// Locks an identity with a password into a file of this ledger's folder.
-    pub(crate) fn save_identity(
-        &self,
-        identity: &Identity,
-        password: &str,
-    ) -> Result<PathBuf, RegisterError> {
-        let path = self.identity_path(&identity.id());
-        let locked = identity::lock(identity, password, &self.lock_params, &mut self.rng())?;
-        crate::files::write_private(&path, &locked)
-            .map_err(|source| RegisterError::IdentityFile { path: path.clone(), source })?;
-        Ok(path)
-    }
-
-    fn identity_path(&self, member: &MemberId) -> PathBuf {
-        self.folder().join("identities").join(format!("{member}.identity"))
-    }
-
     /// Unlocks a member's identity file of this ledger's folder.
     ///
     /// # Errors
     /// See [`IdentityError`].
     pub fn unlock(&self, member: &MemberId, password: &str) -> Result<Identity, IdentityError> {
-        let path = self.identity_path(member);
+        let path = identity_path(self.folder(), member);
         let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => IdentityError::Missing(*member),
             _ => IdentityError::Io { path: path.clone(), source },
         })?;
         let identity = identity::unlock(&bytes, password)?;
         // A file put in another's place would act as somebody else.
-        if identity.id() == *member { Ok(identity) } else { Err(IdentityError::Missing(*member)) }
+        let found = identity.id();
+        if found == *member {
+            Ok(identity)
+        } else {
+            Err(IdentityError::OtherMember { wanted: *member, found })
+        }
     }
 
     /// Whose locked identity files lie in this ledger's folder.
@@ -228,7 +226,7 @@ impl Ledger {
     /// When the folder cannot be read.
     pub fn local_identities(&self) -> std::io::Result<Vec<MemberId>> {
         let mut ids = Vec::new();
-        for entry in std::fs::read_dir(self.folder().join("identities"))? {
+        for entry in std::fs::read_dir(self.folder().join(IDENTITIES))? {
             let path = entry?.path();
             if path.metadata()?.len() <= limit::LOCKED_IDENTITY_BYTES as u64
                 && let Ok(info) = peek(&std::fs::read(&path)?)
@@ -240,36 +238,12 @@ impl Ledger {
         Ok(ids)
     }
 
-    pub(crate) fn set_contact(
-        &self,
-        unit: &mut dyn Unit,
-        member: &MemberId,
-        contact: &Contact,
-    ) -> Result<u32, StoreError> {
-        let number = match self.contact_row(unit, member)? {
-            Some(row) => row.number,
-            None => next_number(unit)?,
-        };
-        let row = ContactRow { number, contact: contact.clone() };
-        let plain = zeroize::Zeroizing::new(cbor::encode(&row));
-        let key = member.as_bytes();
-        let sealed = self.node_key().seal(Drawer::Contacts, key, &plain, &mut self.rng());
-        unit.set_local(Drawer::Contacts, key, Some(&sealed))?;
-        Ok(number)
-    }
-
     fn contact_row(
         &self,
         view: &dyn View,
         member: &MemberId,
     ) -> Result<Option<ContactRow>, StoreError> {
-        let Some(sealed) = view.local(Drawer::Contacts, member.as_bytes())? else {
-            return Ok(None);
-        };
-        let plain = self.node_key().unseal(Drawer::Contacts, member.as_bytes(), &sealed)?;
-        let row = cbor::decode(&plain, 4096)
-            .map_err(|error| StoreError::Damaged(format!("contact of {member}: {error}")))?;
-        Ok(Some(row))
+        contact_row(view, self.node_key(), member)
     }
 
     pub(crate) fn describe_member(
@@ -312,7 +286,61 @@ impl Ledger {
     }
 }
 
-fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
+/// Folder of locked identity files in a ledger's folder.
+pub(crate) const IDENTITIES: &str = "identities";
+
+fn identity_path(folder: &Path, member: &MemberId) -> PathBuf {
+    folder.join(IDENTITIES).join(format!("{member}.identity"))
+}
+
+/// Locks an identity with a password into a file of a ledger's folder.
+pub(crate) fn save_identity(
+    folder: &Path,
+    identity: &Identity,
+    password: &str,
+    params: &LockParams,
+) -> Result<PathBuf, RegisterError> {
+    let path = identity_path(folder, &identity.id());
+    let locked = identity::lock(identity, password, params, &mut os_rng())?;
+    crate::files::write_private(&path, &locked)
+        .map_err(|source| RegisterError::IdentityFile { path: path.clone(), source })?;
+    Ok(path)
+}
+
+/// Notes what people call a member; gives the registration number, a new one the first time.
+pub(crate) fn set_contact(
+    unit: &mut dyn Unit,
+    node_key: &NodeKey,
+    member: &MemberId,
+    contact: &Contact,
+) -> Result<u32, StoreError> {
+    let number = match contact_row(unit, node_key, member)? {
+        Some(row) => row.number,
+        None => next_number(unit, Drawer::Node, LAST_MEMBER)?,
+    };
+    let row = ContactRow { number, contact: contact.clone() };
+    let plain = zeroize::Zeroizing::new(cbor::encode(&row));
+    let key = member.as_bytes();
+    let sealed = node_key.seal(Drawer::Contacts, key, &plain, &mut os_rng());
+    unit.set_local(Drawer::Contacts, key, Some(&sealed))?;
+    Ok(number)
+}
+
+fn contact_row(
+    view: &dyn View,
+    node_key: &NodeKey,
+    member: &MemberId,
+) -> Result<Option<ContactRow>, StoreError> {
+    let Some(sealed) = view.local(Drawer::Contacts, member.as_bytes())? else {
+        return Ok(None);
+    };
+    let plain = node_key.unseal(Drawer::Contacts, member.as_bytes(), &sealed)?;
+    let row = cbor::decode(&plain, 4096)
+        .map_err(|error| StoreError::Damaged(format!("contact of {member}: {error}")))?;
+    Ok(Some(row))
+}
+
+pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
     let found = contact.name.chars().count();
     if found == 0 || found > 200 {
         return Err(RegisterError::Name { found });
@@ -321,13 +349,20 @@ fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
     Ok(())
 }
 
-/// Registration numbers ascend from 1, in the order of registration at this node.
-fn next_number(unit: &mut dyn Unit) -> Result<u32, StoreError> {
-    const KEY: &[u8] = b"last-number";
-    let last = unit.local(Drawer::Node, KEY)?.unwrap_or_else(|| vec![0; 4]);
-    let last = <[u8; 4]>::try_from(last.as_slice())
-        .map_err(|_| StoreError::Damaged("last registration number".into()))?;
-    let next = u32::from_be_bytes(last) + 1;
-    unit.set_local(Drawer::Node, KEY, Some(&next.to_be_bytes()))?;
+/// Row of the last registration number.
+const LAST_MEMBER: &[u8] = b"last-member";
+
+/// Counts from 1, in a row of its own.
+pub(crate) fn next_number(
+    unit: &mut dyn Unit,
+    drawer: Drawer,
+    row: &[u8],
+) -> Result<u32, StoreError> {
+    let last = unit.local(drawer, row)?.unwrap_or_else(|| vec![0; 4]);
+    let next = <[u8; 4]>::try_from(last.as_slice())
+        .ok()
+        .and_then(|last| u32::from_be_bytes(last).checked_add(1))
+        .ok_or_else(|| StoreError::Damaged("a counter of this node".into()))?;
+    unit.set_local(drawer, row, Some(&next.to_be_bytes()))?;
     Ok(next)
 }

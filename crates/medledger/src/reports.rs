@@ -57,7 +57,7 @@ impl Ledger {
         let view = self.view()?;
         let mut ids: Vec<ReportId> = Vec::new();
         let added = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
-        let about = RecordQuery { patient: Some(*member), ..added.clone() };
+        let about = RecordQuery { patient: Some(*member), ..added };
         let by = RecordQuery { author: Some(*member), ..added };
         for query in [about, by] {
             ids.extend(view.find(&query)?.iter().filter_map(|record| record.report));

@@ -16,7 +16,8 @@ impl Clock for SystemClock {
 }
 
 /// The operating system's generator; it panics rather than give weak bytes.
-pub(crate) fn os_rng() -> impl CryptoRng {
+#[must_use]
+pub fn os_rng() -> impl CryptoRng {
     UnwrapErr(getrandom::SysRng)
 }
 

@@ -1,13 +1,17 @@
 //! Verify: this participant's own copy, checked against the rules from genesis on.
 
 use crate::ledger::Ledger;
+use crate::slots::SlotPlace;
 use medledger_core::Cid;
-use medledger_core::ids::ReportId;
+use medledger_core::checkpoint::quorum;
+use medledger_core::engine::describe;
+use medledger_core::ids::{RecordId, ReportId};
 use medledger_core::memory::MemoryStore;
 use medledger_core::registry::Kind;
 use medledger_core::replay::{ReplayError, first_difference, replay};
+use medledger_core::slot::SlotRole;
 use medledger_core::state::{SignatureCheck, State};
-use medledger_core::store::{RecordQuery, Store, StoreError};
+use medledger_core::store::{Drawer, RecordQuery, Row, Store, StoreError, StoredRecord, View};
 use medledger_core::{chain, finality};
 use medledger_ipfs::fsck::verify_dag;
 
@@ -18,7 +22,8 @@ pub enum VerifyDepth {
     /// The chain: headers, work, roots, block signatures, order and effect of records, the state, the
     /// checkpoint. Signatures of records were checked when they were accepted.
     Chain,
-    /// The chain with every record's signature, and every block of every report hashed again.
+    /// The chain with every record's signature, every page of the database, every local row opened,
+    /// and every block of every report hashed again.
     #[default]
     Full,
 }
@@ -41,6 +46,53 @@ pub enum Finding {
     Checkpoint {
         /// Blocks the checkpoint covers.
         size: u64,
+    },
+    /// The newest checkpoint is no checkpoint of this chain, or cannot be compared.
+    #[error("the checkpoint is not usable: {0}")]
+    BadCheckpoint(String),
+    /// The newest checkpoint does not cover what this hospital, alone, has mined: an older one was put
+    /// in its place, or it was removed.
+    #[error(
+        "the newest checkpoint covers {size} of {blocks} blocks that this hospital mined alone"
+    )]
+    OldCheckpoint {
+        /// Blocks it covers; 0 when there is none.
+        size: u64,
+        /// Blocks there are.
+        blocks: u64,
+    },
+    /// A node of the log tree is not what the headers lead to; receipts made from it are worthless.
+    #[error("the log tree differs from what the headers lead to, first at node {key}")]
+    Tree {
+        /// Level and place of the first node that differs, in hex.
+        key: String,
+    },
+    /// What is stored contradicts itself or cannot be read.
+    #[error("{0}")]
+    Stored(String),
+    /// A record is found under what it does not say.
+    #[error("record {id} is listed with another {what} than it has")]
+    Listed {
+        /// The record.
+        id: RecordId,
+        /// Kind, author, patient, report or time.
+        what: &'static str,
+    },
+    /// A local row does not open: it was changed or moved, or belongs to another node key.
+    #[error("row {key} of drawer {drawer:?} does not open: it was changed or moved")]
+    Local {
+        /// Which drawer.
+        drawer: Drawer,
+        /// The row's key, in hex.
+        key: String,
+    },
+    /// The patient's slot of a report this hospital keeps is gone.
+    #[error("report {report} ({label}): the patient's wrapped key is missing")]
+    NoSlot {
+        /// The report.
+        report: ReportId,
+        /// What people call it.
+        label: String,
     },
     /// A block of a report's ciphertext is missing.
     #[error("report {report} ({label}): block {cid} is missing")]
@@ -112,6 +164,8 @@ impl Ledger {
                     let key = data_encoding::HEXLOWER.encode(&key);
                     report.findings.push(Finding::State { key });
                 }
+                let tree = verify_tree(view.as_ref(), &copy, replayed.blocks);
+                report.note(tree, Finding::Stored)?;
             }
             Err(ReplayError::Store(StoreError::Damaged(what))) => {
                 let error = ReplayError::Store(StoreError::Damaged(what));
@@ -120,22 +174,86 @@ impl Ledger {
             Err(ReplayError::Store(error)) => return Err(error),
             Err(error) => report.findings.push(Finding::Chain(error)),
         }
-        if let Some((_, checkpoint)) = finality::newest(view.as_ref(), self.rules())? {
-            let size = checkpoint.size.min(chain::tip(view.as_ref())?.height + 1);
-            if finality::tree_root(view.as_ref(), size)? != checkpoint.root {
-                report.findings.push(Finding::Checkpoint { size: checkpoint.size });
-            }
-        }
+        let checkpoint = self.verify_checkpoint(view.as_ref());
+        report.note(checkpoint, Finding::BadCheckpoint)?;
         if depth == VerifyDepth::Full {
-            self.verify_reports(&mut report)?;
+            let pages = self.store().check().map(|()| Vec::new());
+            report.note(pages, Finding::Stored)?;
+            let listed = self.verify_listing(view.as_ref());
+            report.note(listed, Finding::Stored)?;
+            let rows = self.verify_rows(view.as_ref());
+            report.note(rows, Finding::Stored)?;
+            let reports = self.verify_reports(view.as_ref(), &mut report);
+            report.note(reports, Finding::Stored)?;
         }
         Ok(report)
     }
 
-    fn verify_reports(&self, found: &mut VerifyReport) -> Result<(), StoreError> {
-        let view = self.view()?;
+    fn verify_checkpoint(&self, view: &dyn View) -> Result<Vec<Finding>, StoreError> {
+        let blocks = chain::tip(view)?.height + 1;
+        let newest = finality::newest(view, self.rules())?;
+        let size = newest.as_ref().map_or(0, |(_, checkpoint)| checkpoint.size);
+        let mut findings = Vec::new();
+        if let Some((_, checkpoint)) = newest
+            && finality::tree_root(view, size)? != checkpoint.root
+        {
+            findings.push(Finding::Checkpoint { size });
+        }
+        // Alone, a hospital signs a checkpoint in the same unit of work as each block.
+        if size < blocks && quorum(self.rules().genesis.founders.len()) == 1 {
+            findings.push(Finding::OldCheckpoint { size, blocks });
+        }
+        Ok(findings)
+    }
+
+    /// Whether every record, waiting ones included, is listed under what it says.
+    fn verify_listing(&self, view: &dyn View) -> Result<Vec<Finding>, StoreError> {
+        let records = view.find(&RecordQuery::default())?;
+        let mut findings = Vec::new();
+        self.engine().with_pending(view, &mut |state| {
+            for stored in &records {
+                let signed = match stored.signed() {
+                    Ok(signed) => signed,
+                    Err(StoreError::Damaged(what)) => {
+                        findings.push(Finding::Stored(what));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                let said = describe(state, &signed, Vec::new(), stored.standing)?;
+                if let Some(what) = listed_otherwise(stored, &said) {
+                    findings.push(Finding::Listed { id: stored.id, what });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(findings)
+    }
+
+    /// Whether every encrypted row opens in its place.
+    fn verify_rows(&self, view: &dyn View) -> Result<Vec<Finding>, StoreError> {
+        let drawers =
+            [Drawer::Slots, Drawer::Mail, Drawer::Idempotency, Drawer::Contacts, Drawer::Labels];
+        let mut findings = Vec::new();
+        for drawer in drawers {
+            for (key, sealed) in view.local_scan(drawer, &[], None, usize::MAX)? {
+                if self.node_key().unseal(drawer, &key, &sealed).is_err() {
+                    let key = data_encoding::HEXLOWER.encode(&key);
+                    findings.push(Finding::Local { drawer, key });
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    fn verify_reports(
+        &self,
+        view: &dyn View,
+        found: &mut VerifyReport,
+    ) -> Result<Vec<Finding>, StoreError> {
         let query = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
-        let state = State::new(view.as_ref());
+        let state = State::new(view);
+        let mut findings = Vec::new();
         // Around the cache: what counts is what lies on the disk.
         let blocks = self.blocks_arc();
         for record in view.find(&query)? {
@@ -149,19 +267,77 @@ impl Ledger {
             })?;
             found.reports += 1;
             found.bytes += dag.bytes;
-            let label = self.label(view.as_ref(), &report)?;
+            // A label that does not open was found above.
+            let label = self.label(view, &report).unwrap_or_else(|_| report.to_string());
+            let (role, patient) = (SlotRole::Collection, entry.patient);
+            let place = SlotPlace::current(report, &entry, role, None, patient);
+            if entry.hospital == self.hospital() && matches!(self.slot(view, &place), Ok(None)) {
+                findings.push(Finding::NoSlot { report, label: label.clone() });
+            }
             let of = |cid: &Cid| (report, label.clone(), *cid);
-            found.findings.extend(dag.missing.iter().map(|cid| {
+            findings.extend(dag.missing.iter().map(|cid| {
                 let (report, label, cid) = of(cid);
                 Finding::Missing { report, label, cid }
             }));
-            found.findings.extend(
+            findings.extend(
                 dag.damaged.iter().chain(dag.malformed.iter().map(|(cid, _)| cid)).map(|cid| {
                     let (report, label, cid) = of(cid);
                     Finding::Damaged { report, label, cid }
                 }),
             );
         }
+        Ok(findings)
+    }
+}
+
+impl VerifyReport {
+    /// Adds what was found; damage that kept a check from going on is a finding too.
+    fn note(
+        &mut self,
+        found: Result<Vec<Finding>, StoreError>,
+        damage: impl FnOnce(String) -> Finding,
+    ) -> Result<(), StoreError> {
+        match found {
+            Ok(findings) => self.findings.extend(findings),
+            Err(StoreError::Damaged(what)) => self.findings.push(damage(what)),
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
+}
+
+/// Builds the log tree over the headers again, in `copy`, and compares every node.
+fn verify_tree(
+    view: &dyn View,
+    copy: &MemoryStore,
+    blocks: u64,
+) -> Result<Vec<Finding>, StoreError> {
+    let mut unit = copy.unit()?;
+    for height in 0..blocks {
+        finality::extend_tree(unit.as_mut(), &chain::block_at(view, height)?)?;
+    }
+    let found = view.local_scan(Drawer::Tree, &[], None, usize::MAX)?;
+    let expected = unit.local_scan(Drawer::Tree, &[], None, usize::MAX)?;
+    let differs = |a: &Row, b: &Row| if a == b { None } else { Some(a.0.clone().min(b.0.clone())) };
+    let first = found.iter().zip(&expected).find_map(|(a, b)| differs(a, b)).or_else(|| {
+        let common = found.len().min(expected.len());
+        found.get(common).or(expected.get(common)).map(|row| row.0.clone())
+    });
+    Ok(first
+        .map(|key| Finding::Tree { key: data_encoding::HEXLOWER.encode(&key) })
+        .into_iter()
+        .collect())
+}
+
+fn listed_otherwise(found: &StoredRecord, said: &StoredRecord) -> Option<&'static str> {
+    // A grant revoked before it was seen has its revocation listed under no report.
+    let ahead = found.kind == Kind::Revoke && found.report.is_none();
+    let differs = [
+        ("kind", found.kind != said.kind),
+        ("author", found.author != said.author),
+        ("patient", found.patient != said.patient),
+        ("report", found.report != said.report && !ahead),
+        ("time", found.time != said.time),
+    ];
+    differs.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what)
 }

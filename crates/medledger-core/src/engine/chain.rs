@@ -7,13 +7,15 @@ use crate::block::{self, Block, Descriptor};
 use crate::chain::{BlockError, Rules, tip};
 use crate::checkpoint::quorum;
 use crate::finality;
-use crate::ids::{BlockId, BlockRoot, RecordId};
+use crate::ids::{BlockId, BlockRoot, RecordId, TreeHash, sha256};
 use crate::keys::Signature;
+use crate::merkle::leaf_hash;
 use crate::pow::Header;
 use crate::record::{Body, Grantee, Scope, SignedRecord};
-use crate::registry::{VoidCode, limit};
+use crate::registry::{VoidCode, domain, limit};
 use crate::state::{ApplyError, Changes, SignatureCheck, State, StateRead, apply};
-use crate::store::{Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
+use crate::store::{Drawer, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A chain with the queue of records that wait to be put in order.
@@ -22,15 +24,34 @@ pub struct EngineChain {
     rules: Rules,
     key: Option<MiningKey>,
     pending: Mutex<Pending>,
+    vouched: Mutex<HashMap<RecordId, TreeHash>>,
 }
 
 /// What the waiting records change, so that the next one is judged after them. A cache: it is built
 /// again whenever the store's queue or tip is not the one it was made for.
 #[derive(Debug, Default)]
 struct Pending {
-    tip: Option<BlockId>,
-    last: Option<RecordId>,
+    made_for: Option<Queue>,
     changes: Changes,
+}
+
+/// What tells one queue from another: the block it stands on, its end, and the history of what was
+/// ever submitted. The end alone would not do: a unit that was dropped may have ended likewise.
+#[derive(Debug, PartialEq, Eq)]
+struct Queue {
+    tip: BlockId,
+    last: Option<(u64, RecordId)>,
+    history: Option<Vec<u8>>,
+}
+
+/// Row of the hash over the ids of all records submitted, in their order.
+const HISTORY: &[u8] = b"submitted";
+
+impl Queue {
+    fn of(view: &dyn View, tip: BlockId) -> Result<Self, StoreError> {
+        let history = view.local(Drawer::Node, HISTORY)?;
+        Ok(Self { tip, last: view.last_pending()?, history })
+    }
 }
 
 /// A block in the making: all but the work and the signature.
@@ -55,7 +76,7 @@ impl EngineChain {
     /// A chain with these rules; `key` is needed to make blocks.
     #[must_use]
     pub fn new(rules: Rules, key: Option<MiningKey>) -> Self {
-        Self { rules, key, pending: Mutex::default() }
+        Self { rules, key, pending: Mutex::default(), vouched: Mutex::default() }
     }
 
     /// The rules.
@@ -64,13 +85,21 @@ impl EngineChain {
         &self.rules
     }
 
+    /// Records whose signatures this engine verified, by the leaf they had then. What is read back
+    /// with another leaf, or was accepted before this engine was there, is verified again before it
+    /// goes into a block: the record's id does not cover the signature, and a disk may err.
+    fn vouched(&self) -> MutexGuard<'_, HashMap<RecordId, TreeHash>> {
+        self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Brings the cache up to the store's queue.
     fn pending(&self, view: &dyn View) -> Result<MutexGuard<'_, Pending>, StoreError> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let tip = tip(view)?;
-        let last = view.last_pending()?.map(|(_, id)| id);
-        if pending.tip != Some(tip.id) || pending.last != last {
-            *pending = Pending { tip: Some(tip.id), last, changes: Changes::default() };
+        let queue = Queue::of(view, tip.id)?;
+        if pending.made_for.as_ref() != Some(&queue) {
+            // Until it is whole it is made for nothing: the store may fail on the way.
+            *pending = Pending::default();
             let at = self.rules.at(&tip);
             for stored in view.pending(usize::MAX)? {
                 let record = stored.signed()?;
@@ -82,6 +111,7 @@ impl EngineChain {
                     Err(ApplyError::Store(error)) => return Err(error),
                 }
             }
+            pending.made_for = Some(queue);
         }
         Ok(pending)
     }
@@ -101,36 +131,65 @@ impl EngineChain {
         records: &[SignedRecord],
     ) -> Result<Vec<Ticket>, SubmitError> {
         let mut pending = self.pending(unit)?;
-        let at = self.rules.at(&tip(unit)?);
-        let mut seq = unit.last_pending()?.map_or(0, |(seq, _)| seq);
-        let mut tickets = Vec::with_capacity(records.len());
-        for record in records {
+        // Taken until all went well: what is left of a failure is made anew.
+        let queue = pending.made_for.take();
+        let judged = self.judge(unit, &mut pending.changes, records)?;
+        let mut history = vec![domain::SUBMITTED];
+        let before = queue.and_then(|queue| queue.history).unwrap_or_default();
+        history.push(&before);
+        for stored in &judged {
+            unit.put_record(stored)?;
+            history.push(stored.id.as_bytes());
+        }
+        let leaves = judged.iter().map(|stored| (stored.id, leaf_hash(&stored.bytes)));
+        self.vouched().extend(leaves);
+        if !judged.is_empty() {
+            unit.set_local(Drawer::Node, HISTORY, Some(&sha256(&history)))?;
+        }
+        pending.made_for = Some(Queue::of(unit, tip(unit)?.id)?);
+        Ok(judged
+            .iter()
+            .filter_map(|stored| match stored.standing {
+                Standing::Accepted { seq } => Some(Ticket { id: stored.id, seq }),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// Judges records one after another, each after those before it; writes nothing.
+    fn judge(
+        &self,
+        view: &dyn View,
+        pending: &mut Changes,
+        records: &[SignedRecord],
+    ) -> Result<Vec<StoredRecord>, SubmitError> {
+        let at = self.rules.at(&tip(view)?);
+        // What fits in no block would wait for ever.
+        let max = limit::RECORD_BYTES.min(self.rules.genesis.limits.block_bytes as usize);
+        let first = view.last_pending()?.map_or(1, |(seq, _)| seq + 1);
+        let mut judged = Vec::with_capacity(records.len());
+        for (seq, record) in (first..).zip(records) {
             let id = record.id();
             let bytes = record.encode();
-            if bytes.len() > limit::RECORD_BYTES {
-                let (found, max) = (bytes.len(), limit::RECORD_BYTES);
-                return Err(SubmitError::TooLarge { id, found, max });
+            if bytes.len() > max {
+                return Err(SubmitError::TooLarge { id, found: bytes.len(), max });
             }
-            let over = pending.changes.over(unit);
+            // Refused once, refused for good: its author was told, and may sign another.
+            if let Some(StoredRecord { standing: Standing::Refused { code }, .. }) =
+                view.record(&id)?
+            {
+                return Err(SubmitError::Refused { id, code });
+            }
+            let over = pending.over(view);
             let changes = match apply(&over, record, &at, &mut SignatureCheck::Now) {
                 Ok(changes) => changes,
                 Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             };
-            // Refused once, refused for good: its author was told, and may sign another.
-            if let Some(StoredRecord { standing: Standing::Refused { code }, .. }) =
-                unit.record(&id)?
-            {
-                return Err(SubmitError::Refused { id, code });
-            }
-            seq += 1;
-            let stored = describe(&over, record, bytes, Standing::Accepted { seq })?;
-            unit.put_record(&stored)?;
-            pending.changes.extend(changes);
-            pending.last = Some(id);
-            tickets.push(Ticket { id, seq });
+            judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
+            pending.extend(changes);
         }
-        Ok(tickets)
+        Ok(judged)
     }
 
     fn key(&self) -> Result<&MiningKey, OrderError> {
@@ -157,7 +216,7 @@ impl EngineChain {
                 version: Header::VERSION,
                 previous: tip.id,
                 root: BlockRoot::from_bytes([0; 32]),
-                time: block_time(&tip, job)?,
+                time: 0,
                 bits: self.rules.next_bits(&tip),
                 nonce: 0,
             },
@@ -181,8 +240,9 @@ impl EngineChain {
             }
             let record = stored.signed()?;
             let over = draft.changes.over(view.as_ref());
-            // Verified when it was accepted, and read back with its id checked.
-            match apply(&over, &record, &at, &mut SignatureCheck::Done) {
+            let vouched = self.vouched().get(&record.id()) == Some(&leaf_hash(&stored.bytes));
+            let mut signature = if vouched { SignatureCheck::Done } else { SignatureCheck::Now };
+            match apply(&over, &record, &at, &mut signature) {
                 Ok(changes) => {
                     draft.changes.extend(changes);
                     draft.records.push(record);
@@ -194,6 +254,8 @@ impl EngineChain {
         if draft.records.is_empty() && draft.refused.is_empty() && !job.empty {
             return Ok(None);
         }
+        // Only now: with nothing to do, a clock that is behind is nobody's trouble.
+        draft.header.time = block_time(&draft.tip, job)?;
         draft.header.root = draft.root(&draft.descriptor);
         Ok(Some(draft))
     }
@@ -222,6 +284,12 @@ impl EngineChain {
             unit.settle(id, Standing::Refused { code: *code })?;
         }
         unit.commit()?;
+        let mut vouched = self.vouched();
+        let settled = draft.refused.iter().map(|(id, _)| *id);
+        for id in block.records.iter().map(SignedRecord::id).chain(settled) {
+            vouched.remove(&id);
+        }
+        drop(vouched);
         Ok(Some(Mined { stored, block, refused: draft.refused, tries }))
     }
 
@@ -302,11 +370,11 @@ fn block_time(tip: &StoredBlock, job: &OrderJob<'_>) -> Result<u32, OrderError> 
         .map_err(|_| OrderError::ClockBehind { now, median: tip.median_time })
 }
 
-/// A record with what it is looked up by: the patient and the report it concerns.
+/// A record with what it is looked up by: the patient and the report it concerns, as `state` has it.
 ///
 /// # Errors
 /// When the store fails.
-fn describe(
+pub fn describe(
     state: &dyn StateRead,
     record: &SignedRecord,
     bytes: Vec<u8>,

@@ -12,7 +12,7 @@ mod chain;
 mod log;
 mod pow;
 
-pub use chain::EngineChain;
+pub use chain::{EngineChain, describe};
 pub use log::LogEngine;
 pub use pow::PowEngine;
 

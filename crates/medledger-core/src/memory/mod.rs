@@ -303,3 +303,13 @@ impl Unit for MemoryUnit<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_the_suite_of_stores() {
+        crate::conformance::store::suite(&|| Box::new(MemoryStore::new()));
+    }
+}

@@ -200,7 +200,7 @@ impl SignedRecord {
     /// The bytes that stand in a block and are a leaf of its tree.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        cbor::encode(&SignedWire(self.bytes.clone(), self.signature.clone()))
+        cbor::encode(&SignedWire(self.bytes.clone(), self.signature))
     }
 
     /// Reads the bytes that stand in a block. Does not check the signature.

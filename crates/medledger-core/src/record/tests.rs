@@ -275,7 +275,7 @@ proptest! {
         bytes[at] = byte;
         if let Ok(read) = SignedRecord::decode(&bytes) {
             prop_assert_eq!(read.encode(), bytes);
-            prop_assert_eq!(read.record().encode(), read.bytes.clone());
+            prop_assert_eq!(read.record().encode(), read.bytes);
         }
     }
 }

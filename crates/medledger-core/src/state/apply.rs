@@ -175,7 +175,7 @@ impl Fold<'_> {
             .check_possession(&self.at.chain, &self.author_id(), &body.proof)
             .map_err(|_| VoidCode::NoPossession)?;
         let entry = MemberEntry {
-            identity: body.member.clone(),
+            identity: body.member,
             role: body.role,
             hospital: self.author_id(),
             custody: body.custody,
@@ -195,7 +195,7 @@ impl Fold<'_> {
         if epoch >= body.epoch {
             return Err(VoidCode::AlreadyEnrolled.into());
         }
-        let entry = Enrolment { epoch: body.epoch, key: body.key.clone() };
+        let entry = Enrolment { epoch: body.epoch, key: body.key };
         self.set(key::enrolment(&patient, &body.hospital), &entry);
         Ok(())
     }

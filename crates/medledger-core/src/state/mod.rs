@@ -137,7 +137,7 @@ impl<'a> State<'a> {
     /// # Errors
     /// When the store fails.
     pub fn members(&self) -> Result<Vec<(MemberId, MemberEntry)>, StoreError> {
-        self.rows(&[b'm'])?
+        self.rows(b"m")?
             .into_iter()
             .map(|(key, value)| Ok((tail(&key)?, parse(&key, &value)?)))
             .collect()

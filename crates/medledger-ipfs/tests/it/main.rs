@@ -5,6 +5,7 @@ mod files;
 mod hostile;
 mod oracle;
 mod reader;
+mod vector_file;
 mod vectors;
 
 use medledger_ipfs::{

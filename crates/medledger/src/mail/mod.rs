@@ -13,6 +13,7 @@ pub use outbox::Outbox;
 pub use smtp::{Smtp, SmtpSettings, SmtpTls};
 
 use crate::node_key::NodeKey;
+use crate::people::next_number;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use medledger_core::rand_core::CryptoRng;
@@ -60,12 +61,28 @@ pub enum NotifyError {
         /// What went wrong.
         source: std::io::Error,
     },
-    /// The mail server refused or could not be reached.
+    /// What waits in the queue does not open, so it can never be sent.
+    #[error("letter {letter} in the queue is damaged: {reason}")]
+    Damaged {
+        /// Which letter.
+        letter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The mail server could not be reached, or did not answer in time.
+    #[error("mail server {server} cannot be reached: {reason}")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// The mail server refused the letter, or this client the server.
     #[error("mail server {server}: {reason}")]
     Server {
         /// Host and port.
         server: String,
-        /// What it or the network said.
+        /// What it said.
         reason: String,
     },
 }
@@ -117,15 +134,18 @@ pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Mess
         .map_err(|error| NotifyError::Format(error.to_string()))
 }
 
+/// Row of the number of the last letter.
+const LAST_LETTER: &[u8] = b"last-letter";
+
 /// Puts a letter into the queue.
 pub(crate) fn enqueue(
     unit: &mut dyn Unit,
     key: &NodeKey,
     letter: &Letter,
-    order: u64,
     rng: &mut dyn CryptoRng,
 ) -> Result<LetterId, StoreError> {
-    let mut id = order.to_be_bytes().to_vec();
+    let mut id = next_number(unit, Drawer::Node, LAST_LETTER)?.to_be_bytes().to_vec();
+    // Unique beyond this ledger, since it becomes the Message-ID.
     let mut random = [0; 8];
     rng.fill_bytes(&mut random);
     id.extend_from_slice(&random);
@@ -135,20 +155,26 @@ pub(crate) fn enqueue(
     Ok(LetterId(id))
 }
 
-/// The letters that wait, oldest first.
-pub(crate) fn waiting(
-    view: &dyn View,
-    key: &NodeKey,
-) -> Result<Vec<(LetterId, Letter)>, StoreError> {
-    view.local_scan(Drawer::Mail, &[], None, usize::MAX)?
+/// A place in the queue with the letter there, if it is one.
+pub(crate) type Waiting = (LetterId, Result<Letter, NotifyError>);
+
+/// The letters that wait, oldest first. One that is damaged keeps no other from being sent.
+pub(crate) fn waiting(view: &dyn View, key: &NodeKey) -> Result<Vec<Waiting>, StoreError> {
+    let rows = view.local_scan(Drawer::Mail, &[], None, usize::MAX)?;
+    Ok(rows
         .into_iter()
         .map(|(id, sealed)| {
-            let plain = key.unseal(Drawer::Mail, &id, &sealed)?;
-            let letter = serde_json::from_slice(&plain)
-                .map_err(|_| StoreError::Damaged("a letter in the queue is no letter".into()))?;
-            Ok((LetterId(id), letter))
+            let id = LetterId(id);
+            let damaged = |reason: String| NotifyError::Damaged { letter: id.to_string(), reason };
+            let letter = key
+                .unseal(Drawer::Mail, &id.0, &sealed)
+                .map_err(|error| damaged(error.to_string()))
+                .and_then(|plain| {
+                    serde_json::from_slice(&plain).map_err(|_| damaged("it is no letter".into()))
+                });
+            (id, letter)
         })
-        .collect()
+        .collect())
 }
 
 /// Takes a letter out of the queue; the store overwrites it.

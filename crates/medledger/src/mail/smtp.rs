@@ -91,10 +91,25 @@ fn is_loopback(server: &str) -> bool {
 impl Notifier for Smtp {
     fn send(&self, id: &LetterId, letter: &Letter) -> Result<(), NotifyError> {
         let message = message(&self.from, id, letter)?;
-        self.transport.send(&message).map(drop).map_err(|error| NotifyError::Server {
-            server: self.server.clone(),
-            // The server's words, never the letter's.
-            reason: error.to_string().chars().take(200).collect(),
+        let Err(error) = self.transport.send(&message) else { return Ok(()) };
+        let server = self.server.clone();
+        // The server's words, never the letter's.
+        let reason = said(&error);
+        Err(if error.is_permanent() || error.is_transient() {
+            NotifyError::Server { server, reason }
+        } else {
+            NotifyError::Unreachable { server, reason }
         })
     }
+}
+
+/// An error with its causes, in a line of bounded length.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -1,4 +1,5 @@
 //! What the letters say. Plain words; the only secret is the access key in the two that carry one.
+//! Lines stay within 76 columns where names allow it, so that a letter goes out as it is written here.
 
 use super::Letter;
 use crate::people::Contact;
@@ -31,8 +32,8 @@ pub(crate) fn report_added(
          \x20   report  {label}\n\
          \x20   id      {report}\n\
          \x20   key     {}\n\n\
-         Keep this key. With it you open the report, and you approve those who ask to read it.\n\
-         Nobody at the hospital needs it or will ask you for it.",
+         Keep this key. With it you open the report, and you approve those who\n\
+         ask to read it. Nobody at the hospital needs it or will ask you for it.",
         key.to_text().as_str()
     );
     letter(to, address, format!("A report was added: {label}"), &body)
@@ -50,12 +51,12 @@ pub(crate) fn access_requested(
 ) -> Letter {
     let body = format!(
         "{reader} asks to read a report about you.\n\n\
-         \x20   report   {label}\n\
-         \x20   purpose  {purpose}\n\
-         \x20   until    {}\n\
-         \x20   request  {request}\n\n\
-         You decide. To approve, you need the key you were sent when the report was added.\n\
-         If you do nothing, nobody reads it.",
+         \x20 report   {label}\n\
+         \x20 purpose  {purpose}\n\
+         \x20 until    {}\n\
+         \x20 request  {request}\n\n\
+         You decide. To approve, you need the key you were sent when the report\n\
+         was added. If you do nothing, nobody reads it.",
         show_time(until)
     );
     letter(to, address, format!("{reader} asks to read {label}"), &body)
@@ -80,8 +81,8 @@ pub(crate) fn access_granted(
          \x20   id      {report}\n\
          \x20   until   {}\n\
          {how}\n\n\
-         The key is yours alone: it opens this report, for you, until then. Each reading is recorded\n\
-         on the ledger, where the patient sees it.",
+         The key is yours alone: it opens this report, for you, until then. Each\n\
+         reading is recorded on the ledger, where the patient sees it.",
         show_time(until)
     );
     letter(to, address, format!("You may read {label}"), &body)
@@ -96,6 +97,6 @@ pub(crate) fn access_refused(to: &Contact, address: &str, label: &str) -> Letter
 /// To a reader: the patient took the permission back.
 pub(crate) fn access_revoked(to: &Contact, address: &str, label: &str) -> Letter {
     let body =
-        format!("Your permission to read {label} was taken back. Your key no longer opens it.");
+        format!("Your permission to read {label} was taken back.\nYour key no longer opens it.");
     letter(to, address, format!("Permission taken back: {label}"), &body)
 }

@@ -67,6 +67,7 @@ impl SqliteStore {
         drop(file);
         let made = (|| {
             let mut db = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            schema::set_page_size(&db)?;
             schema::configure_writer(&db)?;
             schema::lay_out(&mut db)?;
             sync_folder(&path).map_err(|error| io_error(doing(), error))?;
@@ -85,7 +86,7 @@ impl SqliteStore {
     ///
     /// Reading only, it works beside a writer, and also where nothing can be written, unless a
     /// writer was interrupted there: what it had committed is then in a log that only a writer
-    /// can put back.
+    /// can put back. Where the folder can be written, SQLite may leave an empty log beside the file.
     ///
     /// # Errors
     /// [`StoreError::NotALedger`], [`StoreError::UnknownVersion`], [`StoreError::ReadOnly`] when it
@@ -97,7 +98,25 @@ impl SqliteStore {
         if length == 0 {
             return Err(StoreError::NotALedger(path.display().to_string()));
         }
+        // SQLite reads a byte that is missing at the end as a zero. Only beside a log may a page be
+        // half written: the log has all of it.
+        if length % schema::PAGE != 0 && !has_log(&path) {
+            return Err(Self::cut(&path, length));
+        }
         if read_only { Self::open_reader(path) } else { Self::open_writer(path) }
+    }
+
+    /// What to say of a file that ends within a page.
+    fn cut(path: &Path, length: u64) -> StoreError {
+        let mut head = [0; 72];
+        let read = fs::File::open(path).and_then(|mut file| io::Read::read(&mut file, &mut head));
+        let ours = head[68..] == schema::APPLICATION_ID.to_be_bytes();
+        // A cut within the head leaves nothing to tell whose it was but the first bytes.
+        let short = matches!(read, Ok(16..72)) && head.starts_with(schema::MAGIC);
+        if ours || short {
+            return StoreError::Damaged(format!("the file was cut to {length} bytes"));
+        }
+        StoreError::NotALedger(path.display().to_string())
     }
 
     fn open_writer(path: PathBuf) -> Result<Self, StoreError> {
@@ -194,6 +213,10 @@ impl Store for SqliteStore {
         db.execute_batch("BEGIN IMMEDIATE")
             .map_err(|error| failed("beginning a unit of work", error))?;
         Ok(Box::new(Session(Writing { store: self, db, removed: false })))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        Self::check(self)
     }
 }
 

@@ -9,10 +9,16 @@ use std::path::Path;
 use std::time::Duration;
 
 /// "MEDL": marks the file as ours, in the header of every SQLite database.
-const APPLICATION_ID: i32 = 0x4d45_444c;
+pub(super) const APPLICATION_ID: i32 = 0x4d45_444c;
 
 /// Layout of the tables; kept in `user_version`.
 pub(super) const LAYOUT: i64 = 1;
+
+/// Bytes of a page.
+pub(super) const PAGE: u64 = 4096;
+
+/// What every SQLite database begins with.
+pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// How long a writer waits for another process before it says that the ledger is busy.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
@@ -128,6 +134,12 @@ pub(super) fn configure(db: &Connection) -> Result<(), StoreError> {
     db.pragma_update(None, "cell_size_check", true).map_err(error)?;
     // Nothing of the ledger is to lie in temporary files.
     db.pragma_update(None, "temp_store", "MEMORY").map_err(error)
+}
+
+/// Fixes the size of pages; only an empty database takes it.
+pub(super) fn set_page_size(db: &Connection) -> Result<(), StoreError> {
+    db.pragma_update(None, "page_size", i64::try_from(PAGE).unwrap_or(4096))
+        .map_err(|error| failed("laying out the ledger", error))
 }
 
 /// What makes a writer's commits last, and what it removes disappear.

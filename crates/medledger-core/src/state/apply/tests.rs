@@ -567,7 +567,7 @@ proptest! {
                 changes.extend(new);
             }
         }
-        let mut laid = start.state.clone();
+        let mut laid = start.state;
         laid.write(changes.iter().map(|(key, value)| Change {
             key: key.to_vec(),
             value: value.map(<[u8]>::to_vec),

@@ -1,0 +1,185 @@
+//! Fields of each DAG-CBOR map: the document lists exactly those that are written.
+
+use crate::document::names;
+use crate::example::{Example, hospital, patient, rng};
+use medledger_core::clock::Timestamp;
+use medledger_core::context::BodyContext;
+use medledger_core::dek::Dek;
+use medledger_core::envelope::{Envelope, Metadata, seal_meta};
+use medledger_core::ids::{GrantId, RecordId, ReportId, TokenHash};
+use medledger_core::record::{
+    AddReport, Body, Enrol, Grant, Grantee, Read, Record, Refuse, RequestAccess, Revoke, Scope,
+};
+use medledger_core::registry::{CipherSuite, Kind, Purpose, Role};
+use medledger_core::state::{
+    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus,
+};
+use medledger_core::{Cid, cbor, cid::Codec, identity, seal};
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+
+type Map = BTreeMap<String, IgnoredAny>;
+
+/// Whether the table below `heading` has exactly these fields, in the order of the bytes.
+fn expect_fields(heading: &str, map: Map) {
+    let mut written: Vec<String> = map.into_keys().collect();
+    written.sort_by_key(|name| (name.len(), name.clone()));
+    assert_eq!(names(heading), written, "fields below {heading:?} in docs/format.md");
+}
+
+fn fields(bytes: &[u8]) -> Map {
+    serde_ipld_dagcbor::from_slice(bytes).expect("a map")
+}
+
+fn body_of(bytes: &[u8]) -> Map {
+    #[derive(serde::Deserialize)]
+    struct Outer {
+        body: Map,
+    }
+    serde_ipld_dagcbor::from_slice::<Outer>(bytes).unwrap().body
+}
+
+fn report() -> ReportId {
+    ReportId::from_bytes([1; 16])
+}
+
+fn bodies(example: &Example) -> Vec<Body> {
+    let until = Timestamp::from_secs(1);
+    let grant = GrantId::from_bytes([2; 16]);
+    let request = RecordId::from_bytes([3; 32]);
+    let key = patient().collection_key(&hospital().id(), 1).public_key();
+    vec![
+        example.record.record().body.clone(),
+        Enrol { hospital: hospital().id(), epoch: 1, key }.into(),
+        AddReport { patient: patient().id(), envelope: Cid::of(Codec::DagCbor, b"") }.into(),
+        RequestAccess { report: report(), purpose: Purpose::Treatment, until }.into(),
+        Grant {
+            scope: Scope::Report(report()),
+            reader: Grantee::Member(hospital().id()),
+            purpose: Purpose::Treatment,
+            until,
+            custodian: hospital().id(),
+            token: Some(TokenHash::from_bytes([4; 32])),
+            request: None,
+        }
+        .into(),
+        Refuse { request }.into(),
+        Revoke { grant }.into(),
+        Read { grant: None, report: report(), version: 1, head: example.header.id() }.into(),
+    ]
+}
+
+#[test]
+fn records_and_their_bodies_are_documented() {
+    let example = Example::new();
+    let bodies = bodies(&example);
+    assert_eq!(bodies.len(), Kind::ALL.iter().filter(|kind| kind.in_force()).count());
+    for body in bodies {
+        let kind = body.kind();
+        let record = Record { body, ..example.record.record().clone() };
+        let bytes = record.encode();
+        expect_fields("Record", fields(&bytes));
+        expect_fields(&format!("Body of {kind}"), body_of(&bytes));
+    }
+}
+
+#[test]
+fn genesis_block_node_and_receipt_are_documented() {
+    let example = Example::new();
+    expect_fields("Genesis configuration", fields(&example.genesis.encode()));
+    let limits = cbor::encode(&example.genesis.limits);
+    expect_fields("Genesis limits", fields(&limits));
+    expect_fields("Founder", fields(&cbor::encode(&example.genesis.founders[0])));
+    expect_fields("Block node", fields(&example.block.to_nodes().root.1));
+    expect_fields("Receipt", fields(&example.receipt.encode()));
+    let proof = medledger_core::merkle::InclusionProof { index: 0, size: 1, path: vec![] };
+    expect_fields("Inclusion proof", fields(&cbor::encode(&proof)));
+}
+
+#[test]
+fn state_entries_are_documented() {
+    let record = RecordId::from_bytes([3; 32]);
+    let until = Timestamp::from_secs(1);
+    let key = patient().collection_key(&hospital().id(), 1).public_key();
+    let member = MemberEntry {
+        identity: *patient().public(),
+        role: Role::Patient,
+        hospital: hospital().id(),
+        custody: medledger_core::registry::Custody::Own,
+        mining: vec![],
+        height: 1,
+    };
+    expect_fields("Member entry", fields(&cbor::encode(&member)));
+    expect_fields("Enrolment entry", fields(&cbor::encode(&Enrolment { epoch: 1, key })));
+    let entry = ReportEntry {
+        patient: patient().id(),
+        author: hospital().id(),
+        hospital: hospital().id(),
+        version: 1,
+        epoch: 1,
+        envelope: Cid::of(Codec::DagCbor, b""),
+        record,
+        height: 1,
+    };
+    expect_fields("Report entry", fields(&cbor::encode(&entry)));
+    let entry = RequestEntry {
+        report: report(),
+        reader: hospital().id(),
+        purpose: Purpose::Treatment,
+        until,
+        status: RequestStatus::Waiting,
+    };
+    expect_fields("Request entry", fields(&cbor::encode(&entry)));
+    let entry = GrantEntry {
+        patient: patient().id(),
+        scope: Scope::Report(report()),
+        reader: Grantee::Member(hospital().id()),
+        purpose: Purpose::Treatment,
+        until,
+        custodian: hospital().id(),
+        token: None,
+        record,
+        revoked: None,
+    };
+    expect_fields("Grant entry", fields(&cbor::encode(&entry)));
+}
+
+#[test]
+fn envelope_and_metadata_are_documented() {
+    let mut rng = rng();
+    let dek = Dek::from_bytes([1; 16]);
+    let (author, patient) = (hospital().id(), patient().id());
+    let context = BodyContext { report: report(), version: 1, epoch: 1, patient, author };
+    let sealed = seal::seal(&dek, &context.to_bytes(), b"report", &mut rng).unwrap();
+    let body = Cid::of(Codec::Raw, &sealed);
+    let metadata = Metadata::new("a.pdf", "application/pdf", 6).unwrap();
+    let meta = seal_meta(&dek, &context.meta(body), &metadata, &mut rng).unwrap();
+    let plain = seal::unseal(&dek, &context.meta(body).to_bytes(), &meta).unwrap();
+    let (length, rest) = plain.split_first_chunk::<4>().unwrap();
+    expect_fields("Metadata", fields(&rest[..u32::from_be_bytes(*length) as usize]));
+    let envelope = Envelope {
+        suite: CipherSuite::Cobblestone128,
+        body,
+        size: sealed.len() as u64,
+        head: sealed[..seal::HEAD_LEN].try_into().unwrap(),
+        meta,
+    };
+    expect_fields("Envelope", fields(&envelope.encode()));
+}
+
+#[test]
+fn the_locked_identity_file_is_documented() {
+    #[derive(serde::Deserialize)]
+    struct File(Map, #[allow(dead_code)] IgnoredAny);
+    let params = identity::LockParams::weak_for_tests();
+    let file = identity::lock(&patient(), "password", &params, &mut rng()).unwrap();
+    let File(header, _) = serde_ipld_dagcbor::from_slice(&file).unwrap();
+    // The parts of `kdf` have rows of their own.
+    let documented: Vec<_> = names("Locked identity file")
+        .into_iter()
+        .filter(|name| !name.starts_with("kdf."))
+        .collect();
+    let mut written: Vec<_> = header.into_keys().collect();
+    written.sort_by_key(|name| (name.len(), name.clone()));
+    assert_eq!(documented, written);
+}

@@ -1,0 +1,122 @@
+"""The exceptions of medledger.
+
+Every exception that medledger itself raises is a :class:`MedledgerError`, except ``TypeError`` for an
+argument of the wrong type. What a Python file object raises while it is read travels unchanged.
+The cause, where the machine gave one, is kept as ``__cause__``.
+
+A later version may raise a new class; it will be a subclass of one of these.
+"""
+
+from __future__ import annotations
+
+
+class MedledgerError(Exception):
+    """Base of all exceptions of medledger."""
+
+    result: object = None
+    """What had been accepted before the failure, if anything.
+
+    A call with ``wait=True`` first has its record accepted and then waits until it is mined. When the
+    waiting fails or is interrupted, what the call would have returned is here (also on a
+    ``KeyboardInterrupt``): the record stays accepted, and a key to pick up must not get lost.
+    """
+
+
+class RefusedError(MedledgerError):
+    """The rules of the chain refuse the record: wrong role, unknown member, asked twice, and so on.
+
+    Nothing was written. ``code`` is the number of the outcome; the text tells it in words.
+    """
+
+    code: int
+    """The number of the outcome, as in ``docs/format.md``."""
+
+    def __init__(self, text: str, code: int = 0) -> None:
+        super().__init__(text, code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class AccessError(MedledgerError):
+    """The report may not be opened by this reader with this key."""
+
+
+class NoAccessError(AccessError):
+    """There is no such report, or the reader has no permission for it: the two look alike.
+
+    Ask for permission with :meth:`Ledger.request`.
+    """
+
+
+class WrongKeyError(AccessError):
+    """The key is not the one this was sealed or granted with.
+
+    Check it for typing errors, or use the newest letter.
+    """
+
+
+class WrongPasswordError(AccessError):
+    """The password does not unlock this identity, or the locked identity is damaged."""
+
+
+class ExpiredError(AccessError):
+    """The permission has ended. Ask for a new one with :meth:`Ledger.request`."""
+
+
+class RevokedError(AccessError):
+    """The patient took the permission back."""
+
+
+class NotMinedError(AccessError):
+    """The permission is accepted, but in no block yet: call :meth:`Ledger.wait` with its record."""
+
+
+class NotFoundError(MedledgerError, LookupError):
+    """There is no ledger in that folder, or no such record or identity in the ledger."""
+
+
+class DamagedError(MedledgerError):
+    """Stored or given bytes are not what they should be: changed, cut, or missing.
+
+    Nothing of them was released. Run :meth:`Ledger.verify` and restore from a copy.
+    """
+
+
+class StorageError(MedledgerError):
+    """The disk or the database failed: no space, no permission, no such folder.
+
+    Nothing was accepted. ``__cause__`` is the ``OSError`` where the system gave one.
+    """
+
+
+class InUseError(MedledgerError):
+    """Another process writes to this ledger: wait for it, or open it with ``read_only=True``."""
+
+
+class ReadOnlyError(MedledgerError):
+    """The ledger is open for reading only, or its folder cannot be written."""
+
+
+class UpdateNeededError(MedledgerError):
+    """Written by a later version of medledger than this one: update medledger."""
+
+
+class ConflictError(MedledgerError):
+    """The idempotency key was used before by this author for another request."""
+
+
+class ReceiptError(MedledgerError):
+    """The receipt proves nothing about this chain, or there can be no receipt of this record yet.
+
+    A record has a receipt once it is mined: call :meth:`Ledger.wait` with it.
+    """
+
+
+class InvalidArgumentError(MedledgerError, ValueError):
+    """An argument has the right type but a value that cannot be."""
+
+
+class ClosedError(MedledgerError, ValueError):
+    """The ledger was closed: open it again."""

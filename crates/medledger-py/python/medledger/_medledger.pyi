@@ -1,0 +1,300 @@
+"""The private half of medledger, in Rust. Use what the package `medledger` exports."""
+
+from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, TypeAlias, final
+
+from typing_extensions import Buffer, Self
+
+from medledger._report import OpenedReport
+from medledger._types import (
+    Approved,
+    Block,
+    LogEntry,
+    MailReport,
+    Member,
+    Profile,
+    Proven,
+    Purpose,
+    Registration,
+    Report,
+    Request,
+    Role,
+    Uploaded,
+    VerifyReport,
+)
+
+__all__ = [
+    "PROFILES",
+    "PURPOSES",
+    "ROLES",
+    "AccessKey",
+    "Identity",
+    "Ledger",
+    "RawReport",
+    "__version__",
+    "check_receipt",
+    "cid",
+    "seal",
+    "unseal",
+]
+
+__version__: Final[str]
+ROLES: Final[tuple[Role, ...]]
+PURPOSES: Final[tuple[Purpose, ...]]
+PROFILES: Final[tuple[Profile, ...]]
+
+class _BinaryFile(Protocol):
+    def read(self, size: int, /) -> Buffer: ...
+
+_Source: TypeAlias = Buffer | PathLike[str] | _BinaryFile
+_Time: TypeAlias = str | datetime | timedelta
+_Key: TypeAlias = AccessKey | str
+
+def seal(data: Buffer, *, key: Buffer | str, context: Buffer | None = None) -> bytes:
+    """Encrypt bytes under a key and bind them to a context."""
+
+def unseal(data: Buffer, *, key: Buffer | str, context: Buffer | None = None) -> bytes:
+    """Decrypt what `seal` made, with the same key and context."""
+
+def cid(source: _Source, *, profile: Profile = "unixfs-v1-2025") -> str:
+    """The CID that IPFS gives to a file with these bytes."""
+
+def check_receipt(data: Buffer, *, chain: str) -> Proven:
+    """Check a receipt against the id of a chain, offline."""
+
+@final
+class Identity:
+    """A member's secret keys. Never shown; lock it to keep it."""
+
+    @staticmethod
+    def generate() -> Identity:
+        """A fresh identity, known to no ledger yet."""
+
+    @staticmethod
+    def unlock(data: Buffer, password: str) -> Identity:
+        """Unlock what `lock` made."""
+
+    def lock(self, password: str) -> bytes:
+        """The identity locked with a password (Argon2id), to be kept in a file."""
+
+    @property
+    def id(self) -> str:
+        """The member's id, for life."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class AccessKey:
+    """What opens one person's copy of a report's key: 16 secret bytes on paper or in a mail."""
+
+    @staticmethod
+    def from_text(text: str) -> AccessKey:
+        """Read the text form: 28 letters and digits in groups, or 32 hexadecimal characters."""
+
+    @property
+    def text(self) -> str:
+        """The text form, to be printed or mailed. Secret."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+
+@final
+class RawReport:
+    """The plaintext of an opened report, by place. Use medledger.OpenedReport, which is a file."""
+
+    @property
+    def file_name(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def read_record(self) -> str: ...
+    @property
+    def grant(self) -> str | None: ...
+    @property
+    def envelope(self) -> str: ...
+    @property
+    def body(self) -> str: ...
+    def read_up_to(self, at: int, size: int) -> bytes:
+        """Up to `size` bytes from `at` on, fewer only at the end."""
+
+@final
+class Ledger:
+    """A ledger in a folder, open for use."""
+
+    @staticmethod
+    def create(
+        path: str | PathLike[str],
+        *,
+        hospital: str,
+        password: str,
+        email: str | None = None,
+        mail: Literal["none", "outbox"] = "none",
+        seconds_per_block: float = 1.0,
+        engine: Literal["work", "log"] = "work",
+        padding: Literal["padme", "none"] = "padme",
+    ) -> Ledger:
+        """Make a ledger of one hospital in a folder, which must not exist or be empty, and open it."""
+
+    @staticmethod
+    def open(path: str | PathLike[str], *, read_only: bool = False) -> Ledger:
+        """Open the ledger in a folder."""
+
+    def close(self) -> None:
+        """Close the ledger."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: Any) -> None: ...
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    def chain(self) -> str:
+        """Id of the chain: whoever knows it can check receipts."""
+
+    @property
+    def hospital(self) -> str:
+        """Id of the hospital that keeps this folder."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+    def register(
+        self,
+        hospital: Identity,
+        member: Identity,
+        role: Role,
+        name: str,
+        *,
+        email: str | None = None,
+        wait: bool = False,
+    ) -> Registration:
+        """Register a member who holds their own identity."""
+
+    def add_member(
+        self,
+        hospital: Identity,
+        role: Role,
+        name: str,
+        password: str,
+        *,
+        email: str | None = None,
+        wait: bool = False,
+    ) -> tuple[Identity, Registration]:
+        """Make an identity, lock it into the ledger's folder and register it."""
+
+    def unlock(self, member: str, password: str) -> Identity:
+        """Unlock the identity of a member whose locked identity lies in the ledger's folder."""
+
+    def members(self) -> list[Member]:
+        """Every member, by registration number."""
+
+    def upload(
+        self,
+        author: Identity,
+        patient: str,
+        source: _Source,
+        *,
+        file_name: str | None = None,
+        media_type: str = "",
+        note: str = "",
+        idempotency_key: str | None = None,
+        wait: bool = False,
+    ) -> Uploaded:
+        """Encrypt and store a report about a patient and accept its record."""
+
+    def request(
+        self,
+        reader: Identity,
+        report: str,
+        *,
+        purpose: Purpose,
+        until: _Time,
+        wait: bool = False,
+    ) -> str:
+        """Ask the patient for permission to read a report; returns the id of the request."""
+
+    def requests(self, patient: str) -> list[Request]:
+        """The requests that wait for a patient's answer."""
+
+    def approve(
+        self,
+        patient: Identity,
+        request: str,
+        *,
+        access_key: _Key | None = None,
+        until: _Time | None = None,
+        reader_key: Literal["access", "identity"] = "access",
+        wait: bool = False,
+    ) -> Approved:
+        """Approve a request; the reader gets a key of their own."""
+
+    def refuse(self, patient: Identity, request: str, *, wait: bool = False) -> str:
+        """Refuse a request; returns the id of the record."""
+
+    def share(
+        self,
+        patient: Identity,
+        report: str,
+        reader: str,
+        *,
+        purpose: Purpose,
+        until: _Time,
+        access_key: _Key | None = None,
+        reader_key: Literal["access", "identity"] = "access",
+        wait: bool = False,
+    ) -> Approved:
+        """Permit a reader unasked."""
+
+    def open_report(
+        self, reader: Identity, report: str, *, access_key: _Key | None = None
+    ) -> OpenedReport:
+        """Open a report, for its patient or for a reader with a live permission."""
+
+    def revoke(self, patient: Identity, grant: str, *, wait: bool = False) -> str:
+        """Take a permission back; returns the id of the record."""
+
+    def reports(self, member: str) -> list[Report]:
+        """The reports a member is party to."""
+
+    def log(
+        self,
+        *,
+        kind: str | None = None,
+        author: str | None = None,
+        patient: str | None = None,
+        report: str | None = None,
+        limit: int = 0,
+        offset: int = 0,
+    ) -> list[LogEntry]:
+        """The records that match, oldest first."""
+
+    def mine(self, *, empty: bool = False) -> Block | None:
+        """Mine one block of waiting records."""
+
+    def wait(self, record: str) -> int:
+        """Mine until a record is in a block; returns that block's height."""
+
+    def waiting(self) -> int:
+        """How many accepted records wait to be mined."""
+
+    def send_mail(self) -> MailReport:
+        """Try to send every letter that waits."""
+
+    def verify(self, *, full: bool = True) -> VerifyReport:
+        """Check this copy from its first block on."""
+
+    def receipt(self, record: str) -> bytes:
+        """The receipt of a record: proof, checkable offline, that it is in this chain."""

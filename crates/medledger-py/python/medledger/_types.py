@@ -1,0 +1,235 @@
+"""What calls of a ledger return. Ids and CIDs are text; times are aware, in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from medledger._medledger import AccessKey
+
+Role = Literal["hospital", "doctor", "nurse", "lab", "patient"]
+"""What a member may do."""
+
+Purpose = Literal[
+    "TREAT",
+    "ETREAT",
+    "BTG",
+    "CAREMGT",
+    "COC",
+    "HPAYMT",
+    "HOPERAT",
+    "HRESCH",
+    "PUBHLTH",
+    "PATRQT",
+    "FAMRQT",
+    "HLEGAL",
+]
+"""Why somebody reads: codes of HL7 v3 PurposeOfUse."""
+
+Profile = Literal["unixfs-v1-2025", "unixfs-v0-2015", "kubo-cidv1"]
+"""How a file is cut into blocks, and so which CID it has."""
+
+Delivery = Literal["mailed", "queued", "pick-up", "none"]
+"""How an access key reaches its owner; with "pick-up" the result holds it, once."""
+
+State = Literal["accepted", "mined", "refused"]
+"""How far a record has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What registering returned."""
+
+    member: str
+    """Id of the new member."""
+    number: int
+    """Registration number at this hospital."""
+    record: str
+    """The record that registered them."""
+    block: int | None
+    """Height of its block, if the call waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member, with what this hospital knows of them."""
+
+    id: str
+    number: int
+    """Registration number at this hospital; 0 where it has none."""
+    name: str
+    email: str | None
+    role: Role
+    hospital: str
+    """The hospital that registered them."""
+    custody: Literal["self", "hospital"]
+    """In whose hands their secret keys are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """An accepted upload."""
+
+    record: str
+    report: str
+    label: str
+    """What people call the report."""
+    envelope: str
+    """CID of the envelope, which the ledger names."""
+    body: str
+    """CID of the ciphertext."""
+    length: int
+    """Bytes of the report."""
+    sealed_length: int
+    """Bytes of the ciphertext."""
+    delivery: Delivery
+    """How the patient gets the access key."""
+    access_key: AccessKey | None
+    """The patient's key, when it is to be picked up. Nothing keeps a copy."""
+    repeated: bool
+    """Whether an earlier upload with the same idempotency key was returned."""
+    block: int | None
+    """Height of its block, if the call waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that waits for the patient."""
+
+    id: str
+    report: str
+    label: str
+    reader: str
+    reader_name: str
+    purpose: Purpose
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A permission that was accepted."""
+
+    grant: str
+    """The permission; revoking names it."""
+    record: str
+    report: str
+    reader: str
+    purpose: Purpose
+    until: datetime
+    delivery: Delivery
+    """How the reader gets their access key."""
+    access_key: AccessKey | None
+    """The reader's key, when it is to be picked up. Nothing keeps a copy."""
+    block: int | None
+    """Height of its block, if the call waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A permission as the patient or its reader sees it."""
+
+    id: str
+    reader: str
+    reader_name: str
+    purpose: Purpose
+    until: datetime
+    live: bool
+    """Whether it lets its reader in now."""
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report as a member sees it in a list."""
+
+    id: str
+    label: str
+    patient: str
+    patient_name: str
+    author: str
+    author_name: str
+    envelope: str
+    record: str
+    state: State
+    block: int | None
+    grants: tuple[Grant, ...]
+    """All permissions on it for its patient, their own for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A record as the log shows it."""
+
+    id: str
+    kind: str
+    author: str
+    author_name: str
+    hospital_name: str
+    patient: str | None
+    report: str | None
+    label: str | None
+    time: datetime
+    """The author's time."""
+    state: State
+    block: int | None
+    """Height of its block."""
+    block_id: str | None
+    """Hash of its block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block just mined."""
+
+    id: str
+    height: int
+    time: datetime
+    records: int
+    tries: int
+    """Hashes tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What verifying found."""
+
+    blocks: int
+    records: int
+    reports: int
+    bytes: int
+    """Bytes of ciphertext hashed."""
+    findings: tuple[str, ...]
+    """What is not as it should be; empty when all is well."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is well."""
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class MailReport:
+    """What became of the letters that waited."""
+
+    sent: int
+    waiting: int
+    error: str | None
+    """Why the last of them waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What a receipt proves: that the record took effect. Never that a permission is still live."""
+
+    record: str
+    kind: str
+    author: str
+    time: datetime
+    """The author's time."""
+    block_id: str
+    block: int
+    """Height of its block."""
+    block_time: datetime
+    checkpoint_size: int
+    """How many blocks the signed checkpoint covers."""

@@ -1,0 +1,532 @@
+//! The class `Ledger`: one method a use case.
+
+use crate::args::{KeyArgument, TimeArgument, key, parse, parse_some};
+use crate::data::Source;
+use crate::errors::{Class, raise, raise_io};
+use crate::identity::Identity;
+use crate::report::RawReport;
+use crate::results;
+use crate::wait::{interruptible, wait_mined};
+use medledger::core::padding::Padding;
+use medledger::core::receipt::Receipt;
+use medledger::core::store::RecordQuery;
+use medledger::{
+    Contact, CreateOptions, Difficulty, EngineChoice, MailSettings, Permission, ReaderKey, Role,
+    UploadError, UploadOptions, VerifyDepth,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Any<'py> = Bound<'py, PyAny>;
+
+/// A ledger in a folder, open for use.
+///
+/// One process at a time writes to a folder; others may open it for reading meanwhile. All methods may
+/// be called from several threads. Use it in a `with` statement, or call `close`.
+#[pyclass(frozen, module = "medledger")]
+pub(crate) struct Ledger {
+    folder: PathBuf,
+    read_only: bool,
+    chain: String,
+    hospital: String,
+    /// None once it is closed. Held for a moment only, never while calling Python or the service.
+    open: Mutex<Option<Arc<medledger::Ledger>>>,
+}
+
+impl Ledger {
+    fn new(ledger: medledger::Ledger, read_only: bool) -> Self {
+        Self {
+            folder: ledger.folder().to_path_buf(),
+            read_only,
+            chain: ledger.chain().to_string(),
+            hospital: ledger.hospital().to_string(),
+            open: Mutex::new(Some(Arc::new(ledger))),
+        }
+    }
+
+    fn get(&self) -> PyResult<Arc<medledger::Ledger>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.clone().ok_or_else(|| Class::Closed.error("the ledger is closed: open it again"))
+    }
+}
+
+fn reader_key(name: &str) -> PyResult<ReaderKey> {
+    match name {
+        "access" => Ok(ReaderKey::Access),
+        "identity" => Ok(ReaderKey::Identity),
+        other => Err(unknown("reader_key", other, "access, identity")),
+    }
+}
+
+fn unknown(what: &str, found: &str, known: &str) -> PyErr {
+    Class::InvalidArgument.error(format!("unknown {what} {found:?}: one of {known}"))
+}
+
+fn contact(name: &str, email: Option<&str>) -> Contact {
+    let contact = Contact::named(name);
+    match email {
+        Some(email) => contact.with_email(email),
+        None => contact,
+    }
+}
+
+#[pymethods]
+impl Ledger {
+    /// Make a ledger of one hospital in a folder, which must not exist or be empty, and open it.
+    ///
+    /// The hospital's identity is saved in the folder, locked with `password`:
+    /// `ledger.unlock(ledger.hospital, password)` gives it. `mail` is "none" (access keys are handed to
+    /// the caller, once) or "outbox" (letters become .eml files in the folder). `seconds_per_block` sets
+    /// the difficulty so that this machine takes about so long; `engine` is "work" or "log" (no work).
+    ///
+    /// Raises InvalidArgumentError when the folder is not empty or a value cannot be, StorageError.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, hospital, password, email = None, mail = "none",
+        seconds_per_block = 1.0, engine = "work", padding = "padme"))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn create(
+        py: Python<'_>,
+        path: PathBuf,
+        hospital: &str,
+        password: &str,
+        email: Option<&str>,
+        mail: &str,
+        seconds_per_block: f64,
+        engine: &str,
+        padding: &str,
+    ) -> PyResult<Self> {
+        let mut options = CreateOptions::new(hospital);
+        options.hospital = contact(hospital, email);
+        options.settings.mail = match mail {
+            "none" => MailSettings::None,
+            "outbox" => MailSettings::Outbox("outbox".into()),
+            other => return Err(unknown("mail", other, "none, outbox")),
+        };
+        options.engine = match engine {
+            "work" => EngineChoice::Work(Difficulty::AboutSeconds(seconds_per_block)),
+            "log" => EngineChoice::Log,
+            other => return Err(unknown("engine", other, "work, log")),
+        };
+        options.settings.padding = match padding {
+            "padme" => Padding::Padme,
+            "none" => Padding::None,
+            other => return Err(unknown("padding", other, "padme, none")),
+        };
+        let made = py.detach(|| medledger::Ledger::create(path, options, password));
+        made.map(|(ledger, _)| Self::new(ledger, false)).map_err(raise)
+    }
+
+    /// Open the ledger in a folder.
+    ///
+    /// Raises NotFoundError when there is none, InUseError while another process writes to it,
+    /// ReadOnlyError when the folder cannot be written, DamagedError, UpdateNeededError, StorageError.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, read_only = false))]
+    fn open(py: Python<'_>, path: PathBuf, read_only: bool) -> PyResult<Self> {
+        let opened = py.detach(|| {
+            if read_only {
+                medledger::Ledger::open_read_only(path)
+            } else {
+                medledger::Ledger::open(path)
+            }
+        });
+        opened.map(|ledger| Self::new(ledger, read_only)).map_err(raise)
+    }
+
+    /// Close the ledger. Calls under way in other threads end first; the folder is free after that.
+    fn close(&self, py: Python<'_>) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(open));
+    }
+
+    fn __enter__(slf: Py<Self>, py: Python<'_>) -> PyResult<Py<Self>> {
+        slf.borrow(py).get()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyTuple>) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        let closed = if self.closed() { ", closed" } else { "" };
+        let mode = if self.read_only { ", for reading" } else { "" };
+        format!("<Ledger in {}{mode}{closed}>", self.folder.display())
+    }
+
+    /// The folder.
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    /// Id of the chain: whoever knows it can check receipts.
+    #[getter]
+    fn chain(&self) -> &str {
+        &self.chain
+    }
+
+    /// Id of the hospital that keeps this folder.
+    #[getter]
+    fn hospital(&self) -> &str {
+        &self.hospital
+    }
+
+    /// Whether it was opened for reading only.
+    #[getter]
+    const fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Whether it was closed.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Register a member who holds their own identity; returns a Registration.
+    ///
+    /// `hospital` is the hospital's identity. Raises RefusedError, for example when the member is
+    /// registered already, and InvalidArgumentError for a name or address that cannot be.
+    #[pyo3(signature = (hospital, member, role, name, *, email = None, wait = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn register<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        member: &Identity,
+        role: &str,
+        name: &str,
+        email: Option<&str>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, role) = (self.get()?, parse::<Role>("role", role)?);
+        let contact = contact(name, email);
+        let done =
+            py.detach(|| ledger.register(&hospital.0, &member.0, role, &contact)).map_err(raise)?;
+        wait_mined(py, &ledger, done.record, wait, |block| results::registration(py, &done, block))
+    }
+
+    /// Make an identity, lock it with `password` into the ledger's folder and register it; returns the
+    /// Identity and a Registration.
+    ///
+    /// Raises as `register` does.
+    #[pyo3(signature = (hospital, role, name, password, *, email = None, wait = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn add_member<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        role: &str,
+        name: &str,
+        password: &str,
+        email: Option<&str>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, role) = (self.get()?, parse::<Role>("role", role)?);
+        let contact = contact(name, email);
+        let (identity, done) = py
+            .detach(|| ledger.add_member(&hospital.0, role, &contact, password))
+            .map_err(raise)?;
+        let identity = Bound::new(py, Identity(identity))?;
+        wait_mined(py, &ledger, done.record, wait, |block| {
+            let registration = results::registration(py, &done, block)?;
+            Ok((&identity, registration).into_pyobject(py)?.into_any())
+        })
+    }
+
+    /// Unlock the identity of a member whose locked identity lies in the ledger's folder.
+    ///
+    /// Raises NotFoundError when there is none, WrongPasswordError, DamagedError.
+    fn unlock(&self, py: Python<'_>, member: &str, password: &str) -> PyResult<Identity> {
+        let (ledger, member) = (self.get()?, parse("member", member)?);
+        py.detach(|| ledger.unlock(&member, password)).map(Identity).map_err(raise)
+    }
+
+    /// Every member, by registration number, as a list of Member.
+    fn members<'py>(&self, py: Python<'py>) -> PyResult<Vec<Any<'py>>> {
+        let ledger = self.get()?;
+        let members = py.detach(|| ledger.members()).map_err(raise)?;
+        members.iter().map(|member| results::member(py, member)).collect()
+    }
+
+    /// Encrypt and store a report about a patient and accept its record; returns Uploaded.
+    ///
+    /// `source` is a bytes-like object, an os.PathLike or a binary file object, which is read to its end
+    /// in constant memory. `file_name` is by default the name of the path. With the same
+    /// `idempotency_key` the same request is done once and returns the first result. `wait` waits until
+    /// the record is mined.
+    ///
+    /// Raises RefusedError when the author may not upload for this patient, ConflictError for an
+    /// idempotency key used otherwise, InvalidArgumentError, StorageError, ReadOnlyError, and what
+    /// reading `source` raises. When only the waiting fails, the exception's `result` is the Uploaded.
+    #[pyo3(signature = (author, patient, source, *, file_name = None, media_type = "", note = "",
+        idempotency_key = None, wait = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn upload<'py>(
+        &self,
+        py: Python<'py>,
+        author: &Identity,
+        patient: &str,
+        source: Source,
+        file_name: Option<String>,
+        media_type: &str,
+        note: &str,
+        idempotency_key: Option<String>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, patient) = (self.get()?, parse("patient", patient)?);
+        let name = file_name.or_else(|| source.file_name()).unwrap_or_default();
+        let mut options = UploadOptions::named(name, media_type);
+        note.clone_into(&mut options.note);
+        options.idempotency_key = idempotency_key;
+        let reader = source.reader()?;
+        let done = py
+            .detach(|| ledger.upload_with(&author.0, &patient, reader, &options))
+            .map_err(|error| match error {
+                UploadError::Source(error) => raise_io(error),
+                other => raise(other),
+            })?;
+        let record = done.record;
+        wait_mined(py, &ledger, record, wait, |block| results::uploaded(py, done, block))
+    }
+
+    /// Ask the patient for permission to read a report; returns the id of the request.
+    ///
+    /// `purpose` is one of medledger.PURPOSES; `until` is text such as "30d" or
+    /// "2026-11-22T14:04:45Z", an aware datetime, or a timedelta from now on.
+    ///
+    /// Raises RefusedError, for example while the same request waits already.
+    #[pyo3(signature = (reader, report, *, purpose, until, wait = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        reader: &Identity,
+        report: &str,
+        purpose: &str,
+        until: TimeArgument,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, report) = (self.get()?, parse("report", report)?);
+        let (purpose, until) = (parse("purpose", purpose)?, until.resolve(ledger.now())?);
+        let id = py.detach(|| ledger.request(&reader.0, &report, purpose, until)).map_err(raise)?;
+        wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// The requests that wait for a patient's answer, as a list of Request.
+    fn requests<'py>(&self, py: Python<'py>, patient: &str) -> PyResult<Vec<Any<'py>>> {
+        let (ledger, patient) = (self.get()?, parse("patient", patient)?);
+        let requests = py.detach(|| ledger.requests(&patient)).map_err(raise)?;
+        requests.iter().map(|request| results::request(py, request)).collect()
+    }
+
+    /// Approve a request; the reader gets a key of their own. Returns Approved.
+    ///
+    /// `access_key` is the patient's key to the report, an AccessKey or its text; without it the
+    /// identity itself opens the report. `until` is as requested by default. `reader_key` is "access"
+    /// (an access key is made for the reader) or "identity" (the reader's identity opens it).
+    ///
+    /// Raises WrongKeyError, RefusedError for a request that is not this patient's to answer.
+    #[pyo3(signature = (patient, request, *, access_key = None, until = None,
+        reader_key = "access", wait = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn approve<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        request: &str,
+        access_key: Option<KeyArgument>,
+        until: Option<TimeArgument>,
+        reader_key: &str,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, request) = (self.get()?, parse("request", request)?);
+        let until = until.map(|until| until.resolve(ledger.now())).transpose()?;
+        let reader_key = self::reader_key(reader_key)?;
+        let key = key(access_key.as_ref());
+        let done = py
+            .detach(|| ledger.approve_with(&patient.0, &request, &key, reader_key, until))
+            .map_err(raise)?;
+        let record = done.record;
+        wait_mined(py, &ledger, record, wait, |block| results::approved(py, done, block))
+    }
+
+    /// Refuse a request; returns the id of the record.
+    ///
+    /// Raises RefusedError for a request that is not this patient's to answer.
+    #[pyo3(signature = (patient, request, *, wait = false))]
+    fn refuse<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        request: &str,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, request) = (self.get()?, parse("request", request)?);
+        let id = py.detach(|| ledger.refuse(&patient.0, &request)).map_err(raise)?;
+        wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// Permit a reader unasked; returns Approved. Arguments and exceptions as for `approve`.
+    #[pyo3(signature = (patient, report, reader, *, purpose, until, access_key = None,
+        reader_key = "access", wait = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn share<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        report: &str,
+        reader: &str,
+        purpose: &str,
+        until: TimeArgument,
+        access_key: Option<KeyArgument>,
+        reader_key: &str,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let permission = Permission {
+            report: parse("report", report)?,
+            reader: parse("reader", reader)?,
+            purpose: parse("purpose", purpose)?,
+            until: until.resolve(ledger.now())?,
+        };
+        let reader_key = self::reader_key(reader_key)?;
+        let key = key(access_key.as_ref());
+        let done =
+            py.detach(|| ledger.share(&patient.0, permission, &key, reader_key)).map_err(raise)?;
+        let record = done.record;
+        wait_mined(py, &ledger, record, wait, |block| results::approved(py, done, block))
+    }
+
+    /// Open a report, for its patient or for a reader with a live permission; returns OpenedReport, a
+    /// binary file. The reading is recorded before anything is decrypted.
+    ///
+    /// `access_key` is the key this person got, an AccessKey or its text; without it the identity itself
+    /// is the key.
+    ///
+    /// Raises AccessError: NoAccessError, WrongKeyError, ExpiredError, RevokedError, NotMinedError.
+    /// Raises DamagedError when stored bytes are not what the ledger names.
+    #[pyo3(signature = (reader, report, *, access_key = None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn open_report<'py>(
+        &self,
+        py: Python<'py>,
+        reader: &Identity,
+        report: &str,
+        access_key: Option<KeyArgument>,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, report) = (self.get()?, parse("report", report)?);
+        let key = key(access_key.as_ref());
+        let opened = py.detach(|| ledger.open_report(&reader.0, &report, &key)).map_err(raise)?;
+        let file = py.import("medledger._report")?.getattr("OpenedReport")?;
+        file.call1((RawReport::new(opened),))
+    }
+
+    /// Take a permission back; returns the id of the record. Nothing new opens from now on.
+    ///
+    /// Raises RefusedError when it is somebody else's or revoked already.
+    #[pyo3(signature = (patient, grant, *, wait = false))]
+    fn revoke<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        grant: &str,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, grant) = (self.get()?, parse("grant", grant)?);
+        let id = py.detach(|| ledger.revoke(&patient.0, &grant)).map_err(raise)?;
+        wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// The reports a member is party to, as a list of Report.
+    fn reports<'py>(&self, py: Python<'py>, member: &str) -> PyResult<Vec<Any<'py>>> {
+        let (ledger, member) = (self.get()?, parse("member", member)?);
+        let reports = py.detach(|| ledger.reports(&member)).map_err(raise)?;
+        reports.iter().map(|report| results::report(py, report)).collect()
+    }
+
+    /// The records that match, oldest first, as a list of LogEntry. `limit` 0 stands for no limit.
+    #[pyo3(signature = (*, kind = None, author = None, patient = None, report = None, limit = 0,
+        offset = 0))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn log<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Option<&str>,
+        author: Option<&str>,
+        patient: Option<&str>,
+        report: Option<&str>,
+        limit: usize,
+        offset: usize,
+    ) -> PyResult<Vec<Any<'py>>> {
+        let ledger = self.get()?;
+        let query = RecordQuery {
+            kind: parse_some("kind", kind)?,
+            author: parse_some("author", author)?,
+            patient: parse_some("patient", patient)?,
+            report: parse_some("report", report)?,
+            limit,
+            offset,
+        };
+        let entries = py.detach(|| ledger.log(&query)).map_err(raise)?;
+        entries.iter().map(|entry| results::log_entry(py, entry)).collect()
+    }
+
+    /// Mine one block of waiting records; returns a Block, or None when none waits.
+    ///
+    /// `empty` makes a block even then. Ctrl-C ends the search; records go on waiting.
+    #[pyo3(signature = (*, empty = false))]
+    fn mine<'py>(&self, py: Python<'py>, empty: bool) -> PyResult<Option<Any<'py>>> {
+        let ledger = self.get()?;
+        let mined = interruptible(py, |control| ledger.mine_with(control, empty))?;
+        mined.map(|block| results::block(py, &block)).transpose()
+    }
+
+    /// Mine until a record is in a block; returns that block's height.
+    ///
+    /// Raises NotFoundError for an unknown record, RefusedError when it could no longer take effect.
+    fn wait(&self, py: Python<'_>, record: &str) -> PyResult<u64> {
+        let (ledger, record) = (self.get()?, parse("record", record)?);
+        interruptible(py, |control| ledger.wait_mined_with(&record, control))
+    }
+
+    /// How many accepted records wait to be mined.
+    fn waiting(&self, py: Python<'_>) -> PyResult<u64> {
+        let ledger = self.get()?;
+        py.detach(|| ledger.waiting()).map_err(raise)
+    }
+
+    /// Try to send every letter that waits; returns MailReport.
+    fn send_mail<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let report = py.detach(|| ledger.send_mail()).map_err(raise)?;
+        results::mail(py, &report)
+    }
+
+    /// Check this copy from its first block on; returns VerifyReport, whose findings tell what is wrong.
+    ///
+    /// `full` also checks every signature and hashes the ciphertext of every report.
+    #[pyo3(signature = (*, full = true))]
+    fn verify<'py>(&self, py: Python<'py>, full: bool) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let depth = if full { VerifyDepth::Full } else { VerifyDepth::Chain };
+        let report = py.detach(|| ledger.verify(depth)).map_err(raise)?;
+        results::verified(py, &report)
+    }
+
+    /// The receipt of a record: proof, checkable offline, that it is in this chain.
+    ///
+    /// Raises NotFoundError for an unknown record, ReceiptError when it is not yet final.
+    fn receipt<'py>(&self, py: Python<'py>, record: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let (ledger, record) = (self.get()?, parse("record", record)?);
+        let receipt = py.detach(|| ledger.receipt(&record)).map_err(raise)?;
+        Ok(PyBytes::new(py, &Receipt::encode(&receipt)))
+    }
+}

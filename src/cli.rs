@@ -1,0 +1,147 @@
+//! Arguments: the global options, the list of commands, and the help that concerns them all.
+
+use crate::commands::{
+    approve, cid, demo, header, init, log, mail, member, mine, open, receipt, refuse, reports,
+    request, requests, revoke, seal, share, unseal, upload, verify,
+};
+use crate::exit::Fault;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Medical reports, encrypted off the ledger and provable on it; the patient decides who reads.
+#[derive(Debug, Parser)]
+#[command(name = "medledger", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = short_help(), after_long_help = long_help())]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Folder of the ledger
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "MEDLEDGER_DIR",
+        default_value = "ledger",
+        hide_env_values = true
+    )]
+    pub(crate) ledger: PathBuf,
+    /// Print one JSON document; errors too, on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a ledger and its hospital
+    Init(init::InitArgs),
+    /// Register members, list them
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// Encrypt and store a report about a patient
+    Upload(upload::UploadArgs),
+    /// Ask a patient for permission to read a report
+    Request(request::RequestArgs),
+    /// List the requests that wait for a patient's answer
+    Requests(requests::RequestsArgs),
+    /// Approve a request: its reader gets a key of their own
+    Approve(approve::ApproveArgs),
+    /// Refuse a request
+    Refuse(refuse::RefuseArgs),
+    /// Permit a reader unasked
+    Share(share::ShareArgs),
+    /// Open a report; the reading is recorded first
+    Open(open::OpenArgs),
+    /// Take a permission back
+    Revoke(revoke::RevokeArgs),
+    /// List the reports a member is party to, with the permissions on them
+    Reports(reports::ReportsArgs),
+    /// Show what stands on the ledger
+    Log(log::LogArgs),
+    /// Check this copy from the first block on
+    Verify(verify::VerifyArgs),
+    /// Receipts: proof, checkable offline, that a record is on the ledger
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
+    /// Put what was accepted into blocks
+    Mine(mine::MineArgs),
+    /// Letters that wait
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
+    /// Show the ledger's chain, counts and difficulty
+    Status,
+    /// Play the whole journey of a report in a folder of its own; with --json a document a step
+    Demo(demo::DemoArgs),
+    /// Print the CID of a file; needs no ledger
+    Cid(cid::CidArgs),
+    /// Seal standard input to standard output; needs no ledger
+    Seal(seal::SealArgs),
+    /// Unseal standard input to standard output; needs no ledger
+    Unseal(unseal::UnsealArgs),
+    /// Look at or mine 80-byte block headers; needs no ledger
+    #[command(subcommand)]
+    Header(header::HeaderCommand),
+}
+
+fn short_help() -> String {
+    "Exit codes, secrets and JSON are explained by `medledger --help`.".into()
+}
+
+fn long_help() -> String {
+    let mut codes = String::from("  0  done\n");
+    for (_, code, name, meaning) in Fault::TABLE {
+        codes.push_str(&format!("  {code}  {name}: {meaning}\n"));
+    }
+    format!(
+        "\
+Exit codes:
+{codes}  130  interrupted with Ctrl-C (128 + signal); whatever was accepted is kept and waits
+
+Naming things:
+  A MEMBER is a registration number, a member id, or the beginning of an id (4 characters or
+  more). A REPORT is a report id, its beginning, or its label. Requests, grants and records are
+  named by id or its beginning.
+
+Secrets:
+  Passwords come from --password-file, else from MEDLEDGER_PASSWORD, else you are asked. Access
+  keys come from --access-key-file, MEDLEDGER_ACCESS_KEY, or are asked for with --access-key. None
+  is taken as an argument, which every process of the machine could see. Where no mail is set up,
+  an access key is shown once, to be handed over.
+
+Accepted, mined, final:
+  A command that ends well has its record accepted: durable, never lost. `medledger mine`, or
+  --wait, puts it in a block. Interrupting that loses nothing.
+
+JSON:
+  With --json standard output is one JSON document with names in snake_case; ids are hexadecimal,
+  times RFC 3339 in UTC. Errors are {{\"error\": {{\"code\", \"message\", \"fault\", \"hint\"}}}} on standard
+  error: \"fault\" is a name from the table of exit codes, \"code\" says more, \"hint\" may be absent.
+  With --wait a result has \"block\": {{\"height\", \"id\"}}, null when there is none yet."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_exit_code() {
+        let help = Cli::command().render_long_help().to_string();
+        for (fault, code, name, _) in Fault::TABLE {
+            assert_eq!(fault.code(), code);
+            assert!(help.contains(&format!("  {code}  {name}")), "{name}");
+        }
+    }
+}

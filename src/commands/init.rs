@@ -1,0 +1,208 @@
+//! `medledger init`: a new ledger and its hospital.
+
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::output::{Show, fields, grouped, span};
+use crate::progress::expected_tries;
+use crate::secret::PasswordArgs;
+use clap::{Args, ValueEnum};
+use medledger::core::genesis::Consensus;
+use medledger::core::pow::Bits;
+use medledger::{
+    Contact, CreateOptions, Difficulty, EngineChoice, Ledger, MailSettings, Threads, hash_rate,
+};
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArgs {
+    /// The hospital's name
+    #[arg(long, default_value = "Hospital")]
+    name: String,
+    /// The hospital's mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// What puts records in order: proof of work, or a log that only the hospital signs
+    #[arg(long, value_enum, default_value = "pow")]
+    engine: Engine,
+    /// How long a block should take this machine, in seconds [default: 1]
+    #[arg(long, value_name = "S", conflicts_with = "bits")]
+    seconds: Option<f64>,
+    /// Exactly this difficulty, in Bitcoin's compact form, such as 1e00ffff
+    #[arg(long, value_name = "HEX")]
+    bits: Option<String>,
+    /// Where letters go: none (keys are shown once, to hand over), outbox (files in the ledger's
+    /// folder), smtps://[USER@]HOST[:PORT], smtp://… (STARTTLS), or smtp+plain://… (this machine
+    /// only). The server's password comes from MEDLEDGER_SMTP_PASSWORD
+    #[arg(long, default_value = "none")]
+    mail: String,
+    /// Sender of letters, such as "Hospital <ledger@hospital.example>"
+    #[arg(long, value_name = "ADDRESS")]
+    mail_from: Option<String>,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// Proof of work
+    Pow,
+    /// A log without work
+    Log,
+}
+
+#[derive(Serialize)]
+struct Initialized {
+    ledger: String,
+    chain: String,
+    hospital: String,
+    number: u32,
+    engine: &'static str,
+    bits: Option<String>,
+    expected_tries: Option<u128>,
+    expected_seconds: Option<f64>,
+}
+
+impl Show for Initialized {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let work = match (&self.bits, self.expected_tries, self.expected_seconds) {
+            (Some(bits), Some(tries), Some(seconds)) => format!(
+                "{bits}: {} tries a block, about {} on this machine",
+                grouped(tries),
+                span(seconds)
+            ),
+            _ => "none: blocks are only signed".into(),
+        };
+        fields(
+            out,
+            &[
+                ("ledger", self.ledger.clone()),
+                ("chain id", self.chain.clone()),
+                ("hospital id", self.hospital.clone()),
+                ("hospital", format!("registration number {}", self.number)),
+                ("difficulty", work),
+            ],
+        )?;
+        writeln!(out, "\nWhoever knows the chain id can check receipts. Next: register members,")?;
+        writeln!(out, "  medledger member add --role doctor --name \"Dr Ada\"")
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
+    let mut options = CreateOptions::new(&args.name);
+    options.hospital = Contact { name: args.name.clone(), email: args.email.clone() };
+    options.engine = engine(args)?;
+    options.settings.mail = mail(&args.mail)?;
+    if let Some(from) = &args.mail_from {
+        options.settings.mail_from.clone_from(from);
+    }
+    let password = args.password.create(&format!("password of {}", args.name))?;
+    let (ledger, hospital) = Ledger::create(context.folder(), options, &password)?;
+    let bits = match &ledger.rules().genesis.consensus {
+        Consensus::Log => None,
+        _ => Some(ledger.rules().genesis.first_bits()),
+    };
+    let tries = bits.and_then(expected_tries);
+    let number = ledger.members()?.iter().find(|m| m.id == hospital.id()).map_or(0, |m| m.number);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let seconds = tries.map(|tries| tries as f64 / hash_rate(&Threads::default()));
+    context.print(&Initialized {
+        ledger: context.folder().display().to_string(),
+        chain: ledger.chain().to_string(),
+        hospital: hospital.id().to_string(),
+        number,
+        engine: if bits.is_some() { "pow" } else { "log" },
+        bits: bits.map(|bits| bits.to_string()),
+        expected_tries: tries,
+        expected_seconds: seconds,
+    })
+}
+
+fn engine(args: &InitArgs) -> Result<EngineChoice> {
+    if args.engine == Engine::Log {
+        if args.seconds.is_some() || args.bits.is_some() {
+            let text = "a log has no difficulty: leave out --seconds and --bits";
+            return Err(Failure::usage("arguments", text));
+        }
+        return Ok(EngineChoice::Log);
+    }
+    let difficulty = match &args.bits {
+        Some(bits) => Difficulty::Bits(bits.parse::<Bits>()?),
+        None => Difficulty::AboutSeconds(args.seconds.unwrap_or(1.0)),
+    };
+    Ok(EngineChoice::Work(difficulty))
+}
+
+fn mail(text: &str) -> Result<MailSettings> {
+    match text {
+        "none" => Ok(MailSettings::None),
+        "outbox" => Ok(MailSettings::Outbox("outbox".into())),
+        _ => server(text).ok_or_else(|| {
+            Failure::usage("mail", format!("--mail {text:?} is no place for letters"))
+                .hint("give none, outbox, smtps://[USER@]HOST[:PORT], smtp://… or smtp+plain://…")
+        }),
+    }
+}
+
+#[cfg(not(feature = "smtp"))]
+fn server(_: &str) -> Option<MailSettings> {
+    None
+}
+
+#[cfg(feature = "smtp")]
+fn server(text: &str) -> Option<MailSettings> {
+    use medledger::mail::{SmtpSettings, SmtpTls};
+    let (scheme, rest) = text.split_once("://")?;
+    let (tls, port) = match scheme {
+        "smtps" => (SmtpTls::Implicit, 465),
+        "smtp" => (SmtpTls::Starttls, 587),
+        "smtp+plain" => (SmtpTls::None, 25),
+        _ => return None,
+    };
+    let (user, host) = match rest.rsplit_once('@') {
+        // A password in an argument could be seen by every process.
+        Some((user, _)) if user.contains(':') => return None,
+        Some((user, host)) => (Some(user.to_owned()), host),
+        None => (None, rest),
+    };
+    let host = host.strip_suffix('/').unwrap_or(host);
+    // [::1]:25 has colons of its own.
+    let (server, port) = match host.rsplit_once(':') {
+        Some((server, number)) if !number.ends_with(']') => (server, number.parse().ok()?),
+        _ => (host, port),
+    };
+    let server = server.trim_start_matches('[').trim_end_matches(']');
+    if server.is_empty() {
+        return None;
+    }
+    Some(MailSettings::Smtp(SmtpSettings { server: server.to_owned(), port, tls, user }))
+}
+
+#[cfg(all(test, feature = "smtp"))]
+mod tests {
+    use super::*;
+    use medledger::mail::{SmtpSettings, SmtpTls};
+
+    #[test]
+    fn mail_places_are_read() {
+        let smtp = |server: &str, port, tls, user: Option<&str>| {
+            let (server, user) = (server.to_owned(), user.map(str::to_owned));
+            Some(MailSettings::Smtp(SmtpSettings { server, port, tls, user }))
+        };
+        for (text, read) in [
+            ("smtps://mail.example", smtp("mail.example", 465, SmtpTls::Implicit, None)),
+            (
+                "smtp://ada@mail.example:26/",
+                smtp("mail.example", 26, SmtpTls::Starttls, Some("ada")),
+            ),
+            ("smtp+plain://[::1]:1025", smtp("::1", 1025, SmtpTls::None, None)),
+            ("smtp+plain://[::1]", smtp("::1", 25, SmtpTls::None, None)),
+            ("smtp://", None),
+            ("smtp://a:secret@mail.example", None),
+            ("http://mail.example", None),
+            ("smtp://mail.example:99999", None),
+        ] {
+            assert_eq!(server(text), read, "{text}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `medledger log`: what stands on the ledger: hospital, doctor, date, time, kind, hash, block.
+
+use super::reports::standing;
+use crate::context::Context;
+use crate::exit::Result;
+use crate::lookup;
+use crate::output::{Column, Show, short, table};
+use clap::Args;
+use medledger::core::registry::Kind;
+use medledger::core::store::{RecordQuery, Standing};
+use medledger::{LogEntry, show_time};
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Args, Debug)]
+pub(crate) struct LogArgs {
+    /// Only what concerns this report
+    #[arg(long)]
+    report: Option<String>,
+    /// Only what concerns this patient
+    #[arg(long, value_name = "MEMBER")]
+    patient: Option<String>,
+    /// Only what this member stated
+    #[arg(long, value_name = "MEMBER")]
+    author: Option<String>,
+    /// Only this kind: register, enrol, add-report, request-access, grant, refuse, revoke, read, …
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// Only the newest so many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Log {
+    records: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    record: String,
+    kind: &'static str,
+    time: String,
+    hospital_name: String,
+    author: String,
+    author_name: String,
+    patient: Option<String>,
+    report: Option<String>,
+    label: Option<String>,
+    state: &'static str,
+    refused_code: Option<u16>,
+    refused_reason: Option<String>,
+    block: Option<u64>,
+    block_id: Option<String>,
+}
+
+impl From<LogEntry> for Entry {
+    fn from(entry: LogEntry) -> Self {
+        let (state, block) = standing(&entry.standing);
+        let refused = match entry.standing {
+            Standing::Refused { code } => Some(code),
+            _ => None,
+        };
+        Self {
+            record: entry.id.to_string(),
+            kind: entry.kind.name(),
+            time: show_time(entry.time),
+            hospital_name: entry.hospital_name,
+            author: entry.author.to_string(),
+            author_name: entry.author_name,
+            patient: entry.patient.map(|id| id.to_string()),
+            report: entry.report.map(|id| id.to_string()),
+            label: entry.label,
+            state,
+            refused_code: refused.map(|code| code.code()),
+            refused_reason: refused.map(|code| code.to_string()),
+            block,
+            block_id: entry.block.map(|id| id.to_string()),
+        }
+    }
+}
+
+impl Show for Log {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.records.is_empty() {
+            return writeln!(out, "no record");
+        }
+        let rows: Vec<_> = self
+            .records
+            .iter()
+            .map(|entry| {
+                let (date, time) = entry.time.split_once('T').unwrap_or((&entry.time, ""));
+                [
+                    date.to_owned(),
+                    time.trim_end_matches('Z').to_owned(),
+                    entry.hospital_name.clone(),
+                    entry.author_name.clone(),
+                    entry.kind.to_owned(),
+                    short(&entry.record),
+                    entry.block.map_or_else(|| entry.state.into(), |block| block.to_string()),
+                ]
+            })
+            .collect();
+        let columns = [
+            Column::Whole("DATE"),
+            Column::Whole("TIME UTC"),
+            Column::Flexible("HOSPITAL"),
+            Column::Flexible("WHO"),
+            Column::Whole("WHAT"),
+            Column::Whole("RECORD"),
+            Column::Whole("BLOCK"),
+        ];
+        table(out, columns, &rows)
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &LogArgs) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let member = |text: &Option<String>| {
+        text.as_deref().map(|text| lookup::member(&ledger, text).map(|m| m.id)).transpose()
+    };
+    let query = RecordQuery {
+        kind: args.kind,
+        author: member(&args.author)?,
+        patient: member(&args.patient)?,
+        report: args.report.as_deref().map(|text| lookup::report(&ledger, text)).transpose()?,
+        ..RecordQuery::default()
+    };
+    let mut records: Vec<Entry> = ledger.log(&query)?.into_iter().map(Entry::from).collect();
+    if let Some(limit) = args.limit {
+        // The store counts from the oldest on; people ask for the newest.
+        records.drain(..records.len().saturating_sub(limit));
+    }
+    context.print(&Log { records })
+}

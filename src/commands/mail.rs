@@ -1,0 +1,39 @@
+//! `medledger mail send`: letters that wait.
+
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::output::Show;
+use clap::Subcommand;
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MailCommand {
+    /// Try to send every letter that waits
+    Send,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    sent: usize,
+    waiting: usize,
+}
+
+impl Show for Sent {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{} sent, {} waiting", self.sent, self.waiting)
+    }
+}
+
+pub(crate) fn run(context: &Context, command: &MailCommand) -> Result<()> {
+    let MailCommand::Send = command;
+    let ledger = context.open()?;
+    let report = ledger.send_mail()?;
+    context.print(&Sent { sent: report.sent, waiting: report.waiting })?;
+    match report.error {
+        None => Ok(()),
+        Some(error) => Err(Failure::from(error)
+            .doing("letters wait")
+            .hint("`medledger mail send` tries again; nothing is lost")),
+    }
+}

@@ -1,0 +1,57 @@
+//! The commands, one file each: what they take, what they call, what they print.
+
+pub(crate) mod approve;
+pub(crate) mod cid;
+pub(crate) mod demo;
+pub(crate) mod header;
+pub(crate) mod init;
+pub(crate) mod log;
+pub(crate) mod mail;
+pub(crate) mod member;
+pub(crate) mod mine;
+pub(crate) mod open;
+pub(crate) mod receipt;
+pub(crate) mod refuse;
+pub(crate) mod reports;
+pub(crate) mod request;
+pub(crate) mod requests;
+pub(crate) mod revoke;
+pub(crate) mod seal;
+pub(crate) mod share;
+pub(crate) mod status;
+pub(crate) mod unseal;
+pub(crate) mod upload;
+pub(crate) mod verify;
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::exit::Result;
+
+/// Runs one command.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    let context = Context::new(cli.global);
+    match cli.command {
+        Command::Init(args) => init::run(&context, &args),
+        Command::Member(command) => member::run(&context, &command),
+        Command::Upload(args) => upload::run(&context, &args),
+        Command::Request(args) => request::run(&context, &args),
+        Command::Requests(args) => requests::run(&context, &args),
+        Command::Approve(args) => approve::run(&context, &args),
+        Command::Refuse(args) => refuse::run(&context, &args),
+        Command::Share(args) => share::run(&context, &args),
+        Command::Open(args) => open::run(&context, &args),
+        Command::Revoke(args) => revoke::run(&context, &args),
+        Command::Reports(args) => reports::run(&context, &args),
+        Command::Log(args) => log::run(&context, &args),
+        Command::Verify(args) => verify::run(&context, &args),
+        Command::Receipt(command) => receipt::run(&context, &command),
+        Command::Mine(args) => mine::run(&context, &args),
+        Command::Mail(command) => mail::run(&context, &command),
+        Command::Status => status::run(&context),
+        Command::Demo(args) => demo::command(&context, &args),
+        Command::Cid(args) => cid::run(&context, &args),
+        Command::Seal(args) => seal::run(&context, &args),
+        Command::Unseal(args) => unseal::run(&context, &args),
+        Command::Header(command) => header::run(&context, &command),
+    }
+}

@@ -1,0 +1,220 @@
+//! `medledger open`: the reading is recorded, then the report comes out.
+
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::output::{Show, bytes, fields};
+use crate::secret::{AccessKeyArgs, Acting, key};
+use crate::{failures, lookup, progress};
+use clap::Args;
+use medledger::OpenedReport;
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+#[derive(Args, Debug)]
+pub(crate) struct OpenArgs {
+    /// The report
+    report: String,
+    #[command(flatten)]
+    reader: Acting,
+    #[command(flatten)]
+    key: AccessKeyArgs,
+    /// Where the report goes; - is standard output [default: -]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file if there is one
+    #[arg(long)]
+    force: bool,
+    /// Only so many bytes from an offset on, such as 0:1024
+    #[arg(long, value_name = "OFFSET:LEN", value_parser = range)]
+    range: Option<Range>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    offset: u64,
+    len: u64,
+}
+
+fn range(text: &str) -> std::result::Result<Range, &'static str> {
+    text.split_once(':')
+        .and_then(|(offset, len)| {
+            Some(Range { offset: offset.parse().ok()?, len: len.parse().ok()? })
+        })
+        .filter(|range| range.offset.checked_add(range.len).is_some())
+        .ok_or("a range is OFFSET:LEN in bytes, such as 0:1024")
+}
+
+#[derive(Serialize)]
+struct Opened {
+    report: String,
+    file_name: String,
+    media_type: String,
+    note: String,
+    length: u64,
+    /// The record that says that it was read.
+    read: String,
+    grant: Option<String>,
+    output: String,
+    written: u64,
+}
+
+impl Show for Opened {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut lines = vec![
+            ("report", self.report.clone()),
+            ("file name", self.file_name.clone()),
+            ("media type", self.media_type.clone()),
+            ("length", bytes(self.length)),
+            ("read record", self.read.clone()),
+            ("written", format!("{} to {}", bytes(self.written), self.output)),
+        ];
+        if !self.note.is_empty() {
+            lines.insert(3, ("note", self.note.clone()));
+        }
+        fields(out, &lines)
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
+    let target = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    // What can be refused is refused before the reading is recorded.
+    match target {
+        None if context.json() => {
+            return Err(Failure::usage(
+                "output",
+                "--json needs --output FILE: the result has standard output",
+            ));
+        }
+        Some(path) if path.exists() && !args.force => {
+            return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
+                .hint("give --force to replace it, or another --output"));
+        }
+        _ => {}
+    }
+    let ledger = context.open()?;
+    let report = lookup::report(&ledger, &args.report)?;
+    let (_, reader) = args.reader.unlock(&ledger)?;
+    let access_key = args.key.get()?;
+    let mut opened =
+        ledger.open_report(&reader, &report, &key(access_key.as_ref())).map_err(|error| {
+            match Failure::from(error) {
+                failure if failure.code() == "wrong_key" && access_key.is_none() => failure.hint(
+                    "this permission came with an access key: \
+                 give --access-key, --access-key-file or MEDLEDGER_ACCESS_KEY",
+                ),
+                failure => failure,
+            }
+        })?;
+    let length = opened.len();
+    let Range { offset, len } = args.range.unwrap_or(Range { offset: 0, len: length });
+    if offset.saturating_add(len) > length {
+        let text =
+            format!("{len} bytes at {offset} are not within the {length} bytes of the report");
+        return Err(Failure::usage("out_of_range", text));
+    }
+    opened.seek(SeekFrom::Start(offset)).map_err(|error| failures::io(&error))?;
+    let Some(path) = target else {
+        return to_stdout(opened, len);
+    };
+    to_file(&mut opened, len, path)?;
+    let metadata = opened.metadata();
+    context.print(&Opened {
+        report: report.to_string(),
+        file_name: metadata.file_name().to_owned(),
+        media_type: metadata.media_type().to_owned(),
+        note: metadata.note().to_owned(),
+        length,
+        read: opened.read_record().to_string(),
+        grant: opened.grant().map(|grant| grant.to_string()),
+        output: path.display().to_string(),
+        written: len,
+    })
+}
+
+fn to_stdout(mut opened: OpenedReport, len: u64) -> Result<()> {
+    let is_text = opened.metadata().media_type().starts_with("text/");
+    let mut out = io::stdout().lock();
+    if out.is_terminal() && !is_text {
+        let name = opened.metadata().file_name();
+        let text = format!("{name:?} is no text: it is not written to a terminal");
+        return Err(Failure::usage("output", text).hint("give --output FILE"));
+    }
+    let copied = copy(&mut opened, len, &mut out);
+    copied.map_err(|problem| match problem {
+        Problem::Read(error) => failures::io(&error).doing("what was written is not the whole"),
+        Problem::Write(error) => Failure::stdout(&error),
+    })
+}
+
+/// Writes beside the target and renames: there is the whole file, or none.
+fn to_file(opened: &mut OpenedReport, len: u64, path: &Path) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".partial-{}", std::process::id()));
+    let partial = Partial(path.with_file_name(name));
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let failed = |error: io::Error| failures::file(path, &error);
+    let mut file = options.open(&partial.0).map_err(failed)?;
+    copy(opened, len, &mut file).map_err(|problem| match problem {
+        Problem::Read(error) => failures::io(&error),
+        Problem::Write(error) => failed(error),
+    })?;
+    file.sync_all().map_err(failed)?;
+    std::fs::rename(&partial.0, path).map_err(failed)
+}
+
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After the rename there is nothing to remove.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+enum Problem {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+fn copy(
+    opened: &mut OpenedReport,
+    len: u64,
+    out: &mut dyn Write,
+) -> std::result::Result<(), Problem> {
+    let bar = progress::bytes("opening", Some(len));
+    let mut buffer = Zeroizing::new(vec![0; 1 << 20]);
+    let mut left = len;
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let n = match opened.read(&mut buffer[..most]) {
+            Ok(0) => return Err(Problem::Read(io::ErrorKind::UnexpectedEof.into())),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Problem::Read(error)),
+        };
+        out.write_all(&buffer[..n]).map_err(Problem::Write)?;
+        left -= n as u64;
+        bar.inc(n as u64);
+    }
+    bar.finish_and_clear();
+    out.flush().map_err(Problem::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read() {
+        assert_eq!(range("3:4"), Ok(Range { offset: 3, len: 4 }));
+        for bad in ["", "3", "3:", ":4", "a:b", "-1:2", "18446744073709551615:1"] {
+            assert!(range(bad).is_err(), "{bad}");
+        }
+    }
+}

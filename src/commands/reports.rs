@@ -1,0 +1,165 @@
+//! `medledger reports`: what a member is party to, and who may read it.
+
+use crate::context::Context;
+use crate::exit::Result;
+use crate::lookup;
+use crate::output::{Column, Show, short, table};
+use clap::Args;
+use medledger::core::store::Standing;
+use medledger::{GrantSummary, ReportSummary, show_time};
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportsArgs {
+    /// Whose reports
+    #[arg(long = "as", value_name = "MEMBER")]
+    member: String,
+}
+
+#[derive(Serialize)]
+struct Reports {
+    reports: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    report: String,
+    label: String,
+    patient: String,
+    patient_name: String,
+    author: String,
+    author_name: String,
+    envelope: String,
+    record: String,
+    state: &'static str,
+    block: Option<u64>,
+    grants: Vec<Granted>,
+}
+
+#[derive(Serialize)]
+struct Granted {
+    grant: String,
+    reader_name: String,
+    purpose: &'static str,
+    until: String,
+    live: bool,
+    revoked: bool,
+    needs_access_key: bool,
+}
+
+/// What people call how far a record has come, and the height of its block.
+pub(super) const fn standing(standing: &Standing) -> (&'static str, Option<u64>) {
+    match standing {
+        Standing::Accepted { .. } => ("accepted", None),
+        Standing::Mined { height, .. } => ("mined", Some(*height)),
+        Standing::Refused { .. } => ("refused", None),
+    }
+}
+
+impl From<ReportSummary> for Listed {
+    fn from(report: ReportSummary) -> Self {
+        let (state, block) = standing(&report.standing);
+        Self {
+            report: report.id.to_string(),
+            label: report.label,
+            patient: report.patient.to_string(),
+            patient_name: report.patient_name,
+            author: report.author.to_string(),
+            author_name: report.author_name,
+            envelope: report.envelope.to_string(),
+            record: report.record.to_string(),
+            state,
+            block,
+            grants: report.grants.into_iter().map(Granted::from).collect(),
+        }
+    }
+}
+
+impl From<GrantSummary> for Granted {
+    fn from(grant: GrantSummary) -> Self {
+        Self {
+            grant: grant.id.to_string(),
+            reader_name: grant.reader_name,
+            purpose: grant.entry.purpose.name(),
+            until: show_time(grant.entry.until),
+            live: grant.live,
+            revoked: grant.entry.revoked.is_some(),
+            needs_access_key: grant.entry.token.is_some(),
+        }
+    }
+}
+
+impl Granted {
+    const fn state(&self) -> &'static str {
+        match (self.live, self.revoked) {
+            (true, _) => "live",
+            (false, true) => "revoked",
+            (false, false) => "expired",
+        }
+    }
+}
+
+impl Show for Reports {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.reports.is_empty() {
+            return writeln!(out, "no reports");
+        }
+        let rows: Vec<_> = self
+            .reports
+            .iter()
+            .map(|report| {
+                [
+                    short(&report.report),
+                    report.label.clone(),
+                    report.patient_name.clone(),
+                    report.author_name.clone(),
+                    report.block.map_or_else(|| report.state.into(), |block| block.to_string()),
+                ]
+            })
+            .collect();
+        let columns = [
+            Column::Whole("REPORT"),
+            Column::Whole("LABEL"),
+            Column::Flexible("PATIENT"),
+            Column::Flexible("AUTHOR"),
+            Column::Whole("BLOCK"),
+        ];
+        table(out, columns, &rows)?;
+        let grants: Vec<_> = self
+            .reports
+            .iter()
+            .flat_map(|report| report.grants.iter().map(move |grant| (report, grant)))
+            .map(|(report, grant)| {
+                [
+                    short(&grant.grant),
+                    short(&report.report),
+                    grant.reader_name.clone(),
+                    grant.purpose.to_owned(),
+                    grant.until.clone(),
+                    grant.state().to_owned(),
+                ]
+            })
+            .collect();
+        if grants.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        let columns = [
+            Column::Whole("GRANT"),
+            Column::Whole("REPORT"),
+            Column::Flexible("READER"),
+            Column::Whole("PURPOSE"),
+            Column::Whole("UNTIL"),
+            Column::Whole("STATE"),
+        ];
+        table(out, columns, &grants)
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &ReportsArgs) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let member = lookup::member(&ledger, &args.member)?;
+    let reports = ledger.reports(&member.id)?.into_iter().map(Listed::from).collect();
+    context.print(&Reports { reports })
+}

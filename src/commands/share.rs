@@ -1,0 +1,51 @@
+//! `medledger share`: the patient permits a reader unasked.
+
+use super::approve::{Granted, reader_key};
+use crate::context::Context;
+use crate::exit::Result;
+use crate::lookup;
+use crate::secret::{AccessKeyArgs, Acting, key};
+use clap::Args;
+use medledger::{Permission, Purpose, parse_time};
+
+#[derive(Args, Debug)]
+pub(crate) struct ShareArgs {
+    /// The report
+    report: String,
+    /// Who may read it
+    #[arg(long, value_name = "MEMBER")]
+    with: String,
+    #[command(flatten)]
+    patient: Acting,
+    #[command(flatten)]
+    key: AccessKeyArgs,
+    /// What for, as in `medledger request`
+    #[arg(long, default_value = "PATRQT")]
+    purpose: Purpose,
+    /// Until when: 30d, 12h, a date, or a time in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    until: String,
+    /// The reader opens with their identity instead of an access key of their own
+    #[arg(long)]
+    to_identity: bool,
+    /// Mine until the grant is in a block
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let permission = Permission {
+        report: lookup::report(&ledger, &args.report)?,
+        reader: lookup::member(&ledger, &args.with)?.id,
+        purpose: args.purpose,
+        until: parse_time(&args.until, ledger.now())?,
+    };
+    let (_, patient) = args.patient.unlock(&ledger)?;
+    let access_key = args.key.get()?;
+    let reader_key = reader_key(args.to_identity);
+    let shared = ledger.share(&patient, permission, &key(access_key.as_ref()), reader_key)?;
+    let record = shared.record;
+    let granted = Granted::new(&ledger, shared);
+    context.accepted(&ledger, &granted, &record, args.wait)
+}

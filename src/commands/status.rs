@@ -1,0 +1,91 @@
+//! `medledger status`: the chain, what is on it, what waits.
+
+use crate::context::Context;
+use crate::exit::Result;
+use crate::output::{Show, fields, grouped};
+use crate::progress::expected_tries;
+use medledger::core::registry::Kind;
+use medledger::core::store::{Drawer, RecordQuery};
+use medledger::{MailSettings, show_time};
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Serialize)]
+struct Status {
+    ledger: String,
+    chain: String,
+    hospital: String,
+    height: u64,
+    tip: String,
+    tip_time: String,
+    bits: Option<String>,
+    expected_tries: Option<u128>,
+    chain_work: String,
+    members: usize,
+    reports: usize,
+    records_waiting: u64,
+    letters_waiting: usize,
+    mail: &'static str,
+}
+
+impl Show for Status {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let difficulty = match (&self.bits, self.expected_tries) {
+            (Some(bits), Some(tries)) => format!("{bits}: {} tries a block", grouped(tries)),
+            _ => "none: blocks are only signed".into(),
+        };
+        fields(
+            out,
+            &[
+                ("ledger", self.ledger.clone()),
+                ("chain id", self.chain.clone()),
+                ("hospital", self.hospital.clone()),
+                ("height", format!("{} at {}", self.height, self.tip_time)),
+                ("newest block", self.tip.clone()),
+                ("difficulty", difficulty),
+                ("work", self.chain_work.clone()),
+                ("members", self.members.to_string()),
+                ("reports", self.reports.to_string()),
+                ("waiting", format!("{} records to be mined", self.records_waiting)),
+                ("mail", format!("{}, {} letters waiting", self.mail, self.letters_waiting)),
+            ],
+        )
+    }
+}
+
+pub(crate) fn run(context: &Context) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let view = ledger.view()?;
+    let tip = medledger::core::chain::tip(view.as_ref())?;
+    let bits = ledger.rules().next_bits(&tip);
+    let tries = expected_tries(bits);
+    let reports = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
+    let hospital = ledger.hospital();
+    let members = ledger.members()?;
+    let name = members.iter().find(|member| member.id == hospital);
+    context.print(&Status {
+        ledger: context.folder().display().to_string(),
+        chain: ledger.chain().to_string(),
+        hospital: match name {
+            Some(member) => format!("{hospital}  {}", member.contact.name),
+            None => hospital.to_string(),
+        },
+        height: tip.height,
+        tip: tip.id.to_string(),
+        tip_time: show_time(medledger::core::clock::Timestamp::from_secs(
+            tip.signed.header.time.into(),
+        )),
+        bits: tries.map(|_| bits.to_string()),
+        expected_tries: tries,
+        chain_work: tip.chain_work.to_string(),
+        members: members.len(),
+        reports: view.find(&reports)?.len(),
+        records_waiting: ledger.waiting()?,
+        letters_waiting: view.local_scan(Drawer::Mail, &[], None, usize::MAX)?.len(),
+        mail: match ledger.settings().mail {
+            MailSettings::None => "none",
+            MailSettings::Outbox(_) => "outbox",
+            _ => "smtp",
+        },
+    })
+}

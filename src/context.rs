@@ -1,0 +1,155 @@
+//! What every command over a ledger shares: the folder, how to print, waiting for a block.
+
+use crate::cli::Global;
+use crate::exit::Result;
+use crate::output::{self, Show, fields};
+use crate::progress;
+use medledger::{Delivery, Ledger, OpenOptions, RecordId, Step};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The global options at work.
+#[derive(Debug)]
+pub(crate) struct Context {
+    global: Global,
+}
+
+impl Context {
+    pub(crate) const fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.global.ledger
+    }
+
+    pub(crate) const fn json(&self) -> bool {
+        self.global.json
+    }
+
+    /// The ledger, for reading and writing.
+    pub(crate) fn open(&self) -> Result<Ledger> {
+        Ok(Ledger::open(self.folder())?)
+    }
+
+    /// The ledger for reading and writing, with somebody who listens to its steps.
+    pub(crate) fn open_observed(
+        &self,
+        observer: impl Fn(Step) + Send + Sync + 'static,
+    ) -> Result<Ledger> {
+        let mut options = OpenOptions::default();
+        options.observer = Some(Arc::new(observer));
+        Ok(Ledger::open_with(self.folder(), options)?)
+    }
+
+    /// The ledger for reading, beside whoever writes to it.
+    pub(crate) fn open_read_only(&self) -> Result<Ledger> {
+        Ok(Ledger::open_read_only(self.folder())?)
+    }
+
+    pub(crate) fn print(&self, result: &impl Show) -> Result<()> {
+        output::print(self.json(), result)
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        output::note(self.json(), text);
+    }
+
+    /// Prints that a record was accepted; waits for its block if asked, else says how to get one.
+    pub(crate) fn accepted(
+        &self,
+        ledger: &Ledger,
+        result: &impl Show,
+        record: &RecordId,
+        wait: bool,
+    ) -> Result<()> {
+        output::print_in_two(self.json(), result, "block", || {
+            if wait {
+                return block_of(ledger, record).map(Some);
+            }
+            self.note("accepted: durable here, in no block yet; `medledger mine` puts it in one");
+            Ok(None)
+        })
+    }
+}
+
+/// The block a record is in.
+#[derive(Debug, Serialize)]
+pub(crate) struct InBlock {
+    height: u64,
+    id: String,
+}
+
+impl Show for InBlock {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(out, &[("mined in block", format!("{}  {}", self.height, self.id))])
+    }
+}
+
+/// Mines until the record is in a block.
+fn block_of(ledger: &Ledger, record: &RecordId) -> Result<InBlock> {
+    let height = progress::mining(ledger, |control| Ok(ledger.wait_mined_with(record, control)?))?;
+    let id = ledger.view()?.block(height)?.map(|block| block.id.to_string());
+    Ok(InBlock { height, id: id.unwrap_or_default() })
+}
+
+/// How an access key reaches its owner. The key itself is here only when it must be handed over.
+#[derive(Debug, Serialize)]
+pub(crate) struct Handover {
+    /// `mailed`, `queued`, `pick_up` or `none`.
+    delivery: &'static str,
+    /// The key, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key: Option<KeyText>,
+}
+
+/// An access key's text, on its one way out.
+pub(crate) struct KeyText(Zeroizing<String>);
+
+impl std::fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyText(..)")
+    }
+}
+
+impl Serialize for KeyText {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl From<Delivery> for Handover {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Mailed => Self { delivery: "mailed", access_key: None },
+            Delivery::Queued => Self { delivery: "queued", access_key: None },
+            Delivery::PickUp(key) => {
+                Self { delivery: "pick_up", access_key: Some(KeyText(key.to_text())) }
+            }
+            _ => Self { delivery: "none", access_key: None },
+        }
+    }
+}
+
+impl Handover {
+    /// Says where the key is, or hands it over, clearly marked.
+    pub(crate) fn show(&self, out: &mut dyn Write, owner: &str) -> io::Result<()> {
+        match (&self.access_key, self.delivery) {
+            (Some(KeyText(key)), _) => {
+                writeln!(out)?;
+                writeln!(out, "ACCESS KEY for {owner}, shown this once and kept nowhere:")?;
+                writeln!(out)?;
+                writeln!(out, "    {}", key.as_str())?;
+                writeln!(out)
+            }
+            (None, "mailed") => writeln!(out, "the access key went to {owner} by mail"),
+            (None, "queued") => writeln!(
+                out,
+                "the access key for {owner} waits in the mail queue: `medledger mail send` tries again"
+            ),
+            (None, _) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What goes to standard output: tables and lines for people, one JSON document for programs.
+
+use crate::exit::{Failure, Result};
+use serde::Serialize;
+use serde_json::json;
+use std::io::{self, IsTerminal, Write};
+use zeroize::Zeroizing;
+
+/// A result that both people and programs can read. Its JSON is its `Serialize`.
+pub(crate) trait Show: Serialize {
+    /// Writes it for people.
+    fn show(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// Prints a result as one JSON document or for people.
+pub(crate) fn print(json: bool, result: &impl Show) -> Result<()> {
+    let text = if json { to_json(result)? } else { to_text(result)? };
+    write(&text)
+}
+
+/// Prints what is known when a record is accepted, runs `rest`, and adds what it returns.
+///
+/// An access key is in the first part: it reaches its owner even when `rest` never ends. In JSON it
+/// is one document in two writes; when `rest` fails, the added part is null.
+pub(crate) fn print_in_two<T: Show>(
+    json: bool,
+    accepted: &impl Show,
+    name: &str,
+    rest: impl FnOnce() -> Result<Option<T>>,
+) -> Result<()> {
+    if !json {
+        write(&to_text(accepted)?)?;
+        return match rest()? {
+            None => Ok(()),
+            Some(more) => write(&to_text(&more)?),
+        };
+    }
+    let first = to_json(accepted)?;
+    write(first.trim_end().strip_suffix(['}']).unwrap_or(&first).trim_end())?;
+    let result = rest();
+    let more = match &result {
+        Ok(Some(more)) => serde_json::to_string(more).map_err(|e| Failure::bug("json", e))?,
+        _ => "null".into(),
+    };
+    write(&format!(",\n  \"{name}\": {more}\n}}\n"))?;
+    result.map(drop)
+}
+
+fn to_json(result: &impl Show) -> Result<Zeroizing<String>> {
+    let mut text =
+        Zeroizing::new(serde_json::to_string_pretty(result).map_err(|e| Failure::bug("json", e))?);
+    text.push('\n');
+    Ok(text)
+}
+
+fn to_text(result: &impl Show) -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(Vec::new());
+    result.show(&mut *text).map_err(|error| Failure::bug("output", error))?;
+    let text = String::from_utf8(std::mem::take(&mut *text));
+    text.map(Zeroizing::new).map_err(|error| Failure::bug("output", error.utf8_error()))
+}
+
+/// Writes text to standard output, at once.
+pub(crate) fn write(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::stdout(&error))
+}
+
+/// Says something beside the result, to people only.
+pub(crate) fn note(json: bool, text: &str) {
+    if !json {
+        // Standard error may be closed; nothing depends on it.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// Says why the command failed, on standard error.
+pub(crate) fn print_failure(failure: &Failure, json: bool) {
+    let mut err = io::stderr().lock();
+    // Nobody to tell when this fails.
+    let _ = if json {
+        let mut error = json!({
+            "code": failure.code(),
+            "message": failure.message(),
+            "fault": failure.fault().name(),
+        });
+        if let Some(hint) = failure.what_next() {
+            error["hint"] = hint.into();
+        }
+        writeln!(err, "{}", json!({ "error": error }))
+    } else {
+        let hint = failure.what_next().map(|hint| format!("\n  next: {hint}")).unwrap_or_default();
+        writeln!(err, "error: {}{hint}", failure.message())
+    };
+}
+
+/// Lines of a name and a value, values in one column.
+pub(crate) fn fields(out: &mut dyn Write, fields: &[(&str, String)]) -> io::Result<()> {
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in fields {
+        writeln!(out, "{name:width$}  {value}")?;
+    }
+    Ok(())
+}
+
+/// A column of a table.
+#[derive(Clone, Copy)]
+pub(crate) enum Column {
+    /// Never cut: something to copy or a number.
+    Whole(&'static str),
+    /// Cut first when the terminal is narrow.
+    Flexible(&'static str),
+}
+
+impl Column {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Whole(title) | Self::Flexible(title) => title,
+        }
+    }
+}
+
+/// Writes a table; on a terminal flexible columns shrink until it fits.
+pub(crate) fn table<const N: usize>(
+    out: &mut dyn Write,
+    columns: [Column; N],
+    rows: &[[String; N]],
+) -> io::Result<()> {
+    let mut widths = columns.map(|column| column.title().len());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    if let Some(limit) = terminal_width() {
+        shrink(&columns, &mut widths, limit);
+    }
+    let line = |cells: [&str; N]| {
+        let cells = cells.iter().zip(&widths);
+        let text: Vec<String> =
+            cells.map(|(cell, width)| format!("{:width$}", cut(cell, *width))).collect();
+        text.join("  ").trim_end().to_owned()
+    };
+    writeln!(out, "{}", line(columns.map(Column::title)))?;
+    for row in rows {
+        writeln!(out, "{}", line(std::array::from_fn(|i| row[i].as_str())))?;
+    }
+    Ok(())
+}
+
+/// Takes from the widest flexible column until the line fits or nothing can be taken.
+fn shrink(columns: &[Column], widths: &mut [usize], limit: usize) {
+    const LEAST: usize = 8;
+    while widths.iter().sum::<usize>() + 2 * (widths.len().saturating_sub(1)) > limit {
+        let flexible = columns.iter().zip(widths.iter_mut());
+        let widest = flexible
+            .filter(|(column, width)| matches!(column, Column::Flexible(_)) && **width > LEAST)
+            .max_by_key(|(_, width)| **width);
+        match widest {
+            Some((_, width)) => *width -= 1,
+            None => return,
+        }
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// Columns to fit into: none where output goes to a file or another program.
+fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    Some(columns.filter(|columns| *columns >= 40).unwrap_or(80))
+}
+
+/// The first digits of an id, enough to name it again by.
+pub(crate) fn short(id: &impl std::fmt::Display) -> String {
+    id.to_string().chars().take(8).collect()
+}
+
+/// A number with its thousands apart, as in 1,234,567.
+pub(crate) fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as people read them.
+pub(crate) fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let (mut value, mut unit) = (count as f64, "bytes");
+    if count < 1024 {
+        return format!("{count} bytes");
+    }
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    format!("{value:.1} {unit} ({} bytes)", grouped(count.into()))
+}
+
+/// A time span as people read it.
+pub(crate) fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.001 => "under a millisecond".into(),
+        s if s < 1.0 => format!("{:.0} ms", s * 1000.0),
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_line_up_and_shrink_only_flexible_columns() {
+        let columns = [Column::Whole("ID"), Column::Flexible("NAME")];
+        let rows = [["12345678".to_owned(), "Ünter".to_owned()], ["1".into(), String::new()]];
+        let mut out = Vec::new();
+        table(&mut out, columns, &rows).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "ID        NAME\n12345678  Ünter\n1\n");
+        let mut widths = [30, 40];
+        shrink(&columns, &mut widths, 60);
+        assert_eq!(widths, [30, 28]);
+        shrink(&columns, &mut widths, 10);
+        assert_eq!(widths, [30, 8], "never below the least");
+        assert_eq!(cut("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(bytes(1023), "1023 bytes");
+        assert_eq!(bytes(1536), "1.5 KiB (1,536 bytes)");
+        assert_eq!(span(0.25), "250 ms");
+        assert_eq!(span(90.0), "90.0 s");
+        assert_eq!(span(7200.0), "2 h");
+    }
+}

@@ -1,0 +1,14 @@
+//! Whole-system tests: one binary, a file for each subject.
+#![forbid(unsafe_code)]
+
+mod big;
+mod child;
+mod damage;
+mod demo;
+mod disk;
+mod kill;
+mod scan;
+mod secrets;
+#[cfg(feature = "smtp")]
+mod smtp;
+mod world;
