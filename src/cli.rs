@@ -101,28 +101,32 @@ fn long_help() -> String {
     format!(
         "\
 Exit codes:
-{codes}  130  interrupted with Ctrl-C (128 + signal); whatever was accepted is kept and waits
+{codes}  130  interrupted with Ctrl-C: what was accepted is kept, and waits
 
 Naming things:
-  A MEMBER is a registration number, a member id, or the beginning of an id (4 characters or
-  more). A REPORT is a report id, its beginning, or its label. Requests, grants and records are
-  named by id or its beginning.
+  A MEMBER is a registration number, a member id, or the beginning of an id
+  (4 characters or more). A REPORT is a report id, its beginning, or its label.
+  Requests, grants and records are named by id or its beginning.
 
 Secrets:
-  Passwords come from --password-file, else from MEDLEDGER_PASSWORD, else you are asked. Access
-  keys come from --access-key-file, MEDLEDGER_ACCESS_KEY, or are asked for with --access-key. None
-  is taken as an argument, which every process of the machine could see. Where no mail is set up,
-  an access key is shown once, to be handed over.
+  Passwords come from --password-file, else from MEDLEDGER_PASSWORD, else you
+  are asked. Access keys come from --access-key-file, MEDLEDGER_ACCESS_KEY, or
+  are asked for with --access-key. None is taken as an argument, which every
+  process of the machine could see. Where no mail is set up, an access key is
+  shown once, to be handed over.
 
 Accepted, mined, final:
-  A command that ends well has its record accepted: durable, never lost. `medledger mine`, or
-  --wait, puts it in a block. Interrupting that loses nothing.
+  A command that ends well has its record accepted: durable, never lost.
+  `medledger mine`, or --wait, puts it in a block. Interrupting that loses
+  nothing.
 
 JSON:
-  With --json standard output is one JSON document with names in snake_case; ids are hexadecimal,
-  times RFC 3339 in UTC. Errors are {{\"error\": {{\"code\", \"message\", \"fault\", \"hint\"}}}} on standard
-  error: \"fault\" is a name from the table of exit codes, \"code\" says more, \"hint\" may be absent.
-  With --wait a result has \"block\": {{\"height\", \"id\"}}, null when there is none yet."
+  With --json standard output is one JSON document with names in snake_case;
+  ids are hexadecimal, times RFC 3339 in UTC. Errors are
+  {{\"error\": {{\"code\", \"message\", \"fault\", \"hint\"}}}} on standard error:
+  \"fault\" is a name from the table above, \"code\" says more, \"hint\" may be
+  absent. Results of commands that add a record have \"block\": {{\"height\", \"id\"}}
+  with --wait, and null without. An access key handed over is \"access_key\"."
     )
 }
 

@@ -25,16 +25,16 @@ pub(crate) enum Fault {
 impl Fault {
     /// Every fault, with exit code, name in JSON and meaning: the table of `medledger --help`.
     pub(crate) const TABLE: [(Self, u8, &'static str, &'static str); 6] = [
-        (Self::Bug, 1, "bug", "internal error: please report it"),
-        (Self::Usage, 2, "usage", "wrong usage: an argument, a value, a missing secret"),
-        (Self::Refused, 3, "refused", "refused: a rule, a permission, a wrong password or key"),
-        (Self::NotFound, 4, "not_found", "not found: ledger, member, report, record, file"),
+        (Self::Bug, 1, "bug", "an internal error, please report it"),
+        (Self::Usage, 2, "usage", "a wrong argument or value, a missing secret"),
+        (Self::Refused, 3, "refused", "by a rule or a permission; wrong password or key"),
+        (Self::NotFound, 4, "not_found", "no such ledger, member, report, record, file"),
         (Self::Damaged, 5, "damaged", "stored data is damaged, or a check found something"),
         (
             Self::Environment,
             6,
             "environment",
-            "disk full, read-only, in use, no permission, network, update needed",
+            "disk full, read-only, in use, network, update needed",
         ),
     ];
 

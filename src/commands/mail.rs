@@ -1,7 +1,7 @@
 //! `medledger mail send`: letters that wait.
 
 use crate::context::Context;
-use crate::exit::{Failure, Result};
+use crate::exit::{Failure, Fault, Result};
 use crate::output::Show;
 use clap::Subcommand;
 use serde::Serialize;
@@ -30,10 +30,11 @@ pub(crate) fn run(context: &Context, command: &MailCommand) -> Result<()> {
     let ledger = context.open()?;
     let report = ledger.send_mail()?;
     context.print(&Sent { sent: report.sent, waiting: report.waiting })?;
-    match report.error {
+    match report.error.map(Failure::from) {
         None => Ok(()),
-        Some(error) => Err(Failure::from(error)
+        Some(failure) if failure.fault() == Fault::Environment => Err(failure
             .doing("letters wait")
             .hint("`medledger mail send` tries again; nothing is lost")),
+        Some(failure) => Err(failure.doing("letters wait")),
     }
 }

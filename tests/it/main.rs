@@ -3,10 +3,14 @@
 
 mod big;
 mod child;
+mod cli;
+mod cli_faults;
+mod command;
 mod damage;
 mod demo;
 mod disk;
 mod kill;
+mod plumbing;
 mod scan;
 mod secrets;
 #[cfg(feature = "smtp")]

@@ -2,20 +2,22 @@
 //!
 //! A test reads the service's sources and finds every variant named here.
 
+mod use_cases;
+#[cfg(test)]
+mod variants;
+
+pub(crate) use use_cases::unseal;
+
 use crate::exit::{Failure, Fault};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
-use medledger::core::envelope::{EnvelopeError, MetadataError};
 use medledger::core::genesis::GenesisError;
-use medledger::core::identity::{LockError, UnlockError};
 use medledger::core::ids::ParseIdError;
 use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError};
 use medledger::core::receipt::{CheckError, ReceiptError};
-use medledger::core::record::RecordError;
 use medledger::core::registry::VoidCode;
-use medledger::core::seal::{SealError, UnsealError};
-use medledger::core::slot::SlotError;
+use medledger::core::seal::UnsealError;
 use medledger::core::store::StoreError;
 use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
@@ -27,6 +29,10 @@ use medledger::{
     UploadError, WaitError,
 };
 use std::io;
+use use_cases::{
+    approve, check, idempotency, identity, open_report, opened_body, receipt, refuse, register,
+    request, revoke, upload, wait,
+};
 
 use Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
 
@@ -250,7 +256,10 @@ fn notify(error: &NotifyError) -> Failure {
         NotifyError::Address { .. } => (Usage, "mail_address"),
         NotifyError::Format(_) => (Bug, "letter"),
         NotifyError::Outbox { .. } => (Environment, "outbox"),
-        NotifyError::Server { .. } => (Environment, "mail_server"),
+        NotifyError::Damaged { .. } => (Damaged, "letter_damaged"),
+        NotifyError::Server { .. } | NotifyError::Unreachable { .. } => {
+            (Environment, "mail_server")
+        }
         _ => (Bug, "unknown"),
     };
     Failure::of(fault, code, error)
@@ -280,248 +289,6 @@ fn genesis(error: &GenesisError) -> Failure {
         _ => (Bug, "genesis"),
     };
     hinted(Failure::of(fault, code, error))
-}
-
-fn register(error: &RegisterError) -> Failure {
-    match error {
-        RegisterError::Address(error) => notify(error),
-        RegisterError::Lock(error) => lock(error),
-        RegisterError::Name { .. } => Failure::of(Usage, "name", error),
-        RegisterError::IdentityFile { source, path } => file(path, source),
-        RegisterError::Submit(error) => submit(error),
-        RegisterError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn lock(error: &LockError) -> Failure {
-    let (fault, code) = match error {
-        LockError::EmptyPassword => (Usage, "empty_password"),
-        LockError::OutOfMemory { .. } => (Environment, "out_of_memory"),
-        _ => (Bug, "unknown"),
-    };
-    Failure::of(fault, code, error)
-}
-
-fn identity(error: &IdentityError) -> Failure {
-    match error {
-        IdentityError::Missing(_) => Failure::of(NotFound, "no_identity", error)
-            .hint("only members whose identity file lies in this ledger's folder can act here"),
-        IdentityError::Unlock(error) => unlock(error),
-        IdentityError::Io { source, path } => file(path, source),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn unlock(error: &UnlockError) -> Failure {
-    let (fault, code) = match error {
-        UnlockError::WrongPasswordOrDamaged => (Refused, "wrong_password"),
-        UnlockError::Version { .. } => (Environment, "update_needed"),
-        UnlockError::OutOfMemory { .. } => (Environment, "out_of_memory"),
-        UnlockError::Encoding(_) | UnlockError::Params(_) | UnlockError::Length { .. } => {
-            (Damaged, "identity")
-        }
-        _ => (Bug, "unknown"),
-    };
-    let failure = Failure::of(fault, code, error);
-    match code {
-        "update_needed" => failure.hint(UPDATE),
-        "identity" => failure.hint("restore the identity file from a backup"),
-        _ => failure,
-    }
-}
-
-fn upload(error: &UploadError) -> Failure {
-    match error {
-        UploadError::Source(source) => io(source).doing("the report could not be read"),
-        UploadError::TooLong(error) => seal(error),
-        UploadError::Metadata(error) => metadata(error),
-        UploadError::Idempotency(error) => idempotency(error),
-        UploadError::Blocks(error) => block_store(error),
-        UploadError::Refused(code) => void(*code, error.to_string()),
-        UploadError::Submit(error) => submit(error),
-        UploadError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn seal(error: &SealError) -> Failure {
-    match error {
-        SealError::TooLong => Failure::of(Usage, "too_long", error),
-        SealError::Io(source) => io(source),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-/// What a caller typed as file name, media type or note.
-fn metadata(error: &MetadataError) -> Failure {
-    Failure::of(Usage, "metadata", error)
-}
-
-fn idempotency(error: &IdempotencyError) -> Failure {
-    match error {
-        IdempotencyError::Length { .. } => Failure::of(Usage, "idempotency_key", error),
-        IdempotencyError::Conflict => Failure::of(Refused, "idempotency_conflict", error)
-            .hint("give another --idempotency-key, or exactly what was given the first time"),
-        IdempotencyError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn slot(error: &SlotError) -> Failure {
-    let (fault, code) = match error {
-        SlotError::WrongKeyOrMoved | SlotError::OtherSuite { .. } => (Refused, "wrong_key"),
-        SlotError::SuiteNotInForce(_) | SlotError::UnknownSuite(_) => {
-            (Environment, "update_needed")
-        }
-        SlotError::Length { .. } | SlotError::Encoding(_) => (Damaged, "slot"),
-        _ => (Bug, "unknown"),
-    };
-    hinted(Failure::of(fault, code, error))
-}
-
-fn approve(error: &ApproveError) -> Failure {
-    match error {
-        ApproveError::WrongKey => Failure::of(Refused, "wrong_key", error),
-        ApproveError::NoSlot => Failure::of(NotFound, "no_slot", error),
-        ApproveError::Refused(code) => void(*code, error.to_string()),
-        ApproveError::Slot(error) => slot(error),
-        ApproveError::Submit(error) => submit(error),
-        ApproveError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn request(error: &RequestError) -> Failure {
-    match error {
-        RequestError::Submit(error) => submit(error),
-        RequestError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn refuse(error: &RefuseError) -> Failure {
-    match error {
-        RefuseError::Submit(error) => submit(error),
-        RefuseError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn revoke(error: &RevokeError) -> Failure {
-    match error {
-        RevokeError::Submit(error) => submit(error),
-        RevokeError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn open_report(error: &OpenReportError) -> Failure {
-    let (fault, code) = match error {
-        OpenReportError::NoAccess => (Refused, "no_access"),
-        OpenReportError::Expired => (Refused, "expired"),
-        OpenReportError::Revoked => (Refused, "revoked"),
-        OpenReportError::NotMined => (Refused, "not_mined"),
-        OpenReportError::WrongKey => (Refused, "wrong_key"),
-        OpenReportError::NoSlot(_) => (NotFound, "no_slot"),
-        OpenReportError::Missing(_) => (Damaged, "missing_block"),
-        OpenReportError::Damaged(_) | OpenReportError::Metadata(_) => (Damaged, "damaged"),
-        OpenReportError::Envelope(error) => return envelope(error),
-        OpenReportError::Unseal(error) => return opened_body(error),
-        OpenReportError::Slot(error) => return slot(error),
-        OpenReportError::Blocks(error) => return block_store(error),
-        OpenReportError::Submit(error) => return submit(error),
-        OpenReportError::Store(error) => return store(error),
-        _ => (Bug, "unknown"),
-    };
-    let failure = Failure::of(fault, code, error);
-    match code {
-        "no_access" | "expired" | "revoked" => failure.hint(
-            "ask the patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
-        ),
-        "not_mined" => failure.hint("`medledger mine` puts it in a block"),
-        "damaged" | "missing_block" => failure.hint(VERIFY),
-        _ => failure,
-    }
-}
-
-fn envelope(error: &EnvelopeError) -> Failure {
-    let (fault, code) = match error {
-        EnvelopeError::UnknownVersion { .. } | EnvelopeError::UnknownSuite { .. } => {
-            (Environment, "update_needed")
-        }
-        _ => (Damaged, "damaged"),
-    };
-    hinted(Failure::of(fault, code, error))
-}
-
-/// The body of a report whose key was unwrapped: what does not fit now is damaged.
-fn opened_body(error: &UnsealError) -> Failure {
-    match error {
-        UnsealError::WrongKeyOrContext => Failure::of(Damaged, "damaged", error).hint(VERIFY),
-        _ => unseal(error),
-    }
-}
-
-/// Something sealed that does not open under the key that was given.
-pub(crate) fn unseal(error: &UnsealError) -> Failure {
-    match error {
-        UnsealError::WrongKeyOrContext => Failure::of(Refused, "wrong_key", error),
-        UnsealError::Damaged { .. }
-        | UnsealError::Truncated
-        | UnsealError::InvalidLength { .. }
-        | UnsealError::InvalidChunk { .. } => Failure::of(Damaged, "damaged", error),
-        UnsealError::TooLong => Failure::of(Environment, "too_long", error),
-        UnsealError::OutOfRange { .. } => Failure::of(Usage, "out_of_range", error),
-        UnsealError::Io(source) => io(source),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn wait(error: &WaitError) -> Failure {
-    match error {
-        WaitError::Unknown(_) => Failure::of(NotFound, "no_record", error),
-        WaitError::Refused { code, .. } => void(*code, error.to_string()),
-        WaitError::Order(error) => order(error),
-        WaitError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-fn receipt(error: &ReceiptError) -> Failure {
-    match error {
-        ReceiptError::Unknown(_) => Failure::of(NotFound, "no_record", error),
-        ReceiptError::NotMined(_) => {
-            Failure::of(Refused, "not_mined", error).hint("`medledger mine` puts it in a block")
-        }
-        ReceiptError::Refused(_) => Failure::of(Refused, "never_took_effect", error),
-        ReceiptError::NotFinal { .. } => Failure::of(Refused, "not_final", error),
-        ReceiptError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-/// A receipt that proves nothing, whatever the reason, is a check that found something.
-fn check(error: &CheckError) -> Failure {
-    let update = matches!(
-        error,
-        CheckError::UnknownVersion { .. }
-            | CheckError::Genesis(GenesisError::UnknownVersion { .. })
-            | CheckError::Record(
-                RecordError::UnknownVersion { .. }
-                    | RecordError::UnknownKind { .. }
-                    | RecordError::NotInForce(_)
-            )
-    );
-    if update {
-        return hinted(Failure::of(Environment, "update_needed", error));
-    }
-    let code = match error {
-        CheckError::OtherChain { .. } | CheckError::ForeignRecord => "other_chain",
-        CheckError::Malformed(_) => "not_a_receipt",
-        _ => "proves_nothing",
-    };
-    Failure::of(Damaged, code, error)
 }
 
 fn parse_time(error: &ParseTimeError) -> Failure {
