@@ -56,7 +56,7 @@ impl Queue {
 
 /// A block in the making: all but the work and the signature.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub struct Draft {
     pub(super) header: Header,
     pub(super) descriptor: Descriptor,
     pub(super) records: Vec<SignedRecord>,

@@ -8,13 +8,11 @@
 //! **mined** when [`Engine::order`] put it in a block, **final** when a checkpoint that a quorum of
 //! hospitals signed covers that block. An accepted record ends mined or refused, and says so.
 
+mod blocks;
 mod chain;
-mod log;
-mod pow;
 
+pub use blocks::{BlockEngine, LogEngine, NoWork, PowEngine, Work};
 pub use chain::{EngineChain, describe};
-pub use log::LogEngine;
-pub use pow::PowEngine;
 
 use crate::block::Block;
 use crate::chain::BlockError;

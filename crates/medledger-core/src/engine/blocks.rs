@@ -1,0 +1,137 @@
+//! The two engines that put records into blocks: they differ in nothing but the work.
+
+use super::chain::Draft;
+use super::{
+    Engine, EngineChain, Finality, Mined, MiningKey, OrderError, OrderJob, Ordered, Position,
+    SubmitError, Ticket,
+};
+use crate::block::{Block, Descriptor};
+use crate::chain::{Rules, tip};
+use crate::ids::ChainId;
+use crate::pow::{self, Header, Outcome};
+use crate::record::SignedRecord;
+use crate::state::StateRead;
+use crate::store::{Store, StoreError, Unit, View};
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
+
+/// The proof-of-work chain: one hospital mines, everybody checks.
+pub type PowEngine = BlockEngine<Work>;
+
+/// The single-writer log: the same blocks, signed by the one writer, without work. The baseline that
+/// tells what proof of work costs.
+pub type LogEngine = BlockEngine<NoWork>;
+
+/// Puts records into blocks; `P` finds what makes a block valid besides its signature.
+#[derive(Debug)]
+pub struct BlockEngine<P> {
+    chain: EngineChain,
+    proof: PhantomData<fn() -> P>,
+}
+
+impl<P> BlockEngine<P> {
+    /// An engine for the chain with these rules; `key` is needed to make blocks, not to follow.
+    #[must_use]
+    pub fn new(rules: Rules, key: Option<MiningKey>) -> Self {
+        Self { chain: EngineChain::new(rules, key), proof: PhantomData }
+    }
+}
+
+/// A header with the descriptor its root covers, ready to be signed.
+#[derive(Debug)]
+pub struct Proven {
+    header: Header,
+    descriptor: Descriptor,
+    tries: u64,
+}
+
+mod sealed {
+    use super::{Draft, OrderError, OrderJob, Proven};
+
+    pub trait Proof {
+        fn prove(draft: &Draft, job: &OrderJob<'_>) -> Result<Proven, OrderError>;
+    }
+}
+
+/// Proof of work.
+#[derive(Debug)]
+pub struct Work;
+
+impl sealed::Proof for Work {
+    fn prove(draft: &Draft, job: &OrderJob<'_>) -> Result<Proven, OrderError> {
+        let mut descriptor = draft.descriptor;
+        // With the header's 32 bits exhausted, the extra nonce in leaf 0 gives a new root.
+        let mut refresh = |extra_nonce: u64| {
+            descriptor.extra_nonce = extra_nonce;
+            Header { root: draft.root(&descriptor), ..draft.header }
+        };
+        match pow::mine(&draft.header, &mut refresh, job.workers, job.cancel, job.tried) {
+            Ok(Outcome::Found { header, tries }) => Ok(Proven { header, descriptor, tries }),
+            Ok(Outcome::Cancelled { .. }) => Err(OrderError::Cancelled),
+            Err(error) => Err(StoreError::Damaged(error.to_string()).into()),
+        }
+    }
+}
+
+/// No proof but the signature.
+#[derive(Debug)]
+pub struct NoWork;
+
+impl sealed::Proof for NoWork {
+    fn prove(draft: &Draft, job: &OrderJob<'_>) -> Result<Proven, OrderError> {
+        if job.cancel.load(Ordering::Relaxed) {
+            return Err(OrderError::Cancelled);
+        }
+        Ok(Proven { header: draft.header, descriptor: draft.descriptor, tries: 0 })
+    }
+}
+
+impl<P: sealed::Proof> Engine for BlockEngine<P> {
+    fn chain(&self) -> ChainId {
+        self.chain.rules().chain
+    }
+
+    fn submit(
+        &self,
+        unit: &mut dyn Unit,
+        records: &[SignedRecord],
+    ) -> Result<Vec<Ticket>, SubmitError> {
+        self.chain.submit(unit, records)
+    }
+
+    fn order(&self, store: &dyn Store, job: &OrderJob<'_>) -> Result<Option<Mined>, OrderError> {
+        loop {
+            let Some(draft) = self.chain.draft(store, job)? else { return Ok(None) };
+            let Proven { header, descriptor, tries } = P::prove(&draft, job)?;
+            let signature = self.chain.sign(&header.id())?;
+            let block = Block { header, signature, descriptor, records: draft.records.clone() };
+            // Another block may have come meanwhile: then the work was in vain, and starts anew.
+            if tip(store.view()?.as_ref())?.id == header.previous
+                && let Some(mined) = self.chain.append(store, draft, block, tries)?
+            {
+                return Ok(Some(mined));
+            }
+        }
+    }
+
+    fn follow(
+        &self,
+        view: &dyn View,
+        from: Position,
+        limit: usize,
+    ) -> Result<Vec<Ordered>, StoreError> {
+        self.chain.follow(view, from, limit)
+    }
+
+    fn finality(&self, view: &dyn View, position: Position) -> Result<Finality, StoreError> {
+        self.chain.finality(view, position)
+    }
+
+    fn with_pending(
+        &self,
+        view: &dyn View,
+        look: &mut dyn FnMut(&dyn StateRead) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.chain.with_pending(view, look)
+    }
+}
