@@ -120,9 +120,7 @@ impl<'a> FileSession<'a> {
         }
         // Another session may have put a known block there a moment ago and not synced its folder.
         shards.extend(self.known.iter().map(|key| layout.shard(key)));
-        for shard in &shards {
-            sync_dir(shard)?;
-        }
+        sync_dirs(&shards)?;
         sync_dir(&layout.blocks())?;
         write_synced(&self.folder.join("pin"), format!("{root}\n").as_bytes(), &layout.pin(root))
     }
@@ -168,6 +166,28 @@ impl Drop for FileSession<'_> {
             }
         }
     }
+}
+
+/// Syncs folders, several at a time: each wait is short, but a large report touches hundreds.
+fn sync_dirs(folders: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
+    let next = Mutex::new(folders.iter());
+    let sync_some = || {
+        loop {
+            let folder = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(folder) = folder else { return Ok(()) };
+            sync_dir(folder)?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let helpers = SYNCERS.min(folders.len()).saturating_sub(1);
+        let threads: Vec<_> = (0..helpers).map(|_| scope.spawn(sync_some)).collect();
+        let mut result = sync_some();
+        for thread in threads {
+            let one = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(one);
+        }
+        result
+    })
 }
 
 /// Threads that sync files one after the other, until the queue is closed or one sync fails.
