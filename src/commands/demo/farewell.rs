@@ -43,7 +43,15 @@ pub(super) fn tell(tell: &mut Narrator<'_>, root: &Path, chain: &str) -> io::Res
         tell.fact_as(&format!("{number}"), &format!("{name:<20} {password}"), json!(password))?;
     }
 
-    tell.say("Look on with these; each has more to it with --help:")?;
+    // Somebody who ran it through cargo has no `medledger` on the path.
+    match std::env::current_exe() {
+        Ok(program) => {
+            tell.say("Look on with these; each has more to it with --help. The program is")?;
+            tell.line("")?;
+            tell.line(&quoted(&program.display().to_string()))?;
+        }
+        Err(_) => tell.say("Look on with these; each has more to it with --help:")?,
+    }
     tell.line("")?;
     let folder = quoted(&root.display().to_string());
     tell.line(&format!("cd {folder}"))?;
