@@ -217,6 +217,7 @@ impl Ledger {
         );
         let id = record.id();
         let once = tee.once;
+        let mut letter = None;
         let mut uploaded = self.accept(&[record], |unit| -> Result<Uploaded, UploadError> {
             for (place, slot) in &slots {
                 self.put_slot(unit, place, slot)?;
@@ -227,7 +228,7 @@ impl Ledger {
                 None => Delivery::PickUp(access_key),
                 Some(address) => {
                     let hospital = self.contact(unit, &self.hospital())?.name;
-                    let letter = texts::report_added(
+                    let text = texts::report_added(
                         &contact,
                         address,
                         &hospital,
@@ -235,7 +236,7 @@ impl Ledger {
                         &label,
                         &access_key,
                     );
-                    self.enqueue(unit, &letter)?;
+                    letter = Some(self.enqueue(unit, &text)?);
                     Delivery::Queued
                 }
             };
@@ -253,7 +254,7 @@ impl Ledger {
             }
             Ok(Uploaded { delivery, repeated: false, ..remembered.uploaded() })
         })?;
-        if mailed.is_some() && self.try_mail().waiting == 0 {
+        if letter.is_some_and(|letter| self.try_mail_of(&letter)) {
             uploaded.delivery = Delivery::Mailed;
         }
         Ok(uploaded)
