@@ -117,8 +117,13 @@ impl Ledger {
         reader_key: ReaderKey,
         until: Option<Timestamp>,
     ) -> Result<Approved, ApproveError> {
-        let entry =
-            self.request_entry(request)?.ok_or(ApproveError::Refused(VoidCode::UnknownRequest))?;
+        // Somebody else's request and one that does not exist look the same.
+        let unknown = || ApproveError::Refused(VoidCode::UnknownRequest);
+        let entry = self.request_entry(request)?.ok_or_else(unknown)?;
+        let report = self.report_entry(&entry.report)?.ok_or_else(unknown)?;
+        if report.patient != patient.id() {
+            return Err(unknown());
+        }
         let permission = Permission {
             report: entry.report,
             reader: entry.reader,
@@ -214,6 +219,7 @@ impl Ledger {
         report: &ReportId,
         reader: &MemberId,
     ) -> Result<(ReportEntry, medledger_core::keys::HpkePublicKey), ApproveError> {
+        self.authenticate(patient)?.ok_or(ApproveError::Refused(VoidCode::UnknownAuthor))?;
         let view = self.view()?;
         let mut found = Err(VoidCode::UnknownReport);
         self.engine().with_pending(view.as_ref(), &mut |state| {

@@ -216,60 +216,79 @@ fn found(
     check_contact(&options.hospital)?;
     let mut rng = os_rng();
     let hospital = Identity::generate(&mut rng);
-    let mining = SigningKey::generate(&mut rng);
+    let key = MiningKey { hospital: hospital.id(), key: SigningKey::generate(&mut rng) };
+    for sub in [BLOCKS, IDENTITIES] {
+        let path = folder.join(sub);
+        std::fs::create_dir(&path).map_err(|source| CreateError::Io { path, source })?;
+    }
+    people::save_identity(folder, &hospital, password, &options.lock_params)?;
+    let founder = Founder { identity: *hospital.public(), mining: key.key.verifying_key() };
+    let (rules, header) = genesis(founder, options.engine)?;
+
+    let path = node_key_path(folder, &options.settings);
+    let node_key = NodeKey::create(&path, &mut rng)?;
+    let written = write_chain(store, &rules, &header, &node_key, &key, &options.hospital)
+        .and_then(|()| Ok(options.settings.save(folder)?));
+    if written.is_err() {
+        // It may lie outside the folder that is taken back.
+        let _ = std::fs::remove_file(path);
+    }
+    written.map(|()| hospital)
+}
+
+/// The rules and the mined genesis header of a chain of one hospital.
+fn genesis(founder: Founder, engine: EngineChoice) -> Result<(Rules, pow::Header), CreateError> {
     let workers = Threads::default();
-    let consensus = match options.engine {
+    let consensus = match engine {
         EngineChoice::Log => Consensus::Log,
         EngineChoice::Work(difficulty) => {
             Consensus::Work(Schedule::Fixed { bits: bits(difficulty, &workers)? })
         }
     };
-    let founder = Founder { identity: *hospital.public(), mining: mining.verifying_key() };
     let genesis = Genesis::single(founder, consensus);
     genesis.check()?;
-    let header = Rules::genesis_header(&genesis, SystemClock.now());
-    let header = if matches!(genesis.consensus, Consensus::Log) {
-        header
-    } else {
+    let mut header = Rules::genesis_header(&genesis, SystemClock.now());
+    if matches!(genesis.consensus, Consensus::Work(_)) {
         let never = AtomicBool::new(false);
         // The genesis root is fixed: with the nonces exhausted, another second gives new ones.
         let mut later = |extra: u64| pow::Header {
             time: header.time.saturating_add(u32::try_from(extra).unwrap_or(u32::MAX)),
             ..header
         };
-        match pow::mine(&header, &mut later, &workers, &never, &AtomicU64::new(0)) {
+        header = match pow::mine(&header, &mut later, &workers, &never, &AtomicU64::new(0)) {
             Ok(Outcome::Found { header, .. }) => header,
             Ok(Outcome::Cancelled { .. }) => unreachable!("nobody cancels"),
             Err(_) => return Err(GenesisError::Schedule(header.bits).into()),
-        }
-    };
+        };
+    }
     let rules = Rules::new(&header, genesis)
         .map_err(|error| StoreError::Damaged(format!("the genesis block just made: {error}")))?;
+    Ok((rules, header))
+}
 
-    let settings = &options.settings;
-    let node_key = NodeKey::create(&node_key_path(folder, settings), &mut rng)?;
+/// Writes the genesis block, its state and checkpoint, and what this node keeps for itself.
+fn write_chain(
+    store: &dyn Store,
+    rules: &Rules,
+    header: &pow::Header,
+    node_key: &NodeKey,
+    key: &MiningKey,
+    hospital: &Contact,
+) -> Result<(), CreateError> {
     let mut unit = store.unit()?;
-    let stored = rules.stored_genesis(&header);
+    let stored = rules.stored_genesis(header);
     unit.append_block(&stored)?;
     for change in rules.genesis.state() {
         unit.set_state(&change.key, change.value.as_deref())?;
     }
     finality::extend_tree(unit.as_mut(), &stored)?;
-    let key = MiningKey { hospital: hospital.id(), key: mining };
-    finality::sign_checkpoint(unit.as_mut(), &rules, &key, &stored)?;
+    finality::sign_checkpoint(unit.as_mut(), rules, key, &stored)?;
     let secret = zeroize::Zeroizing::new(*key.key.expose_seed());
-    let sealed = node_key.seal(Drawer::Node, MINING_KEY, secret.as_slice(), &mut rng);
+    let sealed = node_key.seal(Drawer::Node, MINING_KEY, secret.as_slice(), &mut os_rng());
     unit.set_local(Drawer::Node, MINING_KEY, Some(&sealed))?;
-    unit.set_local(Drawer::Node, HOSPITAL, Some(hospital.id().as_bytes()))?;
-    people::set_contact(unit.as_mut(), &node_key, &hospital.id(), &options.hospital)?;
-    unit.commit()?;
-    for sub in [BLOCKS, IDENTITIES] {
-        let path = folder.join(sub);
-        std::fs::create_dir(&path).map_err(|source| CreateError::Io { path, source })?;
-    }
-    people::save_identity(folder, &hospital, password, &options.lock_params)?;
-    settings.save(folder)?;
-    Ok(hospital)
+    unit.set_local(Drawer::Node, HOSPITAL, Some(key.hospital.as_bytes()))?;
+    people::set_contact(unit.as_mut(), node_key, &key.hospital, hospital)?;
+    Ok(unit.commit()?)
 }
 
 /// Name of the database in a ledger's folder.

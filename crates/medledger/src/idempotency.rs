@@ -30,6 +30,7 @@ pub enum IdempotencyError {
 }
 
 /// One use of an idempotency key, with the digest of what is asked.
+#[derive(Clone)]
 pub(crate) struct Idempotent {
     row: Vec<u8>,
     request: Hmac<Sha256>,

@@ -409,8 +409,9 @@ pub struct MailReport {
 /// Folder of ciphertext blocks in a ledger's folder.
 pub(crate) const BLOCKS: &str = "blocks";
 
+/// Where the node key lies; like the outbox, a relative path is below the ledger's folder.
 pub(crate) fn node_key_path(folder: &Path, settings: &Settings) -> PathBuf {
-    settings.node_key.clone().unwrap_or_else(|| folder.join("node.key"))
+    folder.join(settings.node_key.as_deref().unwrap_or(Path::new("node.key")))
 }
 
 /// The lock of a folder, given back when dropped.

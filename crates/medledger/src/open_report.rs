@@ -244,6 +244,7 @@ impl Ledger {
         key: &Key<'_>,
         backend: Backend,
     ) -> Result<OpenedReport, OpenReportError> {
+        self.authenticate(reader)?.ok_or(OpenReportError::NoAccess)?;
         let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
         let grant = if entry.patient == reader.id() {
             None

@@ -268,6 +268,23 @@ impl Ledger {
         Ok(self.contact_row(view, id)?.map_or(0, |row| row.number))
     }
 
+    /// The member whose keys these are, accepted ones included. An identity that merely claims a
+    /// member's id is nobody: it is told nothing and costs nothing but this look.
+    pub(crate) fn authenticate(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<MemberEntry>, StoreError> {
+        let view = self.view()?;
+        let mut found = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            found = State::new(state)
+                .member(&identity.id())?
+                .filter(|entry| entry.identity == *identity.public());
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     /// Every member, those accepted but not yet mined included, by registration number.
     ///
     /// # Errors

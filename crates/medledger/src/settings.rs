@@ -38,7 +38,8 @@ pub struct Settings {
     /// Whether the exact size of reports is hidden.
     #[serde(default)]
     pub padding: Padding,
-    /// Where the node key lies, if not beside the database.
+    /// Where the node key lies, if not beside the database; a relative path is below the ledger's
+    /// folder.
     #[serde(default)]
     pub node_key: Option<PathBuf>,
 }

@@ -40,7 +40,9 @@ impl Step {
     }
 }
 
-/// Listens to steps. Called on the thread that takes them, so it should return soon.
+/// Listens to steps. Called on the thread that takes them, so it should return soon. It must not call
+/// the ledger that tells it: at [`Step::AboutToAccept`] a unit of work is open, and another would wait
+/// for it for ever.
 pub trait Observer: Send + Sync {
     /// A step was taken.
     fn step(&self, step: Step);

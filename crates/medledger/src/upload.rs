@@ -97,7 +97,8 @@ pub struct Uploaded {
     pub repeated: bool,
 }
 
-/// Why a report was not uploaded. Nothing is on the ledger; blocks already written are collected.
+/// Why a report was not uploaded. Nothing is on the ledger; blocks already written are unpinned and
+/// left to the collection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UploadError {
@@ -218,7 +219,8 @@ impl Ledger {
         let id = record.id();
         let once = tee.once;
         let mut letter = None;
-        let mut uploaded = self.accept(&[record], |unit| -> Result<Uploaded, UploadError> {
+        let again = once.clone();
+        let accepted = self.accept(&[record], |unit| -> Result<Uploaded, UploadError> {
             for (place, slot) in &slots {
                 self.put_slot(unit, place, slot)?;
             }
@@ -253,7 +255,24 @@ impl Ledger {
                 once.remember(unit, self, &remembered)?;
             }
             Ok(Uploaded { delivery, repeated: false, ..remembered.uploaded() })
-        })?;
+        });
+        let mut uploaded = match accepted {
+            Ok(uploaded) => uploaded,
+            Err(error) => {
+                // No record names these blocks now: they must not stay pinned.
+                if let Err(error) = self.blocks().unpin(&sealed.envelope_cid) {
+                    tracing::warn!(%error, cid = %sealed.envelope_cid, "a pin without record stays");
+                }
+                // The same request, made at the same time, may have been accepted first.
+                if let UploadError::Idempotency(IdempotencyError::Conflict) = error
+                    && let Some(again) = again
+                    && let Some(first) = again.remembered(self.view()?.as_ref(), self)?
+                {
+                    return Ok(again.matching::<Remembered>(first)?.uploaded());
+                }
+                return Err(error);
+            }
+        };
         if letter.is_some_and(|letter| self.try_mail_of(&letter)) {
             uploaded.delivery = Delivery::Mailed;
         }
@@ -282,11 +301,12 @@ impl Ledger {
         author: &Identity,
         patient: &MemberId,
     ) -> Result<HpkePublicKey, UploadError> {
+        let member =
+            self.authenticate(author)?.ok_or(UploadError::Refused(VoidCode::UnknownAuthor))?;
         let view = self.view()?;
-        let mut found = Err(VoidCode::UnknownAuthor);
+        let mut found = Err(VoidCode::RoleNotAllowed);
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            let Some(member) = state.member(&author.id())? else { return Ok(()) };
             found = if !member.role.uploads() {
                 Err(VoidCode::RoleNotAllowed)
             } else if state.member(patient)?.is_none() {

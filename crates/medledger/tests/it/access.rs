@@ -151,8 +151,11 @@ fn only_the_patient_approves_and_only_with_the_right_key() {
     let request =
         g.w.ledger.request(&g.reader, &g.report, Purpose::Research, g.w.in_days(1)).unwrap();
     let other = g.w.add(Role::Patient, "Quinn");
-    let error = g.w.ledger.approve(&other, &request, &Key::Access(&g.patient_key)).unwrap_err();
-    assert!(matches!(error, ApproveError::Refused(VoidCode::UnknownReport)), "{error}");
+    // Somebody else's request and one that does not exist are told apart by nobody (pitfall 35).
+    for unknown in [request, medledger::RecordId::from_bytes([9; 32])] {
+        let error = g.w.ledger.approve(&other, &unknown, &Key::Access(&g.patient_key)).unwrap_err();
+        assert!(matches!(error, ApproveError::Refused(VoidCode::UnknownRequest)), "{error}");
+    }
     let error =
         g.w.ledger.approve(&g.w.patient, &request, &Key::Access(&g.reader_key)).unwrap_err();
     assert!(matches!(error, ApproveError::WrongKey), "{error}");
@@ -206,4 +209,35 @@ fn pitfall_34_nobody_registers_themselves_or_twice() {
     w.ledger.register(&w.hospital, &eve, Role::Hospital, &contact).unwrap_err();
     w.ledger.register(&w.hospital, &eve, Role::Doctor, &contact).unwrap();
     w.ledger.register(&w.hospital, &eve, Role::Nurse, &contact).unwrap_err();
+}
+
+#[test]
+fn pitfall_33_an_identity_that_only_claims_a_members_id_is_nobody() {
+    use medledger::core::keys::{HpkeSecretKey, SigningKey};
+    let g = granted(1);
+    let forged = |id| {
+        let mut rng = crate::support::rng();
+        Identity::with_id(id, SigningKey::generate(&mut rng), HpkeSecretKey::generate(&mut rng))
+    };
+    let doctor = forged(g.w.doctor.id());
+    let error = g.w.ledger.upload(&doctor, &g.w.patient.id(), Unreadable).unwrap_err();
+    assert!(matches!(error, UploadError::Refused(VoidCode::UnknownAuthor)), "{error}");
+    // Right key or wrong key: the answer tells a thief nothing.
+    let (patient, reader) = (forged(g.w.patient.id()), forged(g.reader.id()));
+    for (who, key) in
+        [(&patient, &g.patient_key), (&patient, &g.reader_key), (&reader, &g.reader_key)]
+    {
+        let error = open_error(&g, who, &Key::Access(key));
+        assert!(matches!(error, OpenReportError::NoAccess), "{error}");
+        let permission = Permission {
+            report: g.report,
+            reader: g.reader.id(),
+            purpose: Purpose::Treatment,
+            until: g.w.in_days(1),
+        };
+        let key = Key::Access(key);
+        let error = g.w.ledger.share(who, permission, &key, ReaderKey::Access).unwrap_err();
+        assert!(matches!(error, ApproveError::Refused(VoidCode::UnknownAuthor)), "{error}");
+    }
+    assert_eq!(reads(&g), 0);
 }

@@ -154,3 +154,43 @@ fn a_member_registered_by_mail_gets_letters_in_their_own_script() {
     // RFC 2047 in the header, the body as UTF-8.
     assert!(letter.contains("=?utf-8?"), "{letter}");
 }
+
+#[test]
+fn the_same_request_made_at_the_same_time_is_accepted_once() {
+    let w = world();
+    let pins = || w.ledger.blocks().pins().unwrap().len();
+    let before = pins();
+    let bytes = vec![7; 200_000];
+    let upload = |bytes: &[u8]| {
+        let options = UploadOptions::default().with_idempotency_key("visit-8");
+        w.ledger.upload_with(&w.doctor, &w.patient.id(), bytes, &options)
+    };
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| upload(&bytes).unwrap())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(all.iter().all(|uploaded| uploaded.record == all[0].record), "{all:?}");
+    assert_eq!(all.iter().filter(|uploaded| !uploaded.repeated).count(), 1);
+    // What the others had stored by then is not kept.
+    assert_eq!(pins(), before + 1);
+    upload(b"another").unwrap_err();
+}
+
+#[test]
+fn a_node_key_elsewhere_is_taken_back_with_a_ledger_that_was_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let outside = dir.path().join("outside.key");
+    let options = || {
+        let mut options = crate::support::options();
+        options.settings.node_key = Some(outside.clone());
+        options
+    };
+    Ledger::create(dir.path().join("l"), options(), "").unwrap_err();
+    assert!(!outside.exists());
+    drop(Ledger::create(dir.path().join("l"), options(), "pw").unwrap());
+    assert!(outside.exists());
+    let mut inside = crate::support::options();
+    inside.settings.node_key = Some("keys.txt".into());
+    drop(Ledger::create(dir.path().join("m"), inside, "pw").unwrap());
+    assert!(dir.path().join("m/keys.txt").exists());
+}
