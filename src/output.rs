@@ -1,6 +1,7 @@
 //! What goes to standard output: tables and lines for people, one JSON document for programs.
 
 use crate::exit::{Failure, Result};
+use medledger::core::text::{is_refused_in_name, is_refused_in_note};
 use serde::Serialize;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
@@ -57,7 +58,21 @@ fn to_text(result: &impl Show) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(Vec::new());
     result.show(&mut *text).map_err(|error| Failure::bug("output", error))?;
     let text = String::from_utf8(std::mem::take(&mut *text));
-    text.map(Zeroizing::new).map_err(|error| Failure::bug("output", error.utf8_error()))
+    let text =
+        text.map(Zeroizing::new).map_err(|error| Failure::bug("output", error.utf8_error()))?;
+    Ok(Zeroizing::new(escaped(&text, is_refused_in_note)))
+}
+
+/// Text with each character that `hostile` names written out, as in `\u{1b}`: what others wrote must
+/// not act on the terminal. Names are refused on entry already; this is for what lies in old folders.
+fn escaped(text: &str, hostile: fn(char) -> bool) -> String {
+    // Room for all of it: the text may hold an access key, and a buffer that grows leaves copies.
+    let more = text.chars().filter(|c| hostile(*c)).count() * 10;
+    let mut safe = String::with_capacity(text.len() + more);
+    for c in text.chars() {
+        if hostile(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe
 }
 
 /// Writes text to standard output, at once.
@@ -92,15 +107,19 @@ pub(crate) fn print_failure(failure: &Failure, json: bool) {
         writeln!(err, "{}", json!({ "error": error }))
     } else {
         let hint = failure.what_next().map(|hint| format!("\n  next: {hint}")).unwrap_or_default();
-        writeln!(err, "error: {}{hint}", failure.message())
+        let text = format!("error: {}{hint}", failure.message());
+        writeln!(err, "{}", escaped(&text, is_refused_in_note))
     };
 }
 
-/// Lines of a name and a value, values in one column.
+/// Lines of a name and a value, values in one column; further lines of a value are indented, so that
+/// none of them looks like a field.
 pub(crate) fn fields(out: &mut dyn Write, fields: &[(&str, String)]) -> io::Result<()> {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in fields {
-        writeln!(out, "{name:width$}  {value}")?;
+        for (i, line) in value.split('\n').enumerate() {
+            writeln!(out, "{:width$}  {line}", if i == 0 { name } else { "" })?;
+        }
     }
     Ok(())
 }
@@ -129,7 +148,11 @@ pub(crate) fn table<const N: usize>(
     rows: &[[String; N]],
 ) -> io::Result<()> {
     let mut widths = columns.map(|column| column.title().len());
-    for row in rows {
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| std::array::from_fn(|i| escaped(&row[i], is_refused_in_name)))
+        .collect();
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -144,7 +167,7 @@ pub(crate) fn table<const N: usize>(
         text.join("  ").trim_end().to_owned()
     };
     writeln!(out, "{}", line(columns.map(Column::title)))?;
-    for row in rows {
+    for row in &rows {
         writeln!(out, "{}", line(std::array::from_fn(|i| row[i].as_str())))?;
     }
     Ok(())
@@ -246,6 +269,20 @@ mod tests {
         shrink(&columns, &mut widths, 10);
         assert_eq!(widths, [30, 8], "never below the least");
         assert_eq!(cut("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn what_others_wrote_forges_no_field_and_no_row_and_moves_no_cursor() {
+        let mut out = Vec::new();
+        let note = "fine\nread record  forged".to_owned();
+        fields(&mut out, &[("note", note), ("length", "1".into())]).unwrap();
+        let expected = "note    fine\n        read record  forged\nlength  1\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let mut out = Vec::new();
+        table(&mut out, [Column::Flexible("NAME")], &[["Eve\n\u{1b}[2JAda".to_owned()]]).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "NAME\nEve\\n\\u{1b}[2JAda\n");
+        let safe = escaped("a\n\tb\u{9b}\u{202e}", is_refused_in_note);
+        assert_eq!(safe, "a\n\tb\\u{9b}\\u{202e}");
     }
 
     #[test]

@@ -135,18 +135,50 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
 }
 
 fn to_stdout(mut opened: OpenedReport, len: u64) -> Result<()> {
-    let is_text = opened.metadata().media_type().starts_with("text/");
     let mut out = io::stdout().lock();
-    if out.is_terminal() && !is_text {
-        let name = opened.metadata().file_name();
-        let text = format!("{name:?} is no text: it is not written to a terminal");
-        return Err(Failure::usage("output", text).hint("give --output FILE"));
+    if out.is_terminal() {
+        // Read twice: nothing is written before all of it is known to be harmless.
+        let at = opened.stream_position().map_err(|error| failures::io(&error))?;
+        let is_text = opened.metadata().media_type().starts_with("text/")
+            && is_plain_text(&mut (&mut opened).take(len)).map_err(|error| failures::io(&error))?;
+        if !is_text {
+            let name = opened.metadata().file_name();
+            let text = format!("{name:?} is no plain text: it is not written to a terminal");
+            return Err(Failure::usage("output", text).hint("give --output FILE"));
+        }
+        opened.seek(SeekFrom::Start(at)).map_err(|error| failures::io(&error))?;
     }
     let copied = copy(&mut opened, len, &mut out);
     copied.map_err(|problem| match problem {
         Problem::Read(error) => failures::io(&error).doing("what was written is not the whole"),
         Problem::Write(error) => Failure::stdout(&error),
     })
+}
+
+/// Whether a terminal only shows this: UTF-8 without control characters but for ends of lines and tabs.
+fn is_plain_text(source: &mut dyn Read) -> io::Result<bool> {
+    let mut buffer = Zeroizing::new(vec![0; 1 << 16]);
+    // Bytes at the front of the buffer that begin a character.
+    let mut begun = 0;
+    loop {
+        let n = match source.read(&mut buffer[begun..]) {
+            Ok(0) => return Ok(begun == 0),
+            Ok(n) => begun + n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let whole = match std::str::from_utf8(&buffer[..n]) {
+            Ok(_) => n,
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return Ok(false),
+        };
+        let text = std::str::from_utf8(&buffer[..whole]).unwrap_or("\0");
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
+            return Ok(false);
+        }
+        buffer.copy_within(whole..n, 0);
+        begun = n - whole;
+    }
 }
 
 /// Writes beside the target and renames: there is the whole file, or none.
@@ -209,6 +241,21 @@ fn copy(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_text_that_a_terminal_just_shows_is_plain() {
+        let long = "\u{e4}\u{20ac}x".repeat(50_000);
+        for text in ["", "a\tb\r\nc\n", "Zoë 李雷", &long] {
+            assert!(is_plain_text(&mut text.as_bytes()).unwrap(), "{:.20}", text);
+        }
+        let late = format!("{long}\u{9b}2J");
+        let bad: [&[u8]; 6] =
+            [b"\x1b[2J", b"a\0", b"\x7f", "\u{9b}".as_bytes(), b"\xe4", late.as_bytes()];
+        for bytes in bad {
+            assert!(!is_plain_text(&mut &*bytes).unwrap(), "{:?}", &bytes[..bytes.len().min(9)]);
+        }
+        assert!(!is_plain_text(&mut &b"\x9b2J"[..]).unwrap());
+    }
 
     #[test]
     fn ranges_are_read() {
