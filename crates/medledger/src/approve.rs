@@ -156,6 +156,10 @@ impl Ledger {
         request: Option<RecordId>,
     ) -> Result<Approved, ApproveError> {
         let Permission { report, reader, purpose, until } = permission;
+        // The chain judges by its own time, which lies behind.
+        if until <= self.now() {
+            return Err(ApproveError::Refused(VoidCode::Expired));
+        }
         let (entry, reader_identity) = self.grant_parties(patient, &report, &reader)?;
         let dek = self.patient_dek(patient, &report, &entry, key)?;
         let mut rng = self.rng();

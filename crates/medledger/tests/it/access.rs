@@ -241,3 +241,25 @@ fn pitfall_33_an_identity_that_only_claims_a_members_id_is_nobody() {
     }
     assert_eq!(reads(&g), 0);
 }
+
+#[test]
+fn nobody_asks_for_or_gives_access_until_a_time_that_has_passed() {
+    let w = world();
+    let (uploaded, _) = w.upload(b"r");
+    let reader = w.add(Role::Doctor, "Dr Bob");
+    let now = w.ledger.now();
+    let error = w.ledger.request(&reader, &uploaded.report, Purpose::Treatment, now).unwrap_err();
+    assert!(
+        matches!(error, RequestError::Submit(SubmitError::Refused { code: VoidCode::Expired, .. })),
+        "{error}"
+    );
+    let permission = Permission {
+        report: uploaded.report,
+        reader: reader.id(),
+        purpose: Purpose::Treatment,
+        until: now,
+    };
+    let error =
+        w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Access).unwrap_err();
+    assert!(matches!(error, ApproveError::Refused(VoidCode::Expired)), "{error}");
+}
