@@ -190,13 +190,14 @@ impl Ledger {
         };
         let record = self.sign_with_nonce(patient, nonce, body);
         let id = record.id();
+        let mut letter = None;
         let mut delivery = self.accept(&[record], |unit| -> Result<Delivery, ApproveError> {
             self.put_slot(unit, &place, &slot)?;
             let contact = self.contact(unit, &reader)?;
             let address = contact.email.as_deref().filter(|_| self.sends_mail());
             if let Some(address) = address {
                 let label = self.label(unit, &report)?;
-                let letter = texts::access_granted(
+                let text = texts::access_granted(
                     &contact,
                     address,
                     &report,
@@ -204,12 +205,16 @@ impl Ledger {
                     until,
                     access_key.as_ref(),
                 );
-                self.enqueue(unit, &letter)?;
-                return Ok(Delivery::Queued);
+                letter = Some(self.enqueue(unit, &text)?);
+                if access_key.is_some() {
+                    return Ok(Delivery::Queued);
+                }
             }
             Ok(access_key.map_or(Delivery::None, Delivery::PickUp))
         })?;
-        if self.try_mail().waiting == 0 && delivery == Delivery::Queued {
+        // To a reader with an identity the letter is a notice: nothing has to be delivered.
+        let sent = letter.is_some_and(|letter| self.try_mail_of(&letter));
+        if sent && delivery == Delivery::Queued {
             delivery = Delivery::Mailed;
         }
         Ok(Approved { grant, record: id, permission, delivery })

@@ -1,6 +1,6 @@
 //! A ledger in a folder: making it, opening it, and what every use case shares.
 
-use crate::mail::{self, Letter, Notifier, NotifyError};
+use crate::mail::{self, Letter, LetterId, Notifier, NotifyError};
 use crate::node_key::{NodeKey, NodeKeyError};
 use crate::settings::{MailSettings, Settings, SettingsError};
 use crate::steps::{Observer, Step};
@@ -332,9 +332,12 @@ impl Ledger {
         Ok(value)
     }
 
-    pub(crate) fn enqueue(&self, unit: &mut dyn Unit, letter: &Letter) -> Result<(), StoreError> {
-        mail::enqueue(unit, &self.node_key, letter, &mut self.rng())?;
-        Ok(())
+    pub(crate) fn enqueue(
+        &self,
+        unit: &mut dyn Unit,
+        letter: &Letter,
+    ) -> Result<LetterId, StoreError> {
+        mail::enqueue(unit, &self.node_key, letter, &mut self.rng())
     }
 
     /// Tries to send every letter that waits. Those that cannot be sent stay in the queue.
@@ -356,6 +359,7 @@ impl Ledger {
                     mail::remove(unit.as_mut(), &id)?;
                     unit.commit()?;
                     report.sent += 1;
+                    report.letters.push(id);
                 }
                 Err(error) => {
                     tracing::warn!(letter = %id, %error, "a letter could not be sent and waits");
@@ -381,6 +385,12 @@ impl Ledger {
             MailReport::default()
         })
     }
+
+    /// As [`Ledger::try_mail`], and whether `letter` went out. What became of others in the queue
+    /// says nothing about it.
+    pub(crate) fn try_mail_of(&self, letter: &LetterId) -> bool {
+        self.try_mail().letters.contains(letter)
+    }
 }
 
 /// What became of the letters that waited.
@@ -388,6 +398,8 @@ impl Ledger {
 pub struct MailReport {
     /// Letters sent.
     pub sent: usize,
+    /// Which ones, in the order they were sent.
+    pub letters: Vec<LetterId>,
     /// Letters that still wait.
     pub waiting: usize,
     /// Why the last of them waits.
