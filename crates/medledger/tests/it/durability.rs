@@ -178,12 +178,11 @@ fn strange_things_among_the_identities_are_passed_over() {
 #[test]
 fn settings_without_end_are_refused_by_their_size() {
     let w = world();
-    let crate::support::World { ledger, folder, _dir, .. } = w;
-    drop(ledger);
-    let path = folder.join("settings.json");
+    drop(w.ledger);
+    let path = w.folder.join("settings.json");
     let mut text = std::fs::read(&path).unwrap();
     text.resize(1 << 20, b' ');
     std::fs::write(&path, text).unwrap();
-    let error = medledger::Ledger::open(&folder).unwrap_err();
+    let error = medledger::Ledger::open(&w.folder).unwrap_err();
     assert!(error.to_string().contains("65536"), "{error}");
 }
