@@ -48,6 +48,7 @@ pub mod state;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod token;
 
 pub use cid::Cid;

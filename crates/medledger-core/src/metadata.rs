@@ -8,6 +8,7 @@ use crate::context::MetaContext;
 use crate::dek::Dek;
 use crate::registry::{FORMAT_VERSION, limit};
 use crate::seal::{self, MAX_PLAIN_LEN, SealError, UnsealError};
+use crate::text;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -30,8 +31,8 @@ pub enum MetadataError {
         /// Bytes allowed.
         limit: usize,
     },
-    /// A character that has no place in this text: a control character, or in a file name a path
-    /// separator.
+    /// A character that has no place in this text: one that controls or reorders it, or in a file
+    /// name a hidden one or a path separator. See [`text`].
     #[error("{field} holds the character {found:?}, which is not allowed there")]
     Character {
         /// Which text.
@@ -82,7 +83,7 @@ pub enum MetadataError {
 
 /// File name, media type, true length and note of a report.
 ///
-/// Texts are in Unicode normal form C and free of control characters; a file name is a name, never a
+/// Texts are in Unicode normal form C and free of characters that control or reorder them; a file name is a name, never a
 /// path. Empty means unknown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Metadata {
@@ -135,7 +136,7 @@ impl Metadata {
     /// The same with a note; line breaks and tabs are allowed in it.
     ///
     /// # Errors
-    /// When the note is too long or holds a control character.
+    /// When the note is too long or holds what [`text::is_refused_in_note`] refuses.
     pub fn with_note(self, note: &str) -> Result<Self, MetadataError> {
         Self { note: note.nfc().collect(), ..self }.checked()
     }
@@ -199,7 +200,7 @@ impl Metadata {
 
     fn checked(self) -> Result<Self, MetadataError> {
         check_text("file name", &self.file_name, limit::FILE_NAME_BYTES, |c| {
-            c.is_control() || matches!(c, '/' | '\\')
+            text::is_refused_in_name(c) || matches!(c, '/' | '\\')
         })?;
         if matches!(self.file_name.as_str(), "." | "..") {
             return Err(MetadataError::FileName { found: self.file_name });
@@ -210,9 +211,7 @@ impl Metadata {
         if !self.media_type.is_empty() && !is_media_type(&self.media_type) {
             return Err(MetadataError::MediaType { found: self.media_type });
         }
-        check_text("note", &self.note, limit::NOTE_BYTES, |c| {
-            c.is_control() && !matches!(c, '\n' | '\t')
-        })?;
+        check_text("note", &self.note, limit::NOTE_BYTES, text::is_refused_in_note)?;
         if self.length > MAX_PLAIN_LEN {
             return Err(MetadataError::Length { found: self.length });
         }

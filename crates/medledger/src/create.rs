@@ -169,11 +169,8 @@ fn in_new_folder<M, O>(
         Err(source) => return Err(io(folder)(source)),
     }
     // Built beside it and renamed at the end: there is a whole ledger, or none.
-    let parent = match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(parent).map_err(io(parent))?;
+    let parent = crate::files::parent(folder);
+    crate::files::make_folders(parent).map_err(io(parent))?;
     let mut random = [0; 8];
     os_rng().fill_bytes(&mut random);
     let name = format!(".medledger-{}", data_encoding::HEXLOWER.encode(&random));

@@ -1,7 +1,7 @@
 //! Small files written so that a crash leaves the old one, the new one or none, never half of one.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Reads a file, but at most `limit` bytes and one more: who decodes them sees that it is too long.
@@ -17,8 +17,8 @@ pub(crate) fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Zeroizi
 
 /// Writes a file that only its owner may read. On failure nothing of it stays.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    let folder = parent(path);
+    make_folders(folder)?;
     let partial = path.with_extension("partial");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -36,8 +36,52 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     sync_folder(folder)
 }
 
-/// Makes a rename in `folder` durable.
+/// Makes a folder and those it lies in, where they are not there yet, and their names durable: without
+/// that, a file synced within them would vanish with them in a power cut.
+pub(crate) fn make_folders(folder: &Path) -> std::io::Result<()> {
+    let parents = parents_of_missing(folder);
+    std::fs::create_dir_all(folder)?;
+    parents.iter().try_for_each(|parent| sync_folder(parent))
+}
+
+/// The folders that get a new entry when `folder` is made, innermost first.
+fn parents_of_missing(folder: &Path) -> Vec<PathBuf> {
+    folder
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+        .map(|path| parent(path).to_path_buf())
+        .collect()
+}
+
+/// The folder a path lies in; the working folder for a bare name.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes new, renamed and removed entries of `folder` durable.
 pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     // Windows has no way to sync a folder, and orders renames itself.
     if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_with_a_new_entry_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("a/b"));
+        let file = b.join("file");
+        assert_eq!(parents_of_missing(&b), [a.as_path(), dir.path()]);
+        write_private(&file, b"one").unwrap();
+        assert!(parents_of_missing(&b).is_empty(), "nothing is left to make");
+        write_private(&file, b"two").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        // Relative paths end in the working folder.
+        let bare = ["absent-folder", "absent-folder/inner"].map(Path::new);
+        assert_eq!(parents_of_missing(bare[0]), [Path::new(".")]);
+        assert_eq!(parents_of_missing(bare[1]), [bare[0], Path::new(".")]);
+        make_folders(&file).unwrap_err();
+    }
 }

@@ -57,7 +57,9 @@ impl NodeKey {
             file.write_all(MAGIC)?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
-            file.sync_all()
+            file.sync_all()?;
+            // A key whose name is lost in a power cut leaves a ledger nobody can open.
+            crate::files::sync_folder(crate::files::parent(path))
         };
         write().map_err(|source| NodeKeyError::Io { path: path.into(), source })?;
         Ok(Self(dek))

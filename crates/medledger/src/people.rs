@@ -13,6 +13,7 @@ use medledger_core::record::{Enrol, Register};
 use medledger_core::registry::{Custody, Role, limit};
 use medledger_core::state::{MemberEntry, State};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
+use medledger_core::text::is_refused_in_name;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,12 @@ pub enum RegisterError {
     Name {
         /// Characters found.
         found: usize,
+    },
+    /// The name holds a character that controls what shows it, or hides.
+    #[error("a name is a line of visible characters, found {found:?}")]
+    Character {
+        /// The first such character.
+        found: char,
     },
     /// The identity file could not be written.
     #[error("identity file {path}: {source}")]
@@ -366,6 +373,9 @@ pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
     let found = contact.name.chars().count();
     if found == 0 || found > 200 {
         return Err(RegisterError::Name { found });
+    }
+    if let Some(found) = contact.name.chars().find(|c| is_refused_in_name(*c)) {
+        return Err(RegisterError::Character { found });
     }
     contact.email.as_deref().map_or(Ok(()), mail::check_address)?;
     Ok(())

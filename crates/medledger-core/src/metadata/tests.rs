@@ -78,7 +78,9 @@ fn the_longest_metadata_fits_its_limit() {
 
 #[test]
 fn pitfall_37_names_that_are_paths_or_hide_characters_are_refused() {
-    for name in ["a/b", "..\\x", "a\0", "a\nb", "\u{7f}", "\u{9b}"] {
+    let paths = ["a/b", "..\\x"];
+    let hiding = ["a\0", "a\nb", "\u{7f}", "\u{9b}", "a\u{2028}b", "a\u{202e}fdp.exe", "a\u{200b}"];
+    for name in paths.into_iter().chain(hiding) {
         let result = Metadata::new(name, "", 0);
         assert!(matches!(result, Err(MetadataError::Character { .. })), "{name:?}");
     }
@@ -98,7 +100,10 @@ fn pitfall_37_names_that_are_paths_or_hide_characters_are_refused() {
     ));
     let result = sample().with_note("a\u{1b}[31m");
     assert!(matches!(result, Err(MetadataError::Character { field: "note", found: '\u{1b}' })));
+    let result = sample().with_note("dose 10\u{202e}01");
+    assert!(matches!(result, Err(MetadataError::Character { field: "note", found: '\u{202e}' })));
     sample().with_note("line\n\tindented").unwrap();
+    Metadata::new("گزارش\u{200c}ها.pdf", "", 0).unwrap();
 }
 
 #[test]
@@ -198,7 +203,8 @@ fn pitfall_41_debug_shows_no_name_and_no_note() {
 proptest! {
     #[test]
     fn what_is_built_comes_back(
-        name in "[^\\p{Cc}/\\\\]{2,40}", note in "[^\\p{Cc}]{0,600}", length in 0..=MAX_PLAIN_LEN,
+        name in "[^\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}/\\\\]{2,40}", note in "[^\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]{0,600}",
+        length in 0..=MAX_PLAIN_LEN,
     ) {
         prop_assume!(name.nfc().collect::<String>() != "..");
         let metadata = Metadata::new(&name, "text/plain", length).unwrap();

@@ -4,4 +4,5 @@ mod access;
 mod delivery;
 mod durability;
 mod journey;
+mod names;
 mod support;

@@ -1,0 +1,37 @@
+//! Names go into tables, terminals and headers of letters: a line of visible characters each.
+
+use crate::support::{PASSWORD, options, rng, world};
+use medledger::{Contact, CreateError, Identity, Ledger, RegisterError, Role};
+
+#[test]
+fn pitfall_37_names_of_people_that_control_or_hide_are_refused() {
+    let w = world();
+    let hidden =
+        ['\r', '\n', '\t', '\u{1b}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}', '\u{200b}'];
+    for bad in hidden.into_iter().chain(['\u{2069}', '\u{feff}']) {
+        let contact = Contact::named(format!("Eve{bad}Bcc: all@example.org"));
+        let member = Identity::generate(&mut rng());
+        let error = w.ledger.register(&w.hospital, &member, Role::Doctor, &contact).unwrap_err();
+        assert!(matches!(error, RegisterError::Character { found } if found == bad), "{error}");
+        // What is said of it can be printed.
+        assert!(!error.to_string().contains(bad), "{error}");
+    }
+    assert_eq!(w.ledger.members().unwrap().len(), 3);
+
+    let mut options = options();
+    options.hospital = Contact::named("General\nHospital");
+    let folder = w.folder.with_file_name("other");
+    let error = Ledger::create(&folder, options, PASSWORD).unwrap_err();
+    assert!(matches!(error, CreateError::Hospital(RegisterError::Character { found: '\n' })));
+}
+
+#[test]
+fn names_of_every_script_are_taken() {
+    let w = world();
+    for name in ["Zoë d’Œuvre", "李雷", "نرگس\u{200c}سادات", "ක්\u{200d}රිෂ්ණ", "Nguyễn Thị Minh"]
+    {
+        let member = Identity::generate(&mut rng());
+        let contact = Contact::named(name);
+        w.ledger.register(&w.hospital, &member, Role::Doctor, &contact).expect(name);
+    }
+}
