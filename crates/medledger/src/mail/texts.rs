@@ -71,9 +71,12 @@ pub(crate) fn access_granted(
     until: Timestamp,
     key: Option<&AccessKey>,
 ) -> Letter {
-    let how = match key {
-        Some(key) => format!("    key     {}", key.to_text().as_str()),
-        None => "    key     none: it opens with your identity".to_owned(),
+    let (how, whose) = match key {
+        Some(key) => (
+            format!("    key     {}", key.to_text().as_str()),
+            "The key is yours alone: it opens this report, for you, until then.",
+        ),
+        None => ("    key     none".to_owned(), "It opens with your identity; no key is needed."),
     };
     let body = format!(
         "You may read a report.\n\n\
@@ -81,8 +84,7 @@ pub(crate) fn access_granted(
          \x20   id      {report}\n\
          \x20   until   {}\n\
          {how}\n\n\
-         The key is yours alone: it opens this report, for you, until then. Each\n\
-         reading is recorded on the ledger, where the patient sees it.",
+         {whose}\nEach reading is recorded on the ledger, where the patient sees it.",
         show_time(until)
     );
     letter(to, address, format!("You may read {label}"), &body)

@@ -151,6 +151,7 @@ fn a_member_registered_by_mail_gets_letters_in_their_own_script() {
     w.ledger.upload(&w.doctor, &w.patient.id(), &b"r"[..]).unwrap();
     let letter = &w.letters()[0];
     assert!(letter.contains("To: "), "{letter}");
+    assert!(letter.contains("MIME-Version: 1.0"), "{letter}");
     // RFC 2047 in the header, the body as UTF-8.
     assert!(letter.contains("=?utf-8?"), "{letter}");
 }
