@@ -208,7 +208,9 @@ pub(crate) fn unseal(error: &UnsealError) -> Failure {
         | UnsealError::Truncated
         | UnsealError::InvalidLength { .. }
         | UnsealError::InvalidChunk { .. } => Failure::of(Damaged, "damaged", error),
-        UnsealError::TooLong => Failure::of(Environment, "too_long", error),
+        UnsealError::TooLong | UnsealError::NoMemory { .. } => {
+            Failure::of(Environment, "too_long", error)
+        }
         UnsealError::OutOfRange { .. } => Failure::of(Usage, "out_of_range", error),
         UnsealError::Io(source) => io(source),
         _ => Failure::of(Bug, "unknown", error),

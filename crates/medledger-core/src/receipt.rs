@@ -21,6 +21,9 @@ use crate::{block, log_tree};
 use serde::{Deserialize, Serialize};
 
 /// Proof that a record is in a final block of a chain.
+///
+/// Never deduplicate receipts by their bytes: the number of leaves in `record_path` is in no hash, so
+/// another index and size may verify as well. What is proven is the same; the record id names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {

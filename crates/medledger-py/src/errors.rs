@@ -331,6 +331,7 @@ classify! {
     UnsealError, error => {
         Self::WrongKeyOrContext => Class::WrongKey,
         Self::OutOfRange { .. } => Class::InvalidArgument,
+        Self::NoMemory { .. } => Class::Storage,
         Self::Io(error) => io_class(error),
         _ => Class::Damaged,
     }

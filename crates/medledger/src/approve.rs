@@ -156,6 +156,10 @@ impl Ledger {
         request: Option<RecordId>,
     ) -> Result<Approved, ApproveError> {
         let Permission { report, reader, purpose, until } = permission;
+        // The chain judges by its own time, which lies behind.
+        if until <= self.now() {
+            return Err(ApproveError::Refused(VoidCode::Expired));
+        }
         let (entry, reader_identity) = self.grant_parties(patient, &report, &reader)?;
         let dek = self.patient_dek(patient, &report, &entry, key)?;
         let mut rng = self.rng();
@@ -202,11 +206,15 @@ impl Ledger {
                     access_key.as_ref(),
                 );
                 letter = Some(self.enqueue(unit, &text)?);
-                return Ok(Delivery::Queued);
+                if access_key.is_some() {
+                    return Ok(Delivery::Queued);
+                }
             }
             Ok(access_key.map_or(Delivery::None, Delivery::PickUp))
         })?;
-        if letter.is_some_and(|letter| self.try_mail_of(&letter)) {
+        // To a reader with an identity the letter is a notice: nothing has to be delivered.
+        let sent = letter.is_some_and(|letter| self.try_mail_of(&letter));
+        if sent && delivery == Delivery::Queued {
             delivery = Delivery::Mailed;
         }
         Ok(Approved { grant, record: id, permission, delivery })

@@ -175,7 +175,11 @@ fn in_new_folder<M, O>(
     os_rng().fill_bytes(&mut random);
     let name = format!(".medledger-{}", data_encoding::HEXLOWER.encode(&random));
     let building = Building(parent.join(name));
-    std::fs::create_dir(&building.0).map_err(io(&building.0))?;
+    // Blocks are ciphertext and letters are private, but who was here when is nobody's business.
+    let mut private = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+    private.create(&building.0).map_err(io(&building.0))?;
     let made = make(&building.0)?;
     crate::files::sync_folder(&building.0).map_err(io(&building.0))?;
     let existed = folder.exists();

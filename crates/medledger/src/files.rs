@@ -1,7 +1,19 @@
 //! Small files written so that a crash leaves the old one, the new one or none, never half of one.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Reads a file, but at most `limit` bytes and one more: who decodes them sees that it is too long.
+pub(crate) fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let file = std::fs::File::open(path)?;
+    let most = limit as u64 + 1;
+    // With room for all of it, so that nothing secret stays behind where a growing vector was.
+    let room = file.metadata()?.len().min(most);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0) + 1));
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// Writes a file that only its owner may read. On failure nothing of it stays.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

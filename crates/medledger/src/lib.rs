@@ -54,6 +54,7 @@ mod approve;
 mod create;
 mod files;
 mod idempotency;
+mod labels;
 mod ledger;
 mod log;
 pub mod mail;

@@ -3,6 +3,7 @@
 //! It lies in a file of its own beside the database, or wherever the operator puts it, so that a copy
 //! of the database alone opens nothing.
 
+use crate::files::read_bounded;
 use medledger_core::dek::Dek;
 use medledger_core::rand_core::CryptoRng;
 use medledger_core::registry::domain;
@@ -14,6 +15,9 @@ use zeroize::Zeroizing;
 
 /// First line of the file, so that it is not mistaken for anything else.
 const MAGIC: &[u8] = b"medledger node key v1\n";
+
+/// More than the first line, the key in hex and some space after it.
+const MAX_BYTES: usize = 256;
 
 /// Encrypts local rows (Cobblestone-128 under the node key, context = drawer and row key).
 #[derive(Debug)]
@@ -62,13 +66,16 @@ impl NodeKey {
     }
 
     pub(crate) fn load(path: &Path) -> Result<Self, NodeKeyError> {
-        let text = Zeroizing::new(std::fs::read(path).map_err(|source| {
+        let text = read_bounded(path, MAX_BYTES).map_err(|source| {
             if source.kind() == std::io::ErrorKind::NotFound {
                 NodeKeyError::Missing(path.into())
             } else {
                 NodeKeyError::Io { path: path.into(), source }
             }
-        })?);
+        })?;
+        if text.len() > MAX_BYTES {
+            return Err(NodeKeyError::Malformed(path.into()));
+        }
         text.strip_prefix(MAGIC)
             .and_then(|rest| data_encoding::HEXLOWER.decode(rest.trim_ascii_end()).ok())
             .map(Zeroizing::new)
@@ -143,5 +150,12 @@ mod tests {
         std::fs::write(&path, "medledger node key v1\nabcd\n").unwrap();
         assert!(matches!(NodeKey::load(&path), Err(NodeKeyError::Malformed(_))));
         NodeKey::create(&path, &mut os_rng()).unwrap_err();
+        // A key followed by more than belongs there, such as a device without end.
+        std::fs::remove_file(&path).unwrap();
+        NodeKey::create(&path, &mut os_rng()).unwrap();
+        let mut long = std::fs::read(&path).unwrap();
+        long.resize(1 << 20, b'\n');
+        std::fs::write(&path, long).unwrap();
+        assert!(matches!(NodeKey::load(&path), Err(NodeKeyError::Malformed(_))));
     }
 }

@@ -196,10 +196,10 @@ impl OpenedReport {
         Ok(self.reader.read_range(offset, len)?)
     }
 
-    /// The whole report.
+    /// The whole report. Its end is proved before memory is taken for it.
     ///
     /// # Errors
-    /// When a block is missing or damaged.
+    /// When it does not fit into memory, or a block is missing or damaged.
     pub fn to_vec(&mut self) -> Result<Vec<u8>, OpenReportError> {
         let len = usize::try_from(self.len()).map_err(|_| UnsealError::TooLong)?;
         self.read_range(0, len)

@@ -1,5 +1,6 @@
 //! Members: registering them, their locked identity files, and what people call them.
 
+use crate::files::read_bounded;
 use crate::ledger::Ledger;
 use crate::mail::{self, NotifyError};
 use crate::node_key::NodeKey;
@@ -213,7 +214,8 @@ impl Ledger {
     /// See [`IdentityError`].
     pub fn unlock(&self, member: &MemberId, password: &str) -> Result<Identity, IdentityError> {
         let path = identity_path(self.folder(), member);
-        let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
+        let read = read_bounded(&path, limit::LOCKED_IDENTITY_BYTES);
+        let bytes = read.map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => IdentityError::Missing(*member),
             _ => IdentityError::Io { path: path.clone(), source },
         })?;
@@ -227,7 +229,8 @@ impl Ledger {
         }
     }
 
-    /// Whose locked identity files lie in this ledger's folder.
+    /// Whose locked identity files lie in this ledger's folder. What is something else there, or
+    /// cannot be read, is passed over.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -235,8 +238,10 @@ impl Ledger {
         let mut ids = Vec::new();
         for entry in std::fs::read_dir(self.folder().join(IDENTITIES))? {
             let path = entry?.path();
-            if path.metadata()?.len() <= limit::LOCKED_IDENTITY_BYTES as u64
-                && let Ok(info) = peek(&std::fs::read(&path)?)
+            // Not opened unless it is a file: a pipe would wait for ever.
+            if path.metadata().is_ok_and(|found| found.is_file())
+                && let Ok(bytes) = read_bounded(&path, limit::LOCKED_IDENTITY_BYTES)
+                && let Ok(info) = peek(&bytes)
             {
                 ids.push(info.id);
             }

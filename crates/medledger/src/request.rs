@@ -8,9 +8,9 @@ use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{MemberId, RecordId, ReportId};
 use medledger_core::record::{Refuse, RequestAccess};
-use medledger_core::registry::Purpose;
+use medledger_core::registry::{Purpose, VoidCode};
 use medledger_core::state::{RequestEntry, State};
-use medledger_core::store::{Drawer, StoreError, View};
+use medledger_core::store::{StoreError, View};
 
 /// Why a request was not made.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,10 @@ impl Ledger {
     ) -> Result<RecordId, RequestError> {
         let record = self.sign(reader, RequestAccess { report: *report, purpose, until });
         let id = record.id();
+        // The chain judges by its own time, which lies behind: nobody means to ask for the past.
+        if until <= self.now() {
+            return Err(SubmitError::Refused { id, code: VoidCode::Expired }.into());
+        }
         self.accept(&[record], |unit| -> Result<(), RequestError> {
             let Some(patient) = self.patient_of(unit, report)? else { return Ok(()) };
             let contact = self.contact(unit, &patient)?;
@@ -149,15 +153,5 @@ impl Ledger {
             Ok(())
         })?;
         Ok(patient)
-    }
-
-    /// What people call a report; its id where nobody named it here.
-    pub(crate) fn label(&self, view: &dyn View, report: &ReportId) -> Result<String, StoreError> {
-        let Some(sealed) = view.local(Drawer::Labels, report.as_bytes())? else {
-            return Ok(report.to_string());
-        };
-        let plain = self.node_key().unseal(Drawer::Labels, report.as_bytes(), &sealed)?;
-        String::from_utf8(plain.to_vec())
-            .map_err(|_| StoreError::Damaged(format!("label of {report}")))
     }
 }

@@ -1,5 +1,6 @@
 //! What an operator decides about one ledger folder; no secret stands here.
 
+use crate::files::read_bounded;
 use medledger_core::padding::Padding;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -101,6 +102,9 @@ pub enum SettingsError {
 /// Name of the settings file in a ledger's folder.
 pub(crate) const FILE: &str = "settings.json";
 
+/// Far more than any settings need.
+const MAX_BYTES: usize = 64 * 1024;
+
 impl Settings {
     pub(crate) fn load(folder: &Path) -> Result<Self, SettingsError> {
         #[derive(Deserialize)]
@@ -108,10 +112,14 @@ impl Settings {
             v: u16,
         }
         let path = folder.join(FILE);
-        let text = std::fs::read(&path).map_err(|source| match source.kind() {
+        let text = read_bounded(&path, MAX_BYTES).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => SettingsError::NoLedger(folder.into()),
             _ => SettingsError::Io { path: path.clone(), source },
         })?;
+        if text.len() > MAX_BYTES {
+            let reason = format!("more than {MAX_BYTES} bytes cannot be settings");
+            return Err(SettingsError::Malformed { path, reason });
+        }
         let malformed = |error: serde_json::Error| SettingsError::Malformed {
             path: path.clone(),
             reason: error.to_string(),

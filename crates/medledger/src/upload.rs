@@ -5,7 +5,6 @@ use crate::ledger::Ledger;
 use crate::mail::texts;
 use crate::slots::SlotPlace;
 use crate::steps::Step;
-use crate::time::label_time;
 use medledger_core::Cid;
 use medledger_core::access_key::AccessKey;
 use medledger_core::context::BodyContext;
@@ -21,7 +20,7 @@ use medledger_core::registry::{CipherSuite, VoidCode};
 use medledger_core::seal::{Backend, SealError};
 use medledger_core::slot::{Slot, SlotRole};
 use medledger_core::state::State;
-use medledger_core::store::{Drawer, StoreError, Unit};
+use medledger_core::store::StoreError;
 use medledger_ipfs::pipeline::{PipelineError, SealJob, seal_file};
 use medledger_ipfs::unixfs::Profile;
 use serde::{Deserialize, Serialize};
@@ -218,14 +217,13 @@ impl Ledger {
         );
         let id = record.id();
         let once = tee.once;
-        let mut letter = None;
         let again = once.clone();
+        let mut letter = None;
         let accepted = self.accept(&[record], |unit| -> Result<Uploaded, UploadError> {
             for (place, slot) in &slots {
                 self.put_slot(unit, place, slot)?;
             }
-            let label = self.new_label(unit, patient)?;
-            self.set_label(unit, &sealed.report, &label)?;
+            let label = self.new_label(unit, patient, &sealed.report)?;
             let delivery = match mailed {
                 None => Delivery::PickUp(access_key),
                 Some(address) => {
@@ -385,24 +383,6 @@ impl Ledger {
         let context = self.slot_context(&by_collection, sealed.envelope_cid);
         let collection_slot = Slot::wrap_to(&sealed.dek, collection, &context, &mut rng);
         (access_key, [(by_key, key_slot), (by_collection, collection_slot)])
-    }
-
-    /// What people call a new report: hospital, patient, day and time.
-    fn new_label(&self, unit: &dyn Unit, patient: &MemberId) -> Result<String, StoreError> {
-        let hospital = self.number(unit, &self.hospital())?;
-        let patient = self.number(unit, patient)?;
-        Ok(format!("{hospital}_{patient}_{}", label_time(self.now())))
-    }
-
-    fn set_label(
-        &self,
-        unit: &mut dyn Unit,
-        report: &ReportId,
-        label: &str,
-    ) -> Result<(), StoreError> {
-        let key = report.as_bytes();
-        let sealed = self.node_key().seal(Drawer::Labels, key, label.as_bytes(), &mut self.rng());
-        unit.set_local(Drawer::Labels, key, Some(&sealed))
     }
 }
 

@@ -11,7 +11,9 @@ use medledger_core::registry::Kind;
 use medledger_core::replay::{ReplayError, first_difference, replay};
 use medledger_core::slot::SlotRole;
 use medledger_core::state::{SignatureCheck, State};
-use medledger_core::store::{Drawer, RecordQuery, Row, Store, StoreError, StoredRecord, View};
+use medledger_core::store::{
+    Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredRecord, View,
+};
 use medledger_core::{chain, finality};
 use medledger_ipfs::fsck::verify_dag;
 
@@ -332,11 +334,23 @@ fn verify_tree(
 fn listed_otherwise(found: &StoredRecord, said: &StoredRecord) -> Option<&'static str> {
     // A grant revoked before it was seen has its revocation listed under no report.
     let ahead = found.kind == Kind::Revoke && found.report.is_none();
+    // What a waiting record builds on may have become void since; it is listed anew when its turn comes.
+    let waits = matches!(found.standing, Standing::Accepted { .. });
+    let orphan = |found: bool, said: bool| waits && found && !said;
     let differs = [
         ("kind", found.kind != said.kind),
         ("author", found.author != said.author),
-        ("patient", found.patient != said.patient),
-        ("report", found.report != said.report && !ahead),
+        (
+            "patient",
+            found.patient != said.patient
+                && !orphan(found.patient.is_some(), said.patient.is_some()),
+        ),
+        (
+            "report",
+            found.report != said.report
+                && !ahead
+                && !orphan(found.report.is_some(), said.report.is_some()),
+        ),
         ("time", found.time != said.time),
     ];
     differs.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what)

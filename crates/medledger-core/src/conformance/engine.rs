@@ -277,7 +277,10 @@ impl Bench<'_> {
         let grant = fixture.grant(id, START.plus(1000));
         let read = fixture.read(id, Fixture::grant_of(&grant));
         let fine = fixture.add_report();
-        table.accept(&[grant.clone(), fine.clone(), read.clone()]);
+        let revoke = fixture.revoke(Fixture::grant_of(&grant));
+        table.accept(&[grant.clone(), fine.clone(), read.clone(), revoke.clone()]);
+        let listed = |record: &SignedRecord| table.view().record(&record.id()).unwrap().unwrap();
+        assert_eq!(listed(&revoke).report, Some(id));
         // Six later blocks made elsewhere push the median time beyond its end.
         let other = (self.engine)(fixture.rules.clone(), Some(fixture.mining_key()));
         fixture.clock.set(START.plus(2000));
@@ -288,7 +291,12 @@ impl Bench<'_> {
             }
         });
         let mined = table.engine.order(table.store.as_ref(), &fixture.job(false)).unwrap().unwrap();
-        assert_eq!(ids(&mined.block.records), [fine.id()]);
+        assert_eq!(ids(&mined.block.records), [fine.id(), revoke.id()]);
+        // It revokes ahead what never took effect, and is found under what the state says of it.
+        assert_eq!(
+            (listed(&revoke).report, listed(&revoke).patient),
+            (None, Some(fixture.ids()[2]))
+        );
         let refused = [(grant.id(), VoidCode::Expired), (read.id(), VoidCode::UnknownGrant)];
         assert_eq!(mined.refused, refused);
         for (record, code) in [(&grant, VoidCode::Expired), (&read, VoidCode::UnknownGrant)] {

@@ -13,7 +13,7 @@ use crate::ids::{BlockId, GrantId, MemberId, RecordNonce, ReportId};
 use crate::keys::{HpkeSecretKey, SigningKey};
 use crate::pow::{Header, Inline, Schedule, Target};
 use crate::record::{
-    AddReport, Body, Enrol, Grant, Grantee, Read, Record, Register, RequestAccess, Scope,
+    AddReport, Body, Enrol, Grant, Grantee, Read, Record, Register, RequestAccess, Revoke, Scope,
     SignedRecord,
 };
 use crate::registry::{Custody, Purpose, Role};
@@ -223,6 +223,12 @@ impl Fixture {
     pub fn read(&self, report: ReportId, grant: GrantId) -> SignedRecord {
         let head = BlockId::from_bytes([0; 32]);
         self.sign(&self.doctor, Read { grant: Some(grant), report, version: 1, head })
+    }
+
+    /// The patient takes a permission back.
+    #[must_use]
+    pub fn revoke(&self, grant: GrantId) -> SignedRecord {
+        self.sign(&self.patient, Revoke { grant })
     }
 
     /// A record as a store keeps it, looked up by nothing but its author.

@@ -63,6 +63,9 @@ pub struct Draft {
     tip: StoredBlock,
     changes: Changes,
     refused: Vec<(RecordId, VoidCode)>,
+    /// Records whose patient or report is another than when they were accepted, because one they
+    /// built on became void.
+    relisted: Vec<StoredRecord>,
 }
 
 impl Draft {
@@ -231,6 +234,7 @@ impl EngineChain {
             tip,
             changes: Changes::default(),
             refused: Vec::new(),
+            relisted: Vec::new(),
         };
         let mut bytes = 0;
         for stored in view.pending(limits.block_records as usize)? {
@@ -242,7 +246,12 @@ impl EngineChain {
             let over = draft.changes.over(view.as_ref());
             let vouched = self.vouched().get(&record.id()) == Some(&leaf_hash(&stored.bytes));
             let mut signature = if vouched { SignatureCheck::Done } else { SignatureCheck::Now };
-            match apply(&over, &record, &at, &mut signature) {
+            let judged = apply(&over, &record, &at, &mut signature);
+            let (patient, report) = subject(&State::new(&over), &record)?;
+            if (patient, report) != (stored.patient, stored.report) {
+                draft.relisted.push(StoredRecord { patient, report, ..stored });
+            }
+            match judged {
                 Ok(changes) => {
                     draft.changes.extend(changes);
                     draft.records.push(record);
@@ -279,6 +288,9 @@ impl EngineChain {
         }
         let node = block.to_nodes().root.0;
         let stored = self.rules.stored(unit.as_ref(), &draft.tip, &block, node)?;
+        for record in &draft.relisted {
+            unit.put_record(record)?;
+        }
         self.write(unit.as_mut(), &stored, &block, &draft.changes)?;
         for (id, code) in &draft.refused {
             unit.settle(id, Standing::Refused { code: *code })?;

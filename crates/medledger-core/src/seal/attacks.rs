@@ -261,6 +261,50 @@ fn pitfall_08_what_was_verified_is_what_is_given_even_if_the_source_changes() {
     assert!(matches!(error, UnsealError::Damaged { chunk: 1 }));
 }
 
+/// Something sealed that claims any length: its end is true, in between there is nothing.
+struct Hollow {
+    size: u64,
+    tail: Vec<u8>,
+}
+
+impl ReadAt for Hollow {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let tail = self.size - self.tail.len() as u64;
+        let at = offset.checked_sub(tail).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.tail.read_at(at, buf)
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_lying_length_allocates_nothing_before_the_end_is_proved() {
+    // 1 PiB of plaintext, claimed by who has the key: only the last chunk exists, if that.
+    let last = 1 << 36;
+    let size = HEAD_LEN as u64 + last * SEALED_CHUNK_LEN as u64 + 1 + TAG_LEN as u64;
+    let salt = Salt::from_bytes([2; 24]);
+    let mut sealer = ChunkSealer::new(Backend::best(), &dek(), &salt, CONTEXT);
+    let head = *sealer.head();
+    sealer.skip_to(last);
+    let mut tail = vec![0; 1 + TAG_LEN];
+    sealer.finish(b"x", &mut tail).unwrap();
+    let open = |tail: Vec<u8>| {
+        let source = Hollow { size, tail };
+        UnsealReader::with_head(Backend::best(), &dek(), &head, CONTEXT, source).unwrap()
+    };
+    let whole = usize::try_from(last * CHUNK_LEN as u64 + 1).unwrap();
+    let error = open(vec![0; 1 + TAG_LEN]).read_range(0, whole).unwrap_err();
+    assert!(matches!(error, UnsealError::Damaged { chunk } if chunk == last), "{error}");
+    let error = open(tail.clone()).read_range(0, whole).unwrap_err();
+    assert!(matches!(error, UnsealError::NoMemory { .. } | UnsealError::Io(_)), "{error}");
+    // Claimed lengths that fit the address space only: nothing is touched that was not verified.
+    let error = open(tail).read_range(0, 1 << 33).unwrap_err();
+    assert!(matches!(error, UnsealError::NoMemory { .. } | UnsealError::Io(_)), "{error}");
+}
+
 #[test]
 fn ranges_and_seeks_beyond_the_end() {
     let (plain, sealed) = (plain(), sealed());

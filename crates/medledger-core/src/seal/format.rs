@@ -158,7 +158,7 @@ pub enum UnsealError {
         /// Length found, tag included.
         len: usize,
     },
-    /// More chunks than the format, or the memory of this machine, can hold.
+    /// More chunks than the format, or an address of this machine, can hold.
     #[error("too long: the format ends at {MAX_PLAIN_LEN} bytes of plaintext")]
     TooLong,
     /// A range that does not lie within the plaintext.
@@ -170,6 +170,12 @@ pub enum UnsealError {
         len: u64,
         /// Bytes there are.
         plain_len: u64,
+    },
+    /// The plaintext does not fit into memory at once; it can be read as a stream.
+    #[error("{len} bytes do not fit into memory at once: read them as a stream or in ranges")]
+    NoMemory {
+        /// Bytes wanted.
+        len: u64,
     },
     /// The source could not be read, or the target not be written.
     #[error("could not read or write while unsealing")]
@@ -183,6 +189,7 @@ impl From<UnsealError> for io::Error {
             UnsealError::Io(inner) => return inner,
             UnsealError::Truncated => io::ErrorKind::UnexpectedEof,
             UnsealError::OutOfRange { .. } => io::ErrorKind::InvalidInput,
+            UnsealError::NoMemory { .. } => io::ErrorKind::OutOfMemory,
             _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)

@@ -177,14 +177,30 @@ impl<R: ReadAt> UnsealReader<R> {
 
     /// `len` bytes of plaintext from `offset` on.
     ///
+    /// Beyond one chunk the end is proved first, and memory is touched only as far as chunks were
+    /// verified: who sealed this may have claimed any length.
+    ///
     /// # Errors
     /// [`UnsealError::OutOfRange`] when not all of them exist (nothing is allocated then),
-    /// [`UnsealError::Damaged`] with the chunk, or [`UnsealError::Io`].
+    /// [`UnsealError::NoMemory`] when they do not fit, [`UnsealError::Damaged`] with the chunk, or
+    /// [`UnsealError::Io`].
     pub fn read_range(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, UnsealError> {
         self.check_range(offset, len)?;
-        let mut plain = vec![0; len];
-        self.read_into(offset, &mut plain)?;
-        Ok(plain)
+        if len > CHUNK_LEN {
+            self.prove_end()?;
+        }
+        let mut plain = Zeroizing::new(Vec::new());
+        // Whole, so that plaintext is never left behind where a growing vector was.
+        plain.try_reserve_exact(len).map_err(|_| UnsealError::NoMemory { len: len as u64 })?;
+        while plain.len() < len {
+            let at = offset + plain.len() as u64;
+            // Up to the end of a chunk, so that the next ones are decrypted right into place.
+            let room = CHUNK_LEN - (at % CHUNK_LEN as u64) as usize;
+            let from = plain.len();
+            plain.resize(len.min(from + room), 0);
+            self.copy_out(at, &mut plain[from..])?;
+        }
+        Ok(std::mem::take(&mut *plain))
     }
 
     /// Fills `buf` with the plaintext from `offset` on; whole chunks are decrypted right into it.

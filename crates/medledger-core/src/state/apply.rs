@@ -368,7 +368,9 @@ impl Fold<'_> {
                 if grant.revoked.is_some() {
                     return Err(VoidCode::Revoked.into());
                 }
-                if grant.until <= self.at.median_time {
+                // By the reader's own time, not by the block's: the plaintext was released when this
+                // was accepted, and no backlog makes that undone (decision 16).
+                if grant.until <= self.record.record().time {
                     return Err(VoidCode::Expired.into());
                 }
             }

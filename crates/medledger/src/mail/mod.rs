@@ -14,7 +14,7 @@ pub use smtp::{Smtp, SmtpSettings, SmtpTls};
 
 use crate::node_key::NodeKey;
 use crate::people::next_number;
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentType, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 use medledger_core::rand_core::CryptoRng;
 use medledger_core::store::{Drawer, StoreError, Unit, View};
@@ -117,12 +117,18 @@ pub(crate) fn check_address(address: &str) -> Result<(), NotifyError> {
         .map_err(|_| NotifyError::Address { address: address.chars().take(120).collect() })
 }
 
+/// What goes into a header: without line breaks or other control characters, whatever an older
+/// version let through when the member was registered.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// The letter as a message of RFC 5322.
 pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Message, NotifyError> {
     let mailbox = |name: &str, address: &str| {
         address
             .parse()
-            .map(|address| Mailbox::new(Some(name.to_owned()), address))
+            .map(|address| Mailbox::new(Some(one_line(name)), address))
             .map_err(|_| NotifyError::Address { address: address.chars().take(120).collect() })
     };
     let from: Mailbox =
@@ -131,7 +137,8 @@ pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Mess
         .message_id(Some(format!("<{id}@medledger>")))
         .from(from)
         .to(mailbox(&letter.to_name, &letter.to_address)?)
-        .subject(letter.subject.clone())
+        .header(MIME_VERSION_1_0)
+        .subject(one_line(&letter.subject))
         .header(ContentType::TEXT_PLAIN)
         .body(letter.body.clone())
         .map_err(|error| NotifyError::Format(error.to_string()))
@@ -187,4 +194,25 @@ pub(crate) fn waiting(view: &dyn View, key: &NodeKey) -> Result<Vec<Waiting>, St
 /// Takes a letter out of the queue; the store overwrites it.
 pub(crate) fn remove(unit: &mut dyn Unit, id: &LetterId) -> Result<(), StoreError> {
     unit.set_local(Drawer::Mail, &id.0, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_break_in_a_name_neither_splits_a_header_nor_stops_the_queue() {
+        let letter = Letter {
+            to_name: "Mal\r\nBcc: evil@example.org".into(),
+            to_address: "mal@example.org".into(),
+            subject: "Eve\nBcc: evil@example.org asks".into(),
+            body: "text".into(),
+        };
+        let id = LetterId(vec![1; 12]);
+        let message = message("medledger <m@example.org>", &id, &letter).unwrap();
+        let bytes = message.formatted();
+        let text = String::from_utf8_lossy(&bytes);
+        let headers = text.split("\r\n\r\n").next().unwrap();
+        assert!(!headers.lines().any(|line| line.starts_with("Bcc")), "{headers}");
+    }
 }

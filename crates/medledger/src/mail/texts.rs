@@ -91,7 +91,10 @@ pub(crate) fn access_granted(
     key: Option<&AccessKey>,
 ) -> Letter {
     let key = key.map(AccessKey::to_text);
-    let how = key.as_ref().map_or("none: it opens with your identity", |key| key.as_str());
+    let (how, whose) =
+        key.as_ref().map_or(("none", "It opens with your identity; no key is needed."), |key| {
+            (key.as_str(), "The key is yours alone: it opens this report, for you, until then.")
+        });
     let until = show_time(until);
     let body = format_args!(
         "You may read a report.\n\n\
@@ -99,8 +102,7 @@ pub(crate) fn access_granted(
          \x20   id      {report}\n\
          \x20   until   {until}\n\
          \x20   key     {how}\n\n\
-         The key is yours alone: it opens this report, for you, until then. Each\n\
-         reading is recorded on the ledger, where the patient sees it."
+         {whose}\nEach reading is recorded on the ledger, where the patient sees it."
     );
     letter(to, address, format!("You may read {label}"), body)
 }

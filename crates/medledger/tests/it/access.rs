@@ -3,6 +3,7 @@
 use crate::support::{pick_up, world};
 use medledger::core::engine::SubmitError;
 use medledger::core::registry::VoidCode;
+use medledger::core::store::{Standing, Store, StoredRecord};
 use medledger::{
     ApproveError, Identity, Key, OpenReportError, Permission, Purpose, ReaderKey, ReportId,
     RequestError, RevokeError, Role, UploadError,
@@ -240,4 +241,87 @@ fn pitfall_33_an_identity_that_only_claims_a_members_id_is_nobody() {
         assert!(matches!(error, ApproveError::Refused(VoidCode::UnknownAuthor)), "{error}");
     }
     assert_eq!(reads(&g), 0);
+}
+
+#[test]
+fn nobody_asks_for_or_gives_access_until_a_time_that_has_passed() {
+    let w = world();
+    let (uploaded, _) = w.upload(b"r");
+    let reader = w.add(Role::Doctor, "Dr Bob");
+    let now = w.ledger.now();
+    let error = w.ledger.request(&reader, &uploaded.report, Purpose::Treatment, now).unwrap_err();
+    assert!(
+        matches!(error, RequestError::Submit(SubmitError::Refused { code: VoidCode::Expired, .. })),
+        "{error}"
+    );
+    let permission = Permission {
+        report: uploaded.report,
+        reader: reader.id(),
+        purpose: Purpose::Treatment,
+        until: now,
+    };
+    let error =
+        w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Access).unwrap_err();
+    assert!(matches!(error, ApproveError::Refused(VoidCode::Expired)), "{error}");
+}
+
+/// A backlog: twelve blocks, a minute apart, pass before the turn of what waits comes.
+fn overtake(w: &crate::support::World, waiting: &[StoredRecord]) {
+    let store = medledger::sqlite::SqliteStore::open(&w.folder.join("ledger.db"), false).unwrap();
+    let settle = |standing: &dyn Fn(&StoredRecord) -> Standing| {
+        let mut unit = store.unit().unwrap();
+        waiting.iter().for_each(|record| unit.settle(&record.id, standing(record)).unwrap());
+        unit.commit().unwrap();
+    };
+    settle(&|_| Standing::Refused { code: VoidCode::Revoked });
+    for _ in 0..12 {
+        w.pass(60);
+        w.ledger.mine_with(&medledger::MiningControl::new(), true).unwrap();
+    }
+    settle(&|record| record.standing);
+}
+
+/// A grant and its revocation, and a request and its refusal, wait together; meanwhile the first of
+/// each becomes void. That is no tampering.
+#[test]
+fn what_builds_on_a_voided_record_raises_no_alarm() {
+    let w = world();
+    let (uploaded, _) = w.upload(b"a report");
+    let reader = w.add(Role::Doctor, "Dr Bob");
+    let until = w.ledger.now().plus(60);
+    let purpose = Purpose::Treatment;
+    let permission = Permission { report: uploaded.report, reader: reader.id(), purpose, until };
+    let shared = w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Access).unwrap();
+    let revoked = w.ledger.revoke(&w.patient, &shared.grant).unwrap();
+    let request = w.ledger.request(&reader, &uploaded.report, purpose, until).unwrap();
+    let refused = w.ledger.refuse(&w.patient, &request).unwrap();
+    let sound = |when| {
+        let found = w.ledger.verify(medledger::VerifyDepth::Full).unwrap().findings;
+        assert!(found.is_empty(), "{when}: {found:?}");
+    };
+    sound("waiting");
+    let waiting = w.ledger.view().unwrap().pending(usize::MAX).unwrap();
+    assert_eq!(waiting.len(), 4);
+    overtake(&w, &waiting);
+    sound("overtaken");
+    w.ledger.mine_with(&medledger::MiningControl::new(), true).unwrap();
+    let standing = |id| w.ledger.view().unwrap().record(id).unwrap().unwrap().standing;
+    assert!(matches!(standing(&shared.record), Standing::Refused { code: VoidCode::Expired }));
+    assert!(matches!(standing(&revoked), Standing::Mined { .. }));
+    assert!(matches!(standing(&refused), Standing::Refused { code: VoidCode::UnknownRequest }));
+    sound("settled");
+}
+
+/// The clock stands a second before the end of the grant when the report opens; its block comes later.
+#[test]
+fn pitfall_47_an_opening_in_time_is_mined_however_many_blocks_came_before() {
+    let g = granted(1);
+    g.w.pass(86_400 - 1);
+    let opened = g.w.ledger.open_report(&g.reader, &g.report, &Key::Access(&g.reader_key)).unwrap();
+    let read = opened.read_record();
+    let waiting = g.w.ledger.view().unwrap().record(&read).unwrap().unwrap();
+    overtake(&g.w, &[waiting]);
+    g.w.ledger.mine_with(&medledger::MiningControl::new(), true).unwrap();
+    let standing = g.w.ledger.view().unwrap().record(&read).unwrap().unwrap().standing;
+    assert!(matches!(standing, Standing::Mined { .. }), "{standing:?}");
 }

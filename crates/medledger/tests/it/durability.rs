@@ -151,6 +151,7 @@ fn a_member_registered_by_mail_gets_letters_in_their_own_script() {
     w.ledger.upload(&w.doctor, &w.patient.id(), &b"r"[..]).unwrap();
     let letter = &w.letters()[0];
     assert!(letter.contains("To: "), "{letter}");
+    assert!(letter.contains("MIME-Version: 1.0"), "{letter}");
     // RFC 2047 in the header, the body as UTF-8.
     assert!(letter.contains("=?utf-8?"), "{letter}");
 }
@@ -193,4 +194,36 @@ fn a_node_key_elsewhere_is_taken_back_with_a_ledger_that_was_not_made() {
     inside.settings.node_key = Some("keys.txt".into());
     drop(Ledger::create(dir.path().join("m"), inside, "pw").unwrap());
     assert!(dir.path().join("m/keys.txt").exists());
+}
+
+#[test]
+fn strange_things_among_the_identities_are_passed_over() {
+    let w = world();
+    let folder = w.folder.join("identities");
+    let ids = w.ledger.local_identities().unwrap();
+    assert_eq!(ids, [w.hospital.id()]);
+    std::fs::create_dir(folder.join("backup")).unwrap();
+    std::fs::write(folder.join("note.txt"), "not an identity").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere", folder.join("broken")).unwrap();
+    let path = folder.join(format!("{}.identity", w.hospital.id()));
+    let mut long = std::fs::read(&path).unwrap();
+    assert_eq!(w.ledger.local_identities().unwrap(), ids);
+    long.resize(1 << 20, 0);
+    std::fs::write(&path, long).unwrap();
+    assert_eq!(w.ledger.local_identities().unwrap(), []);
+    let error = w.ledger.unlock(&w.hospital.id(), crate::support::PASSWORD).unwrap_err();
+    assert!(matches!(error, medledger::IdentityError::Unlock(_)), "{error}");
+}
+
+#[test]
+fn settings_without_end_are_refused_by_their_size() {
+    let w = world();
+    drop(w.ledger);
+    let path = w.folder.join("settings.json");
+    let mut text = std::fs::read(&path).unwrap();
+    text.resize(1 << 20, b' ');
+    std::fs::write(&path, text).unwrap();
+    let error = medledger::Ledger::open(&w.folder).unwrap_err();
+    assert!(error.to_string().contains("65536"), "{error}");
 }

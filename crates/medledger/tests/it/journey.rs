@@ -109,7 +109,7 @@ fn sharing_unasked_and_with_identities_needs_no_key() {
     };
     let shared =
         w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Identity).unwrap();
-    assert_eq!(shared.delivery, Delivery::None);
+    assert_eq!(shared.delivery, Delivery::None, "nothing has to be delivered");
     w.ledger.wait_mined(&shared.record).unwrap();
     let mut opened = w.ledger.open_report(&nurse, &uploaded.report, &Key::Identity).unwrap();
     assert_eq!(opened.to_vec().unwrap(), b"a report");
@@ -215,4 +215,19 @@ fn a_ledger_over_another_store_makes_the_same_journey() {
     let mut opened = ledger.open_report(&patient, &uploaded.report, &Key::Identity).unwrap();
     assert_eq!(opened.to_vec().unwrap(), b"a report");
     assert!(ledger.verify(VerifyDepth::Full).unwrap().findings.is_empty());
+}
+
+#[test]
+fn labels_of_the_same_second_differ() {
+    let w = world();
+    let other = w.add(Role::Patient, "Quinn");
+    let label = |patient: &medledger::Identity| {
+        w.ledger.upload(&w.doctor, &patient.id(), &b"r"[..]).unwrap().label
+    };
+    let labels = [label(&w.patient), label(&other), label(&w.patient), label(&w.patient)];
+    assert_eq!(labels[2], format!("{}_2", labels[0]));
+    assert_eq!(labels[3], format!("{}_3", labels[0]));
+    assert!(!labels[1].ends_with("_2") && labels[1] != labels[0], "{labels:?}");
+    w.pass(1);
+    assert_ne!(label(&w.patient), labels[0]);
 }

@@ -239,8 +239,9 @@ void_cases! {
     pitfall_30_52_a_read_when_the_grant_has_expired_is_void => Expired, |world| {
         let report = world.add_report();
         let grant = world.grant(report);
-        world.at.median_time = until(NOW + 100);
-        world.void(OTHER_DOCTOR, read(report, Some(grant)))
+        let mut record = world.record(OTHER_DOCTOR, read(report, Some(grant)));
+        record.time = until(NOW + 100);
+        world.void_record(&record.sign(&member(OTHER_DOCTOR)))
     };
     a_request_for_longer_than_the_chain_allows_is_void => TooLong, |world| {
         let report = world.add_report();
@@ -480,6 +481,17 @@ fn a_grant_is_live_until_its_time_or_its_revocation() {
     world.put(PATIENT, Revoke { grant });
     assert_eq!(entry(&world).revoked, Some(5));
     assert!(!live(&world, report, OTHER_DOCTOR, NOW));
+}
+
+#[test]
+fn pitfall_47_a_read_in_time_stays_on_the_record_however_late_its_block() {
+    let mut world = World::peopled();
+    let report = world.add_report();
+    let grant = world.grant(report);
+    let mut record = world.record(OTHER_DOCTOR, read(report, Some(grant)));
+    record.time = until(NOW + 99);
+    world.at.median_time = until(NOW + 1000);
+    world.apply(&record.sign(&member(OTHER_DOCTOR))).unwrap();
 }
 
 #[test]
