@@ -8,16 +8,30 @@ use medledger::{GrantId, Ledger, Member, RecordId, ReportId};
 /// Fewer characters of an id are more likely a slip than a name.
 const LEAST_PREFIX: usize = 4;
 
+/// Digits alone are a registration number if they are fewer than this, else the beginning of an id.
+const LEAST_DIGITS_OF_ID: usize = 8;
+
+/// The registration number that a text is, whether or not a member has it.
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && text.len() < LEAST_DIGITS_OF_ID).then(|| text.parse().ok()).flatten()
+}
+
 /// The member with this registration number, this id, or an id that begins so.
 pub(crate) fn member(ledger: &Ledger, text: &str) -> Result<Member> {
-    let mut members = ledger.members()?;
-    let number = text.parse::<u32>().ok().filter(|number| *number > 0);
-    let by_number = number.and_then(|n| members.iter().position(|member| member.number == n));
-    if let Some(at) = by_number {
-        return Ok(members.swap_remove(at));
-    }
-    let ids = members.into_iter().map(|member| (member.id.to_string(), member));
-    pick("member", text, ids).map_err(|failure| match failure.code() {
+    let members = ledger.members()?;
+    let found = match number(text) {
+        Some(number) => {
+            members.into_iter().find(|member| member.number == number).ok_or_else(|| {
+                Failure::not_found("no_member", format!("there is no member number {number} here"))
+            })
+        }
+        None => {
+            let ids = members.into_iter().map(|member| (member.id.to_string(), member));
+            pick("member", text, ids)
+        }
+    };
+    found.map_err(|failure| match failure.code() {
         "no_member" => failure.hint("`medledger member list` shows all with their numbers"),
         _ => failure,
     })
@@ -117,6 +131,16 @@ fn ambiguous(what: &str, text: &str, ids: impl Iterator<Item = String>) -> Failu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_digits_are_always_a_number_and_many_never() {
+        assert_eq!(number("3"), Some(3));
+        assert_eq!(number("0000009"), Some(9));
+        assert_eq!(number("1234567"), Some(1_234_567));
+        for other in ["", "12345678", "00000003", "+3", "-3", "3a", "abcd", "٣"] {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_prefix_names_one_thing_or_says_why_not() {
