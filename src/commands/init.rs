@@ -97,6 +97,13 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
         options.settings.mail_from.clone_from(from);
     }
     let password = args.password.create(&format!("password of {}", args.name))?;
+    if let EngineChoice::Work(difficulty) = &options.engine {
+        let seconds = expected_seconds(difficulty);
+        // The hospital's registration is mined: nobody is to think that the command hangs.
+        if let Some(seconds) = seconds.filter(|seconds| *seconds >= WORTH_TELLING) {
+            context.note(&format!("the first block takes about {} on this machine", span(seconds)));
+        }
+    }
     let (ledger, hospital) = Ledger::create(context.folder(), options, &password)?;
     let bits = match &ledger.rules().genesis.consensus {
         Consensus::Log => None,
@@ -104,8 +111,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
     };
     let tries = bits.and_then(expected_tries);
     let number = ledger.members()?.iter().find(|m| m.id == hospital.id()).map_or(0, |m| m.number);
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let seconds = tries.map(|tries| tries as f64 / hash_rate(&Threads::default()));
+    let seconds = bits.and_then(seconds_of);
     context.print(&Initialized {
         ledger: context.folder().display().to_string(),
         chain: ledger.chain().to_string(),
@@ -116,6 +122,24 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
         expected_tries: tries,
         expected_seconds: seconds,
     })
+}
+
+/// Seconds of work that are told before they are done.
+const WORTH_TELLING: f64 = 2.0;
+
+/// How long a block takes this machine on average; none where no work is done.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn seconds_of(bits: Bits) -> Option<f64> {
+    expected_tries(bits).map(|tries| tries as f64 / hash_rate(&Threads::default()))
+}
+
+fn expected_seconds(difficulty: &Difficulty) -> Option<f64> {
+    match difficulty {
+        // Those that no ledger is made with are refused soon.
+        Difficulty::AboutSeconds(seconds) => Some(*seconds).filter(|s| s.is_finite()),
+        Difficulty::Bits(bits) => seconds_of(*bits),
+        _ => None,
+    }
 }
 
 fn engine(args: &InitArgs) -> Result<EngineChoice> {
