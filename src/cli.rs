@@ -101,7 +101,7 @@ fn long_help() -> String {
     format!(
         "\
 Exit codes:
-{codes}  130  interrupted with Ctrl-C: what was accepted is kept, and waits
+{codes}  130  interrupted: with Ctrl-C; what was accepted is kept, and waits
 
 Naming things:
   A MEMBER is a registration number, a member id, or the beginning of an id

@@ -1,6 +1,7 @@
 //! What goes to standard output: tables and lines for people, one JSON document for programs.
 
-use crate::exit::{Failure, Result};
+use crate::exit::{Failure, Fault, Result};
+use crate::interrupt;
 use serde::Serialize;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
@@ -12,10 +13,59 @@ pub(crate) trait Show: Serialize {
     fn show(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
+/// What a command has done by the time it prints, to be told when it cannot print.
+#[derive(Debug)]
+pub(crate) struct Done {
+    what: String,
+    /// What to do now that an access key is lost, if one had to be shown.
+    lost_key: Option<String>,
+    next: &'static str,
+}
+
+impl Done {
+    /// Something that is done, in words, and where else it can be seen.
+    pub(crate) fn new(what: impl Into<String>, next: &'static str) -> Self {
+        Self { what: what.into(), lost_key: None, next }
+    }
+
+    /// A record that is accepted, such as "the report".
+    pub(crate) fn accepted(what: &str, id: &impl std::fmt::Display) -> Self {
+        Self::new(
+            format!("{what} is accepted as {id}"),
+            "do not repeat it: `medledger log` lists it",
+        )
+    }
+
+    /// The same with an access key to show. `next` says what to do when it cannot be shown.
+    pub(crate) fn with_key(self, next: Option<String>) -> Self {
+        Self { lost_key: next, ..self }
+    }
+
+    /// The failure to show what is done. Not even a reader that left early makes it a success.
+    pub(crate) fn unshown(&self, failure: &Failure) -> Failure {
+        let (what, next) = match &self.lost_key {
+            Some(next) => ("its access key", next.clone()),
+            None => ("the answer", self.next.to_owned()),
+        };
+        let message =
+            format!("{}, but {what} could not be shown: {}", self.what, failure.message());
+        Failure::new(Fault::Environment, failure.code().to_owned(), message).hint(next)
+    }
+}
+
 /// Prints a result as one JSON document or for people.
 pub(crate) fn print(json: bool, result: &impl Show) -> Result<()> {
-    let text = if json { to_json(result)? } else { to_text(result)? };
-    write(&text)
+    write(&text_of(json, result)?)
+}
+
+/// Prints the result of a command that has done something.
+pub(crate) fn print_done(json: bool, result: &impl Show, done: &Done) -> Result<()> {
+    print(json, result).map_err(|failure| done.unshown(&failure))
+}
+
+/// The text that [`print`] writes.
+pub(crate) fn text_of(json: bool, result: &impl Show) -> Result<Zeroizing<String>> {
+    if json { to_json(result) } else { to_text(result) }
 }
 
 /// Prints what is known when a record is accepted, runs `rest`, and adds what it returns.
@@ -25,18 +75,21 @@ pub(crate) fn print(json: bool, result: &impl Show) -> Result<()> {
 pub(crate) fn print_in_two<T: Show>(
     json: bool,
     accepted: &impl Show,
+    done: &Done,
     name: &str,
     rest: impl FnOnce() -> Result<Option<T>>,
 ) -> Result<()> {
     if !json {
-        write(&to_text(accepted)?)?;
+        write(&to_text(accepted)?).map_err(|failure| done.unshown(&failure))?;
         return match rest()? {
             None => Ok(()),
             Some(more) => write(&to_text(&more)?),
         };
     }
     let first = to_json(accepted)?;
-    write(first.trim_end().strip_suffix(['}']).unwrap_or(&first).trim_end())?;
+    let first = first.trim_end().strip_suffix(['}']).unwrap_or(&first).trim_end();
+    let interrupted = format!(",\n  \"{name}\": null\n}}\n");
+    interrupt::write(first, Some(&interrupted)).map_err(|failure| done.unshown(&failure))?;
     let result = rest();
     let more = match &result {
         Ok(Some(more)) => serde_json::to_string(more).map_err(|e| Failure::bug("json", e))?,
@@ -62,10 +115,7 @@ fn to_text(result: &impl Show) -> Result<Zeroizing<String>> {
 
 /// Writes text to standard output, at once.
 pub(crate) fn write(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::stdout(&error))
+    interrupt::write(text, None)
 }
 
 /// Says something beside the result, to people only.

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::output::{Show, fields, grouped, span};
+use crate::output::{Done, Show, fields, grouped, span};
 use crate::progress::expected_tries;
 use crate::secret::PasswordArgs;
 use clap::{Args, ValueEnum};
@@ -112,17 +112,22 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
     let tries = bits.and_then(expected_tries);
     let number = ledger.members()?.iter().find(|m| m.id == hospital.id()).map_or(0, |m| m.number);
     let seconds = bits.and_then(seconds_of);
-    context.print(&Initialized {
-        ledger: context.folder().display().to_string(),
-        chain: ledger.chain().to_string(),
+    let (chain, folder) = (ledger.chain(), context.folder().display());
+    let done = Done::new(format!("the ledger {chain} is made in {folder}"), STATUS);
+    let result = Initialized {
+        ledger: folder.to_string(),
+        chain: chain.to_string(),
         hospital: hospital.id().to_string(),
         number,
         engine: if bits.is_some() { "pow" } else { "log" },
         bits: bits.map(|bits| bits.to_string()),
         expected_tries: tries,
         expected_seconds: seconds,
-    })
+    };
+    context.print_done(&result, &done)
 }
+
+const STATUS: &str = "do not repeat it: `medledger status` shows the ledger";
 
 /// Seconds of work that are told before they are done.
 const WORTH_TELLING: f64 = 2.0;

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, Handover};
 use crate::exit::Result;
-use crate::output::{Show, bytes, fields};
+use crate::output::{Done, Show, bytes, fields};
 use crate::secret::Acting;
 use crate::{failures, lookup, progress};
 use clap::{Args, ValueEnum};
@@ -142,8 +142,13 @@ pub(crate) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
         handover: uploaded.delivery.into(),
         patient: patient.contact.name,
     };
-    context.accepted(&ledger, &result, &record, args.wait)
+    let lost = result.handover.must_be_shown().then(|| LOST_KEY.to_owned());
+    let done = Done::accepted("the report", &result.report).with_key(lost);
+    context.accepted(&ledger, &result, &done, &record, args.wait)
 }
+
+const LOST_KEY: &str = "do not upload it again: the patient opens and approves with their identity, \
+    which needs no access key";
 
 /// Bytes looked at to guess the type; DICOM's mark ends at 132.
 const HEAD: u64 = 512;
