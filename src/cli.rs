@@ -101,11 +101,11 @@ fn long_help() -> String {
     format!(
         "\
 Exit codes:
-{codes}  130  interrupted with Ctrl-C: what was accepted is kept, and waits
+{codes}  130  interrupted: with Ctrl-C; what was accepted is kept, and waits
 
 Naming things:
   A MEMBER is a registration number, a member id, or the beginning of an id
-  (4 characters or more). A REPORT is a report id, its beginning, or its label.
+  (4 characters or more; digits alone are a number if fewer than 8). A REPORT is a report id, its beginning, or its label.
   Requests, grants and records are named by id or its beginning.
 
 Secrets:

@@ -1,9 +1,9 @@
 //! What every command over a ledger shares: the folder, how to print, waiting for a block.
 
 use crate::cli::Global;
-use crate::exit::Result;
-use crate::output::{self, Show, fields};
-use crate::progress;
+use crate::exit::{Failure, Result};
+use crate::output::{self, Done, Show, fields};
+use crate::{interrupt, progress};
 use medledger::{Delivery, Ledger, OpenOptions, RecordId, Step};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -31,6 +31,7 @@ impl Context {
 
     /// The ledger, for reading and writing.
     pub(crate) fn open(&self) -> Result<Ledger> {
+        interrupt::writes();
         Ok(Ledger::open(self.folder())?)
     }
 
@@ -39,6 +40,7 @@ impl Context {
         &self,
         observer: impl Fn(Step) + Send + Sync + 'static,
     ) -> Result<Ledger> {
+        interrupt::writes();
         let mut options = OpenOptions::default();
         options.observer = Some(Arc::new(observer));
         Ok(Ledger::open_with(self.folder(), options)?)
@@ -53,6 +55,11 @@ impl Context {
         output::print(self.json(), result)
     }
 
+    /// Prints the result of a command that has done something.
+    pub(crate) fn print_done(&self, result: &impl Show, done: &Done) -> Result<()> {
+        output::print_done(self.json(), result, done)
+    }
+
     pub(crate) fn note(&self, text: &str) {
         output::note(self.json(), text);
     }
@@ -62,12 +69,13 @@ impl Context {
         &self,
         ledger: &Ledger,
         result: &impl Show,
+        done: &Done,
         record: &RecordId,
         wait: bool,
     ) -> Result<()> {
-        output::print_in_two(self.json(), result, "block", || {
+        output::print_in_two(self.json(), result, done, "block", || {
             if wait {
-                return block_of(ledger, record).map(Some);
+                return block_of(ledger, record).map(Some).map_err(not_mined);
             }
             self.note("accepted: durable here, in no block yet; `medledger mine` puts it in one");
             Ok(None)
@@ -85,6 +93,15 @@ pub(crate) struct InBlock {
 impl Show for InBlock {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         fields(out, &[("mined in block", format!("{}  {}", self.height, self.id))])
+    }
+}
+
+/// The record is accepted all the same.
+fn not_mined(failure: Failure) -> Failure {
+    let failure = failure.doing("accepted, but in no block yet");
+    match failure.code() {
+        "no_space" => failure.hint("free some space; then `medledger mine` puts it in a block"),
+        _ => failure,
     }
 }
 
@@ -134,6 +151,11 @@ impl From<Delivery> for Handover {
 }
 
 impl Handover {
+    /// Whether the key must be shown now, or is lost.
+    pub(crate) const fn must_be_shown(&self) -> bool {
+        self.access_key.is_some()
+    }
+
     /// Says where the key is, or hands it over, clearly marked.
     pub(crate) fn show(&self, out: &mut dyn Write, owner: &str) -> io::Result<()> {
         match (&self.access_key, self.delivery) {

@@ -8,32 +8,33 @@ use medledger::{GrantId, Ledger, Member, RecordId, ReportId};
 /// Fewer characters of an id are more likely a slip than a name.
 const LEAST_PREFIX: usize = 4;
 
+/// Digits alone are a registration number if they are fewer than this, else the beginning of an id.
+const LEAST_DIGITS_OF_ID: usize = 8;
+
+/// The registration number that a text is, whether or not a member has it.
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && text.len() < LEAST_DIGITS_OF_ID).then(|| text.parse().ok()).flatten()
+}
+
 /// The member with this registration number, this id, or an id that begins so.
 pub(crate) fn member(ledger: &Ledger, text: &str) -> Result<Member> {
-    let members = ledger.members()?.into_iter();
-    let numbered = members.map(|member| (member.number, member.id.to_string(), member)).collect();
-    pick_member(text, numbered).map_err(|failure| match failure.code() {
+    let members = ledger.members()?;
+    let found = match number(text) {
+        Some(number) => {
+            members.into_iter().find(|member| member.number == number).ok_or_else(|| {
+                Failure::not_found("no_member", format!("there is no member number {number} here"))
+            })
+        }
+        None => {
+            let ids = members.into_iter().map(|member| (member.id.to_string(), member));
+            pick("member", text, ids)
+        }
+    };
+    found.map_err(|failure| match failure.code() {
         "no_member" => failure.hint("`medledger member list` shows all with their numbers"),
         _ => failure,
     })
-}
-
-/// Digits may be a number or the beginning of an id: where they are both, nobody guesses.
-fn pick_member<T>(text: &str, mut all: Vec<(u32, String, T)>) -> Result<T> {
-    let number = text.parse::<u32>().ok().filter(|number| *number > 0);
-    if let Some(at) = number.and_then(|n| all.iter().position(|(number, ..)| *number == n)) {
-        // Fewer digits than an id is named by are no beginning of one.
-        let other = all.iter().enumerate().find(|(other, (_, id, _))| {
-            *other != at && text.len() >= LEAST_PREFIX && id.starts_with(text)
-        });
-        if let Some((_, (_, id, _))) = other {
-            let message =
-                format!("{text:?} is the number of member {} and begins id {id}", all[at].1);
-            return Err(Failure::usage("ambiguous", message).hint("give more characters of the id"));
-        }
-        return Ok(all.swap_remove(at).2);
-    }
-    pick("member", text, all.into_iter().map(|(_, id, member)| (id, member)))
 }
 
 /// The report with this id or label, or whose id begins so. A whole id need not be known here.
@@ -132,19 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_are_a_number_or_the_beginning_of_an_id_but_never_both() {
-        let all = || {
-            let members = [(7, "12345678ab"), (1234, "99887766ab"), (0, "00070000ab")];
-            members.into_iter().map(|(number, id)| (number, id.to_owned(), id)).collect::<Vec<_>>()
-        };
-        assert_eq!(pick_member("7", all()).unwrap(), "12345678ab");
-        assert_eq!(pick_member("12345678", all()).unwrap(), "12345678ab");
-        assert_eq!(pick_member("99887766", all()).unwrap(), "99887766ab");
-        let code = |text| pick_member(text, all()).unwrap_err().code().to_owned();
-        assert_eq!(code("1234"), "ambiguous");
-        // A number padded with zeros is that number, and may begin an id as well.
-        assert_eq!(code("0007"), "ambiguous");
-        assert_eq!(code("5555"), "no_member");
+    fn few_digits_are_always_a_number_and_many_never() {
+        assert_eq!(number("3"), Some(3));
+        assert_eq!(number("0000009"), Some(9));
+        assert_eq!(number("1234567"), Some(1_234_567));
+        for other in ["", "12345678", "00000003", "+3", "-3", "3a", "abcd", "٣"] {
+            assert_eq!(number(other), None, "{other}");
+        }
     }
 
     #[test]

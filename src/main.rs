@@ -6,6 +6,7 @@ mod commands;
 mod context;
 mod exit;
 mod failures;
+mod interrupt;
 mod lookup;
 mod output;
 mod progress;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error, json),
     };
+    interrupt::handle(json);
     let result = catch_unwind(AssertUnwindSafe(|| commands::run(cli))).unwrap_or_else(|_| {
         let at = PANICKED_AT.lock().ok().and_then(|mut at| at.take());
         Err(Failure::bug("panic", format!("panic at {}", at.as_deref().unwrap_or("unknown"))))

@@ -1,6 +1,8 @@
 //! What goes to standard output: tables and lines for people, one JSON document for programs.
 
-use crate::exit::{Failure, Result};
+use crate::exit::{Failure, Fault, Result};
+use crate::interrupt;
+use medledger::core::text::{is_refused_in_name, is_refused_in_note};
 use serde::Serialize;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
@@ -12,10 +14,59 @@ pub(crate) trait Show: Serialize {
     fn show(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
+/// What a command has done by the time it prints, to be told when it cannot print.
+#[derive(Debug)]
+pub(crate) struct Done {
+    what: String,
+    /// What to do now that an access key is lost, if one had to be shown.
+    lost_key: Option<String>,
+    next: &'static str,
+}
+
+impl Done {
+    /// Something that is done, in words, and where else it can be seen.
+    pub(crate) fn new(what: impl Into<String>, next: &'static str) -> Self {
+        Self { what: what.into(), lost_key: None, next }
+    }
+
+    /// A record that is accepted, such as "the report".
+    pub(crate) fn accepted(what: &str, id: &impl std::fmt::Display) -> Self {
+        Self::new(
+            format!("{what} is accepted as {id}"),
+            "do not repeat it: `medledger log` lists it",
+        )
+    }
+
+    /// The same with an access key to show. `next` says what to do when it cannot be shown.
+    pub(crate) fn with_key(self, next: Option<String>) -> Self {
+        Self { lost_key: next, ..self }
+    }
+
+    /// The failure to show what is done. Not even a reader that left early makes it a success.
+    pub(crate) fn unshown(&self, failure: &Failure) -> Failure {
+        let (what, next) = match &self.lost_key {
+            Some(next) => ("its access key", next.clone()),
+            None => ("the answer", self.next.to_owned()),
+        };
+        let message =
+            format!("{}, but {what} could not be shown: {}", self.what, failure.message());
+        Failure::new(Fault::Environment, failure.code().to_owned(), message).hint(next)
+    }
+}
+
 /// Prints a result as one JSON document or for people.
 pub(crate) fn print(json: bool, result: &impl Show) -> Result<()> {
-    let text = if json { to_json(result)? } else { to_text(result)? };
-    write(&text)
+    write(&text_of(json, result)?)
+}
+
+/// Prints the result of a command that has done something.
+pub(crate) fn print_done(json: bool, result: &impl Show, done: &Done) -> Result<()> {
+    print(json, result).map_err(|failure| done.unshown(&failure))
+}
+
+/// The text that [`print`] writes.
+pub(crate) fn text_of(json: bool, result: &impl Show) -> Result<Zeroizing<String>> {
+    if json { to_json(result) } else { to_text(result) }
 }
 
 /// Prints what is known when a record is accepted, runs `rest`, and adds what it returns.
@@ -25,18 +76,21 @@ pub(crate) fn print(json: bool, result: &impl Show) -> Result<()> {
 pub(crate) fn print_in_two<T: Show>(
     json: bool,
     accepted: &impl Show,
+    done: &Done,
     name: &str,
     rest: impl FnOnce() -> Result<Option<T>>,
 ) -> Result<()> {
     if !json {
-        write(&to_text(accepted)?)?;
+        write(&to_text(accepted)?).map_err(|failure| done.unshown(&failure))?;
         return match rest()? {
             None => Ok(()),
             Some(more) => write(&to_text(&more)?),
         };
     }
     let first = to_json(accepted)?;
-    write(first.trim_end().strip_suffix(['}']).unwrap_or(&first).trim_end())?;
+    let first = first.trim_end().strip_suffix(['}']).unwrap_or(&first).trim_end();
+    let interrupted = format!(",\n  \"{name}\": null\n}}\n");
+    interrupt::write(first, Some(&interrupted)).map_err(|failure| done.unshown(&failure))?;
     let result = rest();
     let more = match &result {
         Ok(Some(more)) => serde_json::to_string(more).map_err(|e| Failure::bug("json", e))?,
@@ -57,15 +111,26 @@ fn to_text(result: &impl Show) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(Vec::new());
     result.show(&mut *text).map_err(|error| Failure::bug("output", error))?;
     let text = String::from_utf8(std::mem::take(&mut *text));
-    text.map(Zeroizing::new).map_err(|error| Failure::bug("output", error.utf8_error()))
+    let text =
+        text.map(Zeroizing::new).map_err(|error| Failure::bug("output", error.utf8_error()))?;
+    Ok(Zeroizing::new(escaped(&text, is_refused_in_note)))
+}
+
+/// Text with each character that `hostile` names written out, as in `\u{1b}`: what others wrote must
+/// not act on the terminal. Names are refused on entry already; this is for what lies in old folders.
+fn escaped(text: &str, hostile: fn(char) -> bool) -> String {
+    // Room for all of it: the text may hold an access key, and a buffer that grows leaves copies.
+    let more = text.chars().filter(|c| hostile(*c)).count() * 10;
+    let mut safe = String::with_capacity(text.len() + more);
+    for c in text.chars() {
+        if hostile(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe
 }
 
 /// Writes text to standard output, at once.
 pub(crate) fn write(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::stdout(&error))
+    interrupt::write(text, None)
 }
 
 /// Says something beside the result, to people only.
@@ -92,15 +157,19 @@ pub(crate) fn print_failure(failure: &Failure, json: bool) {
         writeln!(err, "{}", json!({ "error": error }))
     } else {
         let hint = failure.what_next().map(|hint| format!("\n  next: {hint}")).unwrap_or_default();
-        writeln!(err, "error: {}{hint}", failure.message())
+        let text = format!("error: {}{hint}", failure.message());
+        writeln!(err, "{}", escaped(&text, is_refused_in_note))
     };
 }
 
-/// Lines of a name and a value, values in one column.
+/// Lines of a name and a value, values in one column; further lines of a value are indented, so that
+/// none of them looks like a field.
 pub(crate) fn fields(out: &mut dyn Write, fields: &[(&str, String)]) -> io::Result<()> {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in fields {
-        writeln!(out, "{name:width$}  {value}")?;
+        for (i, line) in value.split('\n').enumerate() {
+            writeln!(out, "{:width$}  {line}", if i == 0 { name } else { "" })?;
+        }
     }
     Ok(())
 }
@@ -129,7 +198,11 @@ pub(crate) fn table<const N: usize>(
     rows: &[[String; N]],
 ) -> io::Result<()> {
     let mut widths = columns.map(|column| column.title().len());
-    for row in rows {
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| std::array::from_fn(|i| escaped(&row[i], is_refused_in_name)))
+        .collect();
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -144,7 +217,7 @@ pub(crate) fn table<const N: usize>(
         text.join("  ").trim_end().to_owned()
     };
     writeln!(out, "{}", line(columns.map(Column::title)))?;
-    for row in rows {
+    for row in &rows {
         writeln!(out, "{}", line(std::array::from_fn(|i| row[i].as_str())))?;
     }
     Ok(())
@@ -246,6 +319,20 @@ mod tests {
         shrink(&columns, &mut widths, 10);
         assert_eq!(widths, [30, 8], "never below the least");
         assert_eq!(cut("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn what_others_wrote_forges_no_field_and_no_row_and_moves_no_cursor() {
+        let mut out = Vec::new();
+        let note = "fine\nread record  forged".to_owned();
+        fields(&mut out, &[("note", note), ("length", "1".into())]).unwrap();
+        let expected = "note    fine\n        read record  forged\nlength  1\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let mut out = Vec::new();
+        table(&mut out, [Column::Flexible("NAME")], &[["Eve\n\u{1b}[2JAda".to_owned()]]).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "NAME\nEve\\n\\u{1b}[2JAda\n");
+        let safe = escaped("a\n\tb\u{9b}\u{202e}", is_refused_in_note);
+        assert_eq!(safe, "a\n\tb\\u{9b}\\u{202e}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::context::{Context, Handover};
 use crate::exit::Result;
 use crate::lookup;
-use crate::output::{Show, fields};
+use crate::output::{Done, Show, fields};
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
 use medledger::core::registry::Kind;
@@ -62,6 +62,18 @@ impl Granted {
             reader,
         }
     }
+
+    /// What is done, should it be impossible to print.
+    pub(super) fn done(&self) -> Done {
+        let lost = self.handover.must_be_shown().then(|| {
+            let (grant, report, reader) = (&self.grant, &self.report, &self.reader);
+            format!(
+                "take it back, `medledger revoke {grant}`, and permit it again, \
+                 `medledger share {report} --with {reader}`: that makes a new key"
+            )
+        });
+        Done::accepted("the grant", &self.grant).with_key(lost)
+    }
 }
 
 impl Show for Granted {
@@ -96,5 +108,5 @@ pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<()> {
         ledger.approve_with(&patient, &request, &key(access_key.as_ref()), reader_key, until)?;
     let record = approved.record;
     let granted = Granted::new(&ledger, approved);
-    context.accepted(&ledger, &granted, &record, args.wait)
+    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)
 }

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::output::{Show, fields, grouped, span};
+use crate::output::{Done, Show, fields, grouped, span};
 use crate::progress::expected_tries;
 use crate::secret::PasswordArgs;
 use clap::{Args, ValueEnum};
@@ -97,6 +97,13 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
         options.settings.mail_from.clone_from(from);
     }
     let password = args.password.create(&format!("password of {}", args.name))?;
+    if let EngineChoice::Work(difficulty) = &options.engine {
+        let seconds = expected_seconds(difficulty);
+        // The hospital's registration is mined: nobody is to think that the command hangs.
+        if let Some(seconds) = seconds.filter(|seconds| *seconds >= WORTH_TELLING) {
+            context.note(&format!("the first block takes about {} on this machine", span(seconds)));
+        }
+    }
     let (ledger, hospital) = Ledger::create(context.folder(), options, &password)?;
     let bits = match &ledger.rules().genesis.consensus {
         Consensus::Log => None,
@@ -104,18 +111,40 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
     };
     let tries = bits.and_then(expected_tries);
     let number = ledger.members()?.iter().find(|m| m.id == hospital.id()).map_or(0, |m| m.number);
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let seconds = tries.map(|tries| tries as f64 / hash_rate(&Threads::default()));
-    context.print(&Initialized {
-        ledger: context.folder().display().to_string(),
-        chain: ledger.chain().to_string(),
+    let seconds = bits.and_then(seconds_of);
+    let (chain, folder) = (ledger.chain(), context.folder().display());
+    let done = Done::new(format!("the ledger {chain} is made in {folder}"), STATUS);
+    let result = Initialized {
+        ledger: folder.to_string(),
+        chain: chain.to_string(),
         hospital: hospital.id().to_string(),
         number,
         engine: if bits.is_some() { "pow" } else { "log" },
         bits: bits.map(|bits| bits.to_string()),
         expected_tries: tries,
         expected_seconds: seconds,
-    })
+    };
+    context.print_done(&result, &done)
+}
+
+const STATUS: &str = "do not repeat it: `medledger status` shows the ledger";
+
+/// Seconds of work that are told before they are done.
+const WORTH_TELLING: f64 = 2.0;
+
+/// How long a block takes this machine on average; none where no work is done.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn seconds_of(bits: Bits) -> Option<f64> {
+    expected_tries(bits).map(|tries| tries as f64 / hash_rate(&Threads::default()))
+}
+
+fn expected_seconds(difficulty: &Difficulty) -> Option<f64> {
+    match difficulty {
+        // Those that no ledger is made with are refused soon.
+        Difficulty::AboutSeconds(seconds) => Some(*seconds).filter(|s| s.is_finite()),
+        Difficulty::Bits(bits) => seconds_of(*bits),
+        _ => None,
+    }
 }
 
 fn engine(args: &InitArgs) -> Result<EngineChoice> {

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
-use crate::output::Show;
+use crate::output::{Done, Show};
 use clap::Subcommand;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -29,7 +29,9 @@ pub(crate) fn run(context: &Context, command: &MailCommand) -> Result<()> {
     let MailCommand::Send = command;
     let ledger = context.open()?;
     let report = ledger.send_mail()?;
-    context.print(&Sent { sent: report.sent, waiting: report.waiting })?;
+    let (sent, waiting) = (report.sent, report.waiting);
+    let done = Done::new(format!("{sent} sent, {waiting} waiting"), "nothing is lost");
+    context.print_done(&Sent { sent, waiting }, &done)?;
     match report.error.map(Failure::from) {
         None => Ok(()),
         Some(failure) if failure.fault() == Fault::Environment => Err(failure

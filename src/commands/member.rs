@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::lookup;
-use crate::output::{Column, Show, fields, table};
+use crate::output::{Column, Done, Show, fields, table};
 use crate::secret::{PasswordArgs, Source};
 use clap::{Args, Subcommand};
 use medledger::{Contact, Role};
@@ -141,7 +141,8 @@ fn add(context: &Context, args: &AddArgs) -> Result<()> {
         name: args.name.clone(),
         record: registration.record.to_string(),
     };
-    context.accepted(&ledger, &added, &registration.record, args.wait)
+    let done = Done::accepted("the registration", &registration.record);
+    context.accepted(&ledger, &added, &done, &registration.record, args.wait)
 }
 
 fn list(context: &Context) -> Result<()> {

@@ -1,9 +1,9 @@
 //! `medledger mine`: what was accepted goes into blocks.
 
 use crate::context::Context;
-use crate::exit::Result;
-use crate::output::{Show, fields, grouped, span};
-use crate::progress;
+use crate::exit::{Failure, Result};
+use crate::output::{self, Done, Show, fields, grouped, span};
+use crate::{interrupt, progress};
 use clap::Args;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -69,13 +69,16 @@ impl Show for Blocks {
 
 pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
     let ledger = context.open()?;
-    let mut blocks = Vec::new();
+    let mut result = Blocks { blocks: Vec::new(), waiting: ledger.waiting()? };
+    if context.json() {
+        interrupt::say_when_interrupted(output::text_of(true, &result)?);
+    }
     loop {
         let begin = Instant::now();
-        let empty = args.empty && blocks.is_empty();
-        let mined = progress::mining(&ledger, |control| Ok(ledger.mine_with(control, empty)?))?;
-        let Some(mined) = mined else { break };
-        blocks.push(Block {
+        let empty = args.empty && result.blocks.is_empty();
+        let mined = progress::mining(&ledger, |control| Ok(ledger.mine_with(control, empty)?));
+        let Some(mined) = mined.map_err(nothing_lost)? else { break };
+        result.blocks.push(Block {
             height: mined.stored.height,
             id: mined.id().to_string(),
             header: mined.stored.signed.header.to_string(),
@@ -92,9 +95,25 @@ pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
             tries: mined.tries,
             seconds: begin.elapsed().as_secs_f64(),
         });
-        if ledger.waiting()? == 0 {
+        result.waiting = ledger.waiting()?;
+        if result.waiting == 0 {
             break;
         }
+        interrupt::say_when_interrupted(output::text_of(context.json(), &result)?);
     }
-    context.print(&Blocks { blocks, waiting: ledger.waiting()? })
+    result.waiting = ledger.waiting()?;
+    let count = result.blocks.len();
+    if count == 0 {
+        return context.print(&result);
+    }
+    let blocks = if count == 1 { "a block is".to_owned() } else { format!("{count} blocks are") };
+    let done = Done::new(format!("{blocks} mined"), "`medledger log` lists what is in blocks");
+    context.print_done(&result, &done)
+}
+
+fn nothing_lost(failure: Failure) -> Failure {
+    match failure.code() {
+        "no_space" => failure.hint("free some space and repeat the command: what waits is kept"),
+        _ => failure,
+    }
 }

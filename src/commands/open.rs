@@ -2,11 +2,12 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::output::{Show, bytes, fields};
+use crate::interrupt::Partial;
+use crate::output::{Done, Show, bytes, fields};
 use crate::secret::{AccessKeyArgs, Acting, key};
 use crate::{failures, lookup, progress};
 use clap::Args;
-use medledger::OpenedReport;
+use medledger::{OpenedReport, RecordId};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
@@ -79,21 +80,14 @@ impl Show for Opened {
 }
 
 pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
-    let target = args.output.as_deref().filter(|path| *path != Path::new("-"));
     // What can be refused is refused before the reading is recorded.
-    match target {
-        None if context.json() => {
-            return Err(Failure::usage(
-                "output",
-                "--json needs --output FILE: the result has standard output",
-            ));
-        }
-        Some(path) if path.exists() && !args.force => {
-            return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
-                .hint("give --force to replace it, or another --output"));
-        }
-        _ => {}
+    let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    if path.is_none() && context.json() {
+        let text = "--json needs --output FILE: the result has standard output";
+        return Err(Failure::usage("output", text));
     }
+    let target =
+        path.map(|path| target(path, args.force).map(|target| (path, target))).transpose()?;
     let ledger = context.open()?;
     let report = lookup::report(&ledger, &args.report)?;
     let (_, reader) = args.reader.unlock(&ledger)?;
@@ -116,31 +110,43 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
         return Err(Failure::usage("out_of_range", text));
     }
     opened.seek(SeekFrom::Start(offset)).map_err(|error| failures::io(&error))?;
-    let Some(path) = target else {
-        return to_stdout(opened, len);
+    let record = opened.read_record();
+    let Some((path, target)) = target else {
+        return to_stdout(opened, len).map_err(|failure| read_already(failure, &record));
     };
-    to_file(&mut opened, len, path)?;
+    to_file(&mut opened, len, &target).map_err(|failure| read_already(failure, &record))?;
     let metadata = opened.metadata();
-    context.print(&Opened {
+    let done = Done::new(
+        format!("the reading is recorded as {record} and the report is in {}", path.display()),
+        "do not repeat it: that would be another reading",
+    );
+    let result = Opened {
         report: report.to_string(),
         file_name: metadata.file_name().to_owned(),
         media_type: metadata.media_type().to_owned(),
         note: metadata.note().to_owned(),
         length,
-        read: opened.read_record().to_string(),
+        read: record.to_string(),
         grant: opened.grant().map(|grant| grant.to_string()),
         output: path.display().to_string(),
         written: len,
-    })
+    };
+    context.print_done(&result, &done)
 }
 
 fn to_stdout(mut opened: OpenedReport, len: u64) -> Result<()> {
-    let is_text = opened.metadata().media_type().starts_with("text/");
     let mut out = io::stdout().lock();
-    if out.is_terminal() && !is_text {
-        let name = opened.metadata().file_name();
-        let text = format!("{name:?} is no text: it is not written to a terminal");
-        return Err(Failure::usage("output", text).hint("give --output FILE"));
+    if out.is_terminal() {
+        // Read twice: nothing is written before all of it is known to be harmless.
+        let at = opened.stream_position().map_err(|error| failures::io(&error))?;
+        let is_text = opened.metadata().media_type().starts_with("text/")
+            && is_plain_text(&mut (&mut opened).take(len)).map_err(|error| failures::io(&error))?;
+        if !is_text {
+            let name = opened.metadata().file_name();
+            let text = format!("{name:?} is no plain text: it is not written to a terminal");
+            return Err(Failure::usage("output", text).hint("give --output FILE"));
+        }
+        opened.seek(SeekFrom::Start(at)).map_err(|error| failures::io(&error))?;
     }
     let copied = copy(&mut opened, len, &mut out);
     copied.map_err(|problem| match problem {
@@ -149,31 +155,98 @@ fn to_stdout(mut opened: OpenedReport, len: u64) -> Result<()> {
     })
 }
 
-/// Writes beside the target and renames: there is the whole file, or none.
-fn to_file(opened: &mut OpenedReport, len: u64, path: &Path) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".partial-{}", std::process::id()));
-    let partial = Partial(path.with_file_name(name));
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let failed = |error: io::Error| failures::file(path, &error);
-    let mut file = options.open(&partial.0).map_err(failed)?;
-    copy(opened, len, &mut file).map_err(|problem| match problem {
-        Problem::Read(error) => failures::io(&error),
-        Problem::Write(error) => failed(error),
-    })?;
-    file.sync_all().map_err(failed)?;
-    std::fs::rename(&partial.0, path).map_err(failed)
+/// Whether a terminal only shows this: UTF-8 without control characters but for ends of lines and tabs.
+fn is_plain_text(source: &mut dyn Read) -> io::Result<bool> {
+    let mut buffer = Zeroizing::new(vec![0; 1 << 16]);
+    // Bytes at the front of the buffer that begin a character.
+    let mut begun = 0;
+    loop {
+        let n = match source.read(&mut buffer[begun..]) {
+            Ok(0) => return Ok(begun == 0),
+            Ok(n) => begun + n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let whole = match std::str::from_utf8(&buffer[..n]) {
+            Ok(_) => n,
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return Ok(false),
+        };
+        let text = std::str::from_utf8(&buffer[..whole]).unwrap_or("\0");
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
+            return Ok(false);
+        }
+        buffer.copy_within(whole..n, 0);
+        begun = n - whole;
+    }
 }
 
-struct Partial(PathBuf);
+/// Where a report goes.
+#[derive(Debug)]
+enum Target {
+    /// A file of its own; links are followed already.
+    File(PathBuf),
+    /// What is there and no file, such as a named pipe or a device: it is written to, never replaced.
+    Through(PathBuf),
+}
 
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After the rename there is nothing to remove.
-        let _ = std::fs::remove_file(&self.0);
+/// What `path` means, without touching it.
+fn target(path: &Path, force: bool) -> Result<Target> {
+    let failed = |error: io::Error| failures::file(path, &error);
+    let there = match std::fs::metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if path.symlink_metadata().is_ok() {
+                let text = format!("{} is a link to something that is not there", path.display());
+                return Err(Failure::usage("dead_link", text).hint("name the file itself"));
+            }
+            return Ok(Target::File(path.to_owned()));
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    if there.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    if !force {
+        return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
+            .hint("give --force to replace it, or another --output"));
+    }
+    if there.is_file() {
+        return path.canonicalize().map(Target::File).map_err(failed);
+    }
+    Ok(Target::Through(path.to_owned()))
+}
+
+/// Writes beside a file and renames: there is the whole file, or none.
+fn to_file(opened: &mut OpenedReport, len: u64, target: &Target) -> Result<()> {
+    let (Target::File(path) | Target::Through(path)) = target;
+    let failed = |error: io::Error| failures::file(path, &error);
+    let mut copy_to = |file: &mut File| {
+        copy(opened, len, file).map_err(|problem| match problem {
+            Problem::Read(error) => failures::io(&error),
+            Problem::Write(error) => failed(error),
+        })
+    };
+    if let Target::Through(path) = target {
+        return copy_to(&mut File::options().write(true).open(path).map_err(failed)?);
+    }
+    let (partial, mut file) = Partial::create(path).map_err(failed)?;
+    copy_to(&mut file)?;
+    file.sync_all().map_err(failed)?;
+    partial.finish(path).map_err(failed)
+}
+
+/// A full disk comes after the reading was recorded.
+fn read_already(failure: Failure, record: &RecordId) -> Failure {
+    if failure.is_closed_output() {
+        return failure;
+    }
+    let failure = failure.doing(&format!("the reading is recorded as {record}"));
+    match failure.code() {
+        "no_space" => {
+            failure.hint("free some space and repeat the command: that is another reading")
+        }
+        _ => failure,
     }
 }
 
@@ -209,6 +282,21 @@ fn copy(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_text_that_a_terminal_just_shows_is_plain() {
+        let long = "\u{e4}\u{20ac}x".repeat(50_000);
+        for text in ["", "a\tb\r\nc\n", "Zoë 李雷", &long] {
+            assert!(is_plain_text(&mut text.as_bytes()).unwrap(), "{text:.20}");
+        }
+        let late = format!("{long}\u{9b}2J");
+        let bad: [&[u8]; 6] =
+            [b"\x1b[2J", b"a\0", b"\x7f", "\u{9b}".as_bytes(), b"\xe4", late.as_bytes()];
+        for bytes in bad {
+            assert!(!is_plain_text(&mut &*bytes).unwrap(), "{:?}", &bytes[..bytes.len().min(9)]);
+        }
+        assert!(!is_plain_text(&mut &b"\x9b2J"[..]).unwrap());
+    }
 
     #[test]
     fn ranges_are_read() {

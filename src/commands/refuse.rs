@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
-use crate::output::{Show, fields};
+use crate::output::{Done, Show, fields};
 use crate::secret::Acting;
 use clap::Args;
 use medledger::core::registry::Kind;
@@ -39,5 +39,6 @@ pub(crate) fn run(context: &Context, args: &RefuseArgs) -> Result<()> {
     let (_, patient) = args.patient.unlock(&ledger)?;
     let record = ledger.refuse(&patient, &request)?;
     let refused = Refused { request: request.to_string(), record: record.to_string() };
-    context.accepted(&ledger, &refused, &record, args.wait)
+    let done = Done::accepted("the refusal", &record);
+    context.accepted(&ledger, &refused, &done, &record, args.wait)
 }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
-use crate::output::{Show, fields};
+use crate::output::{Done, Show, fields};
 use crate::secret::Acting;
 use clap::Args;
 use medledger::{Purpose, parse_time, show_time};
@@ -62,5 +62,6 @@ pub(crate) fn run(context: &Context, args: &RequestArgs) -> Result<()> {
         purpose: args.purpose.name(),
         until: show_time(until),
     };
-    context.accepted(&ledger, &requested, &request, args.wait)
+    let done = Done::accepted("the request", &request);
+    context.accepted(&ledger, &requested, &done, &request, args.wait)
 }

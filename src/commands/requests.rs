@@ -5,7 +5,7 @@ use crate::exit::Result;
 use crate::lookup;
 use crate::output::{Column, Show, short, table};
 use clap::Args;
-use medledger::show_time;
+use medledger::{Role, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -19,6 +19,9 @@ pub(crate) struct RequestsArgs {
 #[derive(Serialize)]
 struct Requests {
     requests: Vec<Waiting>,
+    /// Name and role of somebody whom nobody can ask.
+    #[serde(skip)]
+    no_patient: Option<(String, &'static str)>,
 }
 
 #[derive(Serialize)]
@@ -34,6 +37,9 @@ struct Waiting {
 
 impl Show for Requests {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some((name, role)) = &self.no_patient {
+            return writeln!(out, "no request waits: only patients are asked, {name} is a {role}");
+        }
         if self.requests.is_empty() {
             return writeln!(out, "no request waits");
         }
@@ -73,5 +79,8 @@ pub(crate) fn run(context: &Context, args: &RequestsArgs) -> Result<()> {
         purpose: request.entry.purpose.name(),
         until: show_time(request.entry.until),
     });
-    context.print(&Requests { requests: requests.collect() })
+    let requests: Vec<_> = requests.collect();
+    let no_patient = (patient.entry.role != Role::Patient && requests.is_empty())
+        .then(|| (patient.contact.name, patient.entry.role.name()));
+    context.print(&Requests { requests, no_patient })
 }

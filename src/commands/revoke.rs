@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
-use crate::output::{Show, fields};
+use crate::output::{Done, Show, fields};
 use crate::secret::Acting;
 use clap::Args;
 use serde::Serialize;
@@ -39,5 +39,6 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Result<()> {
     let (_, patient) = args.patient.unlock(&ledger)?;
     let record = ledger.revoke(&patient, &grant)?;
     let revoked = Revoked { grant: grant.to_string(), record: record.to_string() };
-    context.accepted(&ledger, &revoked, &record, args.wait)
+    let done = Done::accepted("the revocation", &record);
+    context.accepted(&ledger, &revoked, &done, &record, args.wait)
 }

@@ -47,5 +47,5 @@ pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
     let shared = ledger.share(&patient, permission, &key(access_key.as_ref()), reader_key)?;
     let record = shared.record;
     let granted = Granted::new(&ledger, shared);
-    context.accepted(&ledger, &granted, &record, args.wait)
+    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)
 }

@@ -2,16 +2,18 @@
 
 use crate::context::{Context, Handover};
 use crate::exit::Result;
-use crate::output::{Show, bytes, fields};
+use crate::output::{Done, Show, bytes, fields};
 use crate::secret::Acting;
 use crate::{failures, lookup, progress};
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
 use medledger::core::padding::Padding;
 use medledger::{Step, UploadOptions};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 #[derive(Args, Debug)]
 pub(crate) struct UploadArgs {
@@ -110,15 +112,17 @@ pub(crate) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
         PaddingChoice::Padme => Padding::Padme,
     });
 
-    let bar = progress::bytes("sealing", length);
-    let shown = bar.clone();
+    let shown = Arc::new(OnceLock::<ProgressBar>::new());
+    let bar = Arc::clone(&shown);
     let ledger = context.open_observed(move |step| {
-        if let Step::Sealed { bytes } = step {
-            shown.set_position(bytes);
+        if let (Step::Sealed { bytes }, Some(bar)) = (step, shown.get()) {
+            bar.set_position(bytes);
         }
     })?;
     let patient = lookup::member(&ledger, &args.patient)?;
     let (_, author) = args.author.unlock(&ledger)?;
+    // Not before the password is typed: the bar would be drawn over the question, and count the time.
+    let bar = bar.get_or_init(|| progress::bytes("sealing", length));
     let media_type = options.media_type.clone();
     let uploaded =
         ledger.upload_with(&author, &patient.id, io::Cursor::new(head).chain(source), &options);
@@ -138,8 +142,13 @@ pub(crate) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
         handover: uploaded.delivery.into(),
         patient: patient.contact.name,
     };
-    context.accepted(&ledger, &result, &record, args.wait)
+    let lost = result.handover.must_be_shown().then(|| LOST_KEY.to_owned());
+    let done = Done::accepted("the report", &result.report).with_key(lost);
+    context.accepted(&ledger, &result, &done, &record, args.wait)
 }
+
+const LOST_KEY: &str = "do not upload it again: the patient opens and approves with their identity, \
+    which needs no access key";
 
 /// Bytes looked at to guess the type; DICOM's mark ends at 132.
 const HEAD: u64 = 512;

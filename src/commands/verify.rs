@@ -23,6 +23,8 @@ struct Verified {
     records: u64,
     reports: u64,
     bytes: u64,
+    /// Accepted records in no block: nothing of this covers them.
+    waiting: u64,
     findings: Vec<Found>,
 }
 
@@ -64,6 +66,11 @@ impl Show for Verified {
                 ("reports hashed", format!("{}, {}", self.reports, bytes(self.bytes))),
             ],
         )?;
+        match self.waiting {
+            0 => {}
+            1 => writeln!(out, "one record waits in no block: not part of the chain yet")?,
+            n => writeln!(out, "{n} records wait in no block: not part of the chain yet")?,
+        }
         if self.ok {
             return writeln!(out, "all is as it should be");
         }
@@ -89,6 +96,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         records: report.records,
         reports: report.reports,
         bytes: report.bytes,
+        waiting: ledger.waiting()?,
         findings: report.findings.iter().map(Found::from).collect(),
     })?;
     if count == 0 {

@@ -139,6 +139,8 @@ fn tables_for_people_have_stable_columns() {
     assert!(reports.starts_with("REPORT    LABEL"), "{reports}");
     assert!(reports.contains("  Pat Doe  Dr Ada  "), "{reports}");
     assert_eq!(people(&["requests", "--as", "3"]), "no request waits\n");
+    let doctor = "no request waits: only patients are asked, Dr Ada is a doctor\n";
+    assert_eq!(people(&["requests", "--as", "2"]), doctor);
     assert_eq!(people(&["mine"]), "nothing waits\n");
     assert!(people(&["verify"]).ends_with("all is as it should be\n"));
     assert!(people(&["status"]).contains("difficulty    207fffff: 2 tries a block\n"));
@@ -149,6 +151,10 @@ fn tables_for_people_have_stable_columns() {
     let run = run(hospital.people(&upload), None);
     assert!(run.text().contains("\nACCESS KEY for Pat Doe, shown this once"));
     assert!(run.stderr.contains("`medledger mine`"), "{}", run.stderr);
+    let verified = people(&["verify"]);
+    let waiting = "one record waits in no block: not part of the chain yet\n";
+    assert!(verified.contains(waiting) && verified.contains("all is as"), "{verified}");
+    assert_eq!(hospital.run(&["verify", "--fast"]).json()["waiting"], 1);
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn what_is_not_there_exits_with_4() {
         (&["open", "1_9_never", "--as", "3", "-o", "x"], "no_report"),
         (&["reports", "--as", "nobody"], "no_member"),
         (&["requests", "--as", "0"], "no_member"),
+        (&["requests", "--as", "1234567"], "no_member"),
         (&["log", "--author", "nobody"], "no_member"),
         (&["receipt", "get", missing, "-o", "x"], "no_record"),
         (&["receipt", "get", &"ab".repeat(32), "-o", "x"], "no_record"),

@@ -89,8 +89,13 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 impl Hospital {
     /// Made with the command itself.
     pub(crate) fn new(options: &[&str]) -> Self {
+        Self::with_bits("207fffff", options)
+    }
+
+    /// Made with a difficulty.
+    pub(crate) fn with_bits(bits: &str, options: &[&str]) -> Self {
         let hospital = Self { dir: tempfile::tempdir().expect("a folder") };
-        let init = ["init", "--name", "General Hospital", "--bits", "207fffff"];
+        let init = ["init", "--name", "General Hospital", "--bits", bits];
         hospital.run(&[&init, options].concat()).json();
         for (role, name) in [("doctor", "Dr Ada"), ("patient", "Pat Doe"), ("doctor", "Dr Bob")] {
             let mail = format!("{}@example.org", name.replace(' ', "."));

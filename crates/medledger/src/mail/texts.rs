@@ -8,14 +8,32 @@ use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::{RecordId, ReportId};
 use medledger_core::registry::Purpose;
+use std::fmt::{Arguments, Write};
 
-fn letter(to: &Contact, address: &str, subject: String, body: &str) -> Letter {
+fn letter(to: &Contact, address: &str, subject: String, body: Arguments<'_>) -> Letter {
     Letter {
         to_name: to.name.clone(),
         to_address: address.to_owned(),
         subject,
-        body: format!("Dear {},\n\n{body}\n", to.name),
+        body: written_once(format_args!("Dear {},\n\n{body}\n", to.name)),
     }
+}
+
+/// The text in a buffer that never grew: growing would leave copies of a key that nobody wipes.
+fn written_once(text: Arguments<'_>) -> String {
+    struct Length(usize);
+    impl Write for Length {
+        fn write_str(&mut self, part: &str) -> std::fmt::Result {
+            self.0 += part.len();
+            Ok(())
+        }
+    }
+    let mut length = Length(0);
+    // Neither writer fails.
+    let _ = length.write_fmt(text);
+    let mut written = String::with_capacity(length.0);
+    let _ = written.write_fmt(text);
+    written
 }
 
 /// To a patient: a report was added, and this key opens it.
@@ -27,16 +45,17 @@ pub(crate) fn report_added(
     label: &str,
     key: &AccessKey,
 ) -> Letter {
-    let body = format!(
+    let key = key.to_text();
+    let key = key.as_str();
+    let body = format_args!(
         "{hospital} has added a report about you.\n\n\
          \x20   report  {label}\n\
          \x20   id      {report}\n\
-         \x20   key     {}\n\n\
+         \x20   key     {key}\n\n\
          Keep this key. With it you open the report, and you approve those who\n\
-         ask to read it. Nobody at the hospital needs it or will ask you for it.",
-        key.to_text().as_str()
+         ask to read it. Nobody at the hospital needs it or will ask you for it."
     );
-    letter(to, address, format!("A report was added: {label}"), &body)
+    letter(to, address, format!("A report was added: {label}"), body)
 }
 
 /// To a patient: somebody asks to read a report.
@@ -49,17 +68,17 @@ pub(crate) fn access_requested(
     until: Timestamp,
     request: &RecordId,
 ) -> Letter {
-    let body = format!(
+    let until = show_time(until);
+    let body = format_args!(
         "{reader} asks to read a report about you.\n\n\
          \x20 report   {label}\n\
          \x20 purpose  {purpose}\n\
-         \x20 until    {}\n\
+         \x20 until    {until}\n\
          \x20 request  {request}\n\n\
          You decide. To approve, you need the key you were sent when the report\n\
-         was added. If you do nothing, nobody reads it.",
-        show_time(until)
+         was added. If you do nothing, nobody reads it."
     );
-    letter(to, address, format!("{reader} asks to read {label}"), &body)
+    letter(to, address, format!("{reader} asks to read {label}"), body)
 }
 
 /// To a reader: the patient approved, and this key opens the report.
@@ -71,34 +90,56 @@ pub(crate) fn access_granted(
     until: Timestamp,
     key: Option<&AccessKey>,
 ) -> Letter {
-    let (how, whose) = match key {
-        Some(key) => (
-            format!("    key     {}", key.to_text().as_str()),
-            "The key is yours alone: it opens this report, for you, until then.",
-        ),
-        None => ("    key     none".to_owned(), "It opens with your identity; no key is needed."),
+    let key = key.map(AccessKey::to_text);
+    let (how, whose) = match &key {
+        Some(key) => {
+            (key.as_str(), "The key is yours alone: it opens this report, for you, until then.")
+        }
+        None => ("none", "It opens with your identity; no key is needed."),
     };
-    let body = format!(
+    let until = show_time(until);
+    let body = format_args!(
         "You may read a report.\n\n\
          \x20   report  {label}\n\
          \x20   id      {report}\n\
-         \x20   until   {}\n\
-         {how}\n\n\
-         {whose}\nEach reading is recorded on the ledger, where the patient sees it.",
-        show_time(until)
+         \x20   until   {until}\n\
+         \x20   key     {how}\n\n\
+         {whose}\nEach reading is recorded on the ledger, where the patient sees it."
     );
-    letter(to, address, format!("You may read {label}"), &body)
+    letter(to, address, format!("You may read {label}"), body)
 }
 
 /// To a reader: the patient refused.
 pub(crate) fn access_refused(to: &Contact, address: &str, label: &str) -> Letter {
-    let body = format!("Your request to read {label} was refused.");
-    letter(to, address, format!("Request refused: {label}"), &body)
+    let body = format_args!("Your request to read {label} was refused.");
+    letter(to, address, format!("Request refused: {label}"), body)
 }
 
 /// To a reader: the patient took the permission back.
 pub(crate) fn access_revoked(to: &Contact, address: &str, label: &str) -> Letter {
-    let body =
-        format!("Your permission to read {label} was taken back.\nYour key no longer opens it.");
-    letter(to, address, format!("Permission taken back: {label}"), &body)
+    let body = format_args!(
+        "Your permission to read {label} was taken back.\nYour key no longer opens it."
+    );
+    letter(to, address, format!("Permission taken back: {label}"), body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::os_rng;
+
+    #[test]
+    fn pitfall_41_the_buffer_of_a_letter_never_grew() {
+        let to = Contact::named("Pat Näßl");
+        let (id, key) = (ReportId::from_bytes([7; 16]), AccessKey::generate(&mut os_rng()));
+        let letter = report_added(&to, "p@example.org", "General", &id, "1_2_x", &key);
+        assert_eq!(letter.body.capacity(), letter.body.len());
+        assert!(letter.body.contains(key.to_text().as_str()));
+        for key in [Some(&key), None] {
+            let until = Timestamp::from_secs(1_800_000_000);
+            let letter = access_granted(&to, "p@example.org", &id, "1_2_x", until, key);
+            assert_eq!(letter.body.capacity(), letter.body.len());
+            assert_eq!(letter.body.matches("\n    key     ").count(), 1);
+        }
+    }
 }

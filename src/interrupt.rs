@@ -1,0 +1,141 @@
+//! Ctrl-C: what is half done is tidied up, then the process ends.
+//!
+//! A command says here what there is to tidy up. Each change of it, and each write that must not be
+//! cut, happens under one lock; the handler takes the lock, tidies up and never gives it back, so
+//! that nothing goes on behind it.
+
+use crate::exit::{Failure, Result};
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// What a shell reports of a process ended by Ctrl-C.
+const EXIT_CODE: i32 = 130;
+/// A write to a pipe that nobody reads may hold the lock for ever; Ctrl-C ends that too.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+static HALF_DONE: Mutex<HalfDone> =
+    Mutex::new(HalfDone { partial: None, tail: None, writes: false });
+
+struct HalfDone {
+    /// A file with a part of a report in clear.
+    partial: Option<PathBuf>,
+    /// What ends the output, if the command cannot.
+    tail: Option<Zeroizing<String>>,
+    /// Whether records may have been accepted.
+    writes: bool,
+}
+
+fn lock() -> MutexGuard<'static, HalfDone> {
+    HALF_DONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Handles Ctrl-C from now on, unless whoever started us has it ignored.
+pub(crate) fn handle(json: bool) {
+    // Without the handler Ctrl-C still ends the process.
+    let _ = ctrlc::try_set_handler(move || {
+        let begin = Instant::now();
+        let half_done = loop {
+            match HALF_DONE.try_lock() {
+                Ok(half_done) => break Some(half_done),
+                Err(TryLockError::Poisoned(poisoned)) => break Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if begin.elapsed() > PATIENCE => break None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let mut writes = true;
+        if let Some(half_done) = &half_done {
+            writes = half_done.writes;
+            if let Some(partial) = &half_done.partial {
+                // Nobody to tell a failure to: the process ends.
+                let _ = std::fs::remove_file(partial);
+            }
+            if let Some(tail) = &half_done.tail {
+                let mut out = io::stdout().lock();
+                let _ = out.write_all(tail.as_bytes()).and_then(|()| out.flush());
+            }
+        }
+        let message = if writes {
+            "interrupted: what was accepted is kept and waits; `medledger mine` puts it in a block"
+        } else {
+            "interrupted"
+        };
+        let _ = if json {
+            let error =
+                json!({ "code": "interrupted", "message": message, "fault": "interrupted" });
+            writeln!(io::stderr(), "{}", json!({ "error": error }))
+        } else {
+            writeln!(io::stderr(), "{message}")
+        };
+        std::process::exit(EXIT_CODE);
+    });
+}
+
+/// From now on records may be accepted.
+pub(crate) fn writes() {
+    lock().writes = true;
+}
+
+/// Writes to standard output, at once. If the process is interrupted afterwards, `tail` is written
+/// behind it.
+pub(crate) fn write(text: &str, tail: Option<&str>) -> Result<()> {
+    let mut half_done = lock();
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    half_done.tail = match &written {
+        Ok(()) => tail.map(|tail| Zeroizing::new(tail.to_owned())),
+        Err(_) => None,
+    };
+    written.map_err(|error| Failure::stdout(&error))
+}
+
+/// If the process is interrupted before anything is written, this is written.
+pub(crate) fn say_when_interrupted(text: Zeroizing<String>) {
+    lock().tail = Some(text);
+}
+
+/// A file that takes its place when it is whole, and is removed otherwise.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    path: PathBuf,
+}
+
+impl Partial {
+    /// Makes a file for a part of something that is to be at `target`, beside it, readable to its
+    /// owner only. There is one at a time.
+    pub(crate) fn create(target: &Path) -> io::Result<(Self, File)> {
+        let mut name = target.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".partial-{}", std::process::id()));
+        let path = target.with_file_name(name);
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut half_done = lock();
+        let file = options.open(&path)?;
+        half_done.partial = Some(path.clone());
+        Ok((Self { path }, file))
+    }
+
+    /// Puts the whole file in its place.
+    pub(crate) fn finish(self, target: &Path) -> io::Result<()> {
+        let mut half_done = lock();
+        std::fs::rename(&self.path, target)?;
+        half_done.partial = None;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let mut half_done = lock();
+        // After `finish` there is nothing to remove.
+        if half_done.partial.take().is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Where output goes when it does not go as it should: full devices, closed pipes, links, Ctrl-C.
+#![cfg(unix)]
+
+use crate::command::{Hospital, Run, text};
+use crate::world::skip;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Runs with a standard output that cannot be written to: full, or closed at the other end.
+fn unshown(mut command: Command, out: impl Into<Stdio>) -> Run {
+    let output = command.stdin(Stdio::null()).stdout(out).stderr(Stdio::piped());
+    let output = output.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    Run { code: output.status.code().unwrap(), stdout: output.stdout, stderr }
+}
+
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn what_was_done_is_told_when_it_cannot_be_shown() {
+    let hospital = Hospital::new(&[]);
+    let file = hospital.write("r", b"r");
+    let upload = ["upload", &file, "--as", "2", "--patient", "3"];
+    let full = || File::options().write(true).open("/dev/full");
+    let mut uploads = 1;
+    let early = unshown(hospital.command(&upload), closed());
+    let message = early.fails(6, "environment", "io");
+    assert!(message.contains("access key could not be shown"), "{message}");
+    if let Ok(full) = full() {
+        uploads += 1;
+        let full = unshown(hospital.command(&upload), full);
+        let message = full.fails(6, "environment", "no_space");
+        assert!(message.contains("access key could not be shown"), "{message}");
+        assert!(!full.stderr.contains("nothing was accepted"), "{}", full.stderr);
+    }
+    // It is as the message says: the report is there, and its patient shares it without the key.
+    hospital.run(&["mine"]).json();
+    let reports = hospital.run(&["reports", "--as", "3"]).json();
+    let reports = reports["reports"].as_array().unwrap();
+    assert_eq!(reports.len(), uploads, "{reports:?}");
+    let id = text(&reports[0], "report");
+    assert!(reports.iter().any(|report| message.contains(text(report, "report"))), "{message}");
+
+    // A lost key of a reader is made anew as the hint says.
+    let share = ["share", id, "--with", "4", "--as", "3", "--until", "1d"];
+    let lost = unshown(hospital.command(&share), closed());
+    let message = lost.fails(6, "environment", "io");
+    let grant = message.split("accepted as ").nth(1).unwrap().split(',').next().unwrap();
+    assert!(lost.stderr.contains(&format!("medledger revoke {grant}")), "{}", lost.stderr);
+    hospital.run(&["mine"]).json();
+    hospital.run(&["revoke", grant, "--as", "3", "--wait"]).json();
+    let again = hospital.run(&share).json();
+    assert_eq!(text(&again, "delivery"), "pick_up");
+
+    // No key, but done nevertheless.
+    let revoke = ["revoke", text(&again, "grant"), "--as", "3"];
+    let early = unshown(hospital.command(&revoke), closed());
+    let message = early.fails(6, "environment", "io");
+    assert!(message.starts_with("the revocation is accepted as "), "{message}");
+    // Nothing done, nothing to tell.
+    let list = unshown(hospital.people(&["member", "list"]), closed());
+    assert_eq!((list.code, list.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn opening_replaces_files_and_neither_links_nor_pipes() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"the report");
+    let open = |target: &str, force: &[&str]| {
+        let args = ["open", text(&uploaded, "report"), "--as", "3", "-o", target];
+        hospital.run(&[&args, force].concat())
+    };
+    let place = |name: &str| hospital.path(name).to_str().unwrap().to_owned();
+
+    let (file, link) = (hospital.write("file", b"old"), place("link"));
+    symlink("file", &link).unwrap();
+    open(&link, &[]).fails(2, "usage", "file_exists");
+    open(&link, &["--force"]).json();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::symlink_metadata(&file).unwrap().is_file());
+    assert_eq!(fs::read(&file).unwrap(), b"the report");
+
+    let dead = place("dead");
+    symlink("nothing", &dead).unwrap();
+    open(&dead, &["--force"]).fails(2, "usage", "dead_link");
+    assert!(fs::symlink_metadata(&dead).unwrap().is_symlink());
+
+    let pipe = place("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let read = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    open(&pipe, &["--force"]).json();
+    assert_eq!(read.join().unwrap(), b"the report");
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
+/// Whether Ctrl-C reaches what this process starts: a script may have it ignored.
+fn ctrl_c_works(test: &str) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    if ignored & 2 != 0 {
+        skip(test, "whoever started it has Ctrl-C ignored");
+    }
+    ignored & 2 == 0
+}
+
+/// Runs until `ready`, presses Ctrl-C, returns what was left.
+fn interrupted(mut command: Command, ready: impl FnOnce(&mut dyn Read) -> Vec<u8>) -> Run {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut stdout = ready(&mut out);
+    // It may have ended by itself.
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    kill.expect("kill");
+    out.read_to_end(&mut stdout).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    Run { code: output.status.code().expect("an exit code"), stdout, stderr }
+}
+
+#[test]
+fn ctrl_c_ends_the_json_document_and_keeps_the_key() {
+    if !ctrl_c_works("ctrl_c_ends_the_json_document_and_keeps_the_key") {
+        return;
+    }
+    // Some million hashes a block: time enough, but not always.
+    let hospital = Hospital::with_bits("1e080000", &[]);
+    let file = hospital.write("r", b"r");
+    let upload = ["upload", &file, "--as", "2", "--patient", "3", "--wait"];
+    for _ in 0..20 {
+        let run = interrupted(hospital.command(&upload), |out| {
+            let mut first = vec![0; 100];
+            out.read_exact(&mut first).unwrap();
+            first
+        });
+        if run.code == 0 {
+            continue;
+        }
+        let message = run.fails(130, "interrupted", "interrupted");
+        assert!(message.contains("what was accepted is kept"), "{message}");
+        let uploaded: Value = serde_json::from_slice(&run.stdout).expect("a whole document");
+        assert_eq!((&uploaded["block"], text(&uploaded, "access_key").len()), (&Value::Null, 34));
+        let verified = hospital.run(&["verify", "--fast"]).json();
+        assert!(verified["waiting"].as_u64() >= Some(1), "{verified}");
+        return;
+    }
+    panic!("20 blocks were mined before Ctrl-C came");
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_of_a_report_in_clear() {
+    if !ctrl_c_works("ctrl_c_leaves_nothing_of_a_report_in_clear") {
+        return;
+    }
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(&vec![7; 24 << 20]);
+    let folder = hospital.path("out");
+    fs::create_dir(&folder).unwrap();
+    let target = folder.join("opened");
+    let open =
+        ["open", text(&uploaded, "report"), "--as", "3", "-o", target.to_str().unwrap(), "--force"];
+    let names = || fs::read_dir(&folder).unwrap().count();
+    for _ in 0..20 {
+        let before = names();
+        let run = interrupted(hospital.command(&open), |_| {
+            for _ in 0..10_000 {
+                if names() > before {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Vec::new()
+        });
+        if run.code == 0 {
+            fs::remove_file(&target).unwrap();
+            continue;
+        }
+        run.fails(130, "interrupted", "interrupted");
+        assert_eq!(names(), 0, "a partial file is left");
+        return;
+    }
+    panic!("20 reports were opened before Ctrl-C came");
+}
