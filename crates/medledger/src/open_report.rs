@@ -5,6 +5,7 @@ use crate::approve::{ApproveError, Key};
 use crate::ledger::Ledger;
 use crate::slots::SlotPlace;
 use medledger_core::Cid;
+use medledger_core::clock::Timestamp;
 use medledger_core::context::BodyContext;
 use medledger_core::dek::Dek;
 use medledger_core::engine::SubmitError;
@@ -320,17 +321,16 @@ impl Ledger {
         // Neither a slow clock nor a slow chain makes a grant live longer.
         let now = self.now().max(tip.median_time);
         let mined = State::new(view.as_ref());
-        let mut best = OpenReportError::NoAccess;
         let mut live = None;
+        // A reader may know what became of their own grants: of several, of the one given last.
+        let mut dead: Option<(Timestamp, OpenReportError)> = None;
+        let mut other_key = false;
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let pending = State::new(state);
             for id in pending.grants_for(&reader.id(), report)? {
                 let Some(grant) = pending.grant(&id)? else { continue };
                 if !self.key_fits(&id, &grant, key) {
-                    best = sharper(
-                        std::mem::replace(&mut best, OpenReportError::NoAccess),
-                        OpenReportError::WrongKey,
-                    );
+                    other_key = true;
                     continue;
                 }
                 let reason = if grant.revoked.is_some() {
@@ -343,11 +343,18 @@ impl Ledger {
                     live = Some(id);
                     continue;
                 };
-                best = sharper(std::mem::replace(&mut best, OpenReportError::NoAccess), reason);
+                let given = view.record(&grant.record)?.map_or(Timestamp::default(), |r| r.time);
+                if dead.as_ref().is_none_or(|(before, _)| given >= *before) {
+                    dead = Some((given, reason));
+                }
             }
             Ok(())
         })?;
-        live.ok_or(best)
+        live.ok_or(match dead {
+            Some((_, reason)) => reason,
+            None if other_key => OpenReportError::WrongKey,
+            None => OpenReportError::NoAccess,
+        })
     }
 
     fn key_fits(&self, id: &GrantId, grant: &GrantEntry, key: &Key<'_>) -> bool {
@@ -390,16 +397,4 @@ impl Ledger {
             .ok_or(OpenReportError::Missing(entry.envelope))?;
         Ok(Envelope::decode(&block)?)
     }
-}
-
-/// Of two reasons the one that says more: a reader may know what became of their own grants.
-fn sharper(a: OpenReportError, b: OpenReportError) -> OpenReportError {
-    let rank = |error: &OpenReportError| match error {
-        OpenReportError::NotMined => 4,
-        OpenReportError::Expired => 3,
-        OpenReportError::Revoked => 2,
-        OpenReportError::WrongKey => 1,
-        _ => 0,
-    };
-    if rank(&b) > rank(&a) { b } else { a }
 }

@@ -325,3 +325,30 @@ fn pitfall_47_an_opening_in_time_is_mined_however_many_blocks_came_before() {
     let standing = g.w.ledger.view().unwrap().record(&read).unwrap().unwrap().standing;
     assert!(matches!(standing, Standing::Mined { .. }), "{standing:?}");
 }
+
+#[test]
+fn of_several_dead_grants_the_last_one_says_why() {
+    let w = world();
+    let (uploaded, _) = w.upload(b"a report");
+    let nurse = w.add(Role::Nurse, "Nurse Joy");
+    let share = |days| {
+        let permission = Permission {
+            report: uploaded.report,
+            reader: nurse.id(),
+            purpose: Purpose::Treatment,
+            until: w.in_days(days),
+        };
+        let key = Key::Identity;
+        w.ledger.share(&w.patient, permission, &key, ReaderKey::Identity).unwrap()
+    };
+    let why = || w.ledger.open_report(&nurse, &uploaded.report, &Key::Identity).unwrap_err();
+    share(1);
+    w.pass(2 * 86_400);
+    assert!(matches!(why(), OpenReportError::Expired));
+    let second = share(1);
+    assert!(matches!(why(), OpenReportError::NotMined));
+    w.ledger.wait_mined(&second.record).unwrap();
+    w.ledger.open_report(&nurse, &uploaded.report, &Key::Identity).unwrap();
+    w.ledger.revoke(&w.patient, &second.grant).unwrap();
+    assert!(matches!(why(), OpenReportError::Revoked));
+}
