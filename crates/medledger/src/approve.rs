@@ -213,7 +213,7 @@ impl Ledger {
             Ok(access_key.map_or(Delivery::None, Delivery::PickUp))
         })?;
         // To a reader with an identity the letter is a notice: nothing has to be delivered.
-        let sent = letter.is_some_and(|letter| self.try_mail_of(&letter));
+        let sent = self.try_mail_of(letter.as_ref());
         if sent && delivery == Delivery::Queued {
             delivery = Delivery::Mailed;
         }

@@ -388,8 +388,9 @@ impl Ledger {
 
     /// As [`Ledger::try_mail`], and whether `letter` went out. What became of others in the queue
     /// says nothing about it.
-    pub(crate) fn try_mail_of(&self, letter: &LetterId) -> bool {
-        self.try_mail().letters.contains(letter)
+    pub(crate) fn try_mail_of(&self, letter: Option<&LetterId>) -> bool {
+        let report = self.try_mail();
+        letter.is_some_and(|letter| report.letters.contains(letter))
     }
 }
 

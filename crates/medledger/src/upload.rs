@@ -271,7 +271,7 @@ impl Ledger {
                 return Err(error);
             }
         };
-        if letter.is_some_and(|letter| self.try_mail_of(&letter)) {
+        if self.try_mail_of(letter.as_ref()) {
             uploaded.delivery = Delivery::Mailed;
         }
         Ok(uploaded)

@@ -58,6 +58,9 @@ macro_rules! forward {
 
 forward!(&T, Box<T>, Arc<T>);
 
+/// Most bytes that a range is given room for before the end is proved, which fetches the last chunk.
+const UNPROVED: usize = 16 * 1024 * 1024;
+
 /// The plaintext of something sealed, as ranges or through [`Read`] and [`Seek`].
 ///
 /// A chunk is fetched into a buffer of this reader, verified, and only then handed out. The length
@@ -177,8 +180,9 @@ impl<R: ReadAt> UnsealReader<R> {
 
     /// `len` bytes of plaintext from `offset` on.
     ///
-    /// Beyond one chunk the end is proved first, and memory is touched only as far as chunks were
-    /// verified: who sealed this may have claimed any length.
+    /// Memory is touched only as far as chunks were verified, and beyond 16 MiB the end is proved
+    /// first: who sealed this may have claimed any length. A smaller range touches only the chunks it
+    /// lies in.
     ///
     /// # Errors
     /// [`UnsealError::OutOfRange`] when not all of them exist (nothing is allocated then),
@@ -186,7 +190,7 @@ impl<R: ReadAt> UnsealReader<R> {
     /// [`UnsealError::Io`].
     pub fn read_range(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, UnsealError> {
         self.check_range(offset, len)?;
-        if len > CHUNK_LEN {
+        if len > UNPROVED {
             self.prove_end()?;
         }
         let mut plain = Zeroizing::new(Vec::new());
