@@ -1,0 +1,107 @@
+//! Work of unequal length shared out over the lanes of a kernel.
+
+use crate::{Kernel, portable};
+
+/// Whole blocks waiting to go into a state.
+pub(crate) struct Job<'a> {
+    pub(crate) state: &'a mut [u32; 8],
+    /// A multiple of 64 bytes.
+    pub(crate) data: &'a [u8],
+}
+
+/// How many lanes must have work for a wide kernel to be worth it: with fewer, the SHA instructions do
+/// the same sooner, or plain code where there are none.
+pub(crate) fn least_active(kernel: Kernel) -> usize {
+    match (kernel, Kernel::ShaNi.is_available()) {
+        (Kernel::Avx512, true) => 9,
+        (Kernel::Avx2, true) => 7,
+        (Kernel::Avx2 | Kernel::Avx512, false) => 3,
+        _ => 1,
+    }
+}
+
+/// Takes all blocks of all jobs.
+///
+/// # Panics
+/// When this machine has not got the kernel.
+pub(crate) fn compress_all(kernel: Kernel, jobs: &mut [Job<'_>]) {
+    kernel.assert_available();
+    #[cfg(target_arch = "x86_64")]
+    {
+        use crate::x86::{avx2, avx512, shani};
+        let least = least_active(kernel);
+        match kernel {
+            // SAFETY: the kernel is available, so the features of its functions are there.
+            Kernel::Avx512 => run_lanes(jobs, least, |s, d| unsafe { avx512::compress(s, d) }),
+            // SAFETY: as above.
+            Kernel::Avx2 => run_lanes(jobs, least, |s, d| unsafe { avx2::compress(s, d) }),
+            Kernel::ShaNi | Kernel::Portable => {}
+        }
+        if kernel != Kernel::Portable && Kernel::ShaNi.is_available() {
+            // SAFETY: the SHA instructions are there.
+            run_lanes(jobs, 2, |s, d| unsafe { shani::compress::<2>(s, d) });
+        }
+    }
+    for job in jobs {
+        match kernel {
+            Kernel::Portable => portable::compress(job.state, job.data),
+            _ => compress_one(job.state, job.data),
+        }
+        job.data = &[];
+    }
+}
+
+/// Takes the blocks of one buffer, with the SHA instructions where they are.
+pub(crate) fn compress_one(state: &mut [u32; 8], data: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if Kernel::ShaNi.is_available() {
+        // SAFETY: the SHA instructions are there.
+        unsafe { crate::x86::shani::compress::<1>(std::array::from_mut(state), &[data]) };
+        return;
+    }
+    portable::compress(state, data);
+}
+
+/// Runs jobs side by side while at least `least` of them have work; what is left stays in the jobs.
+/// `compress` is given as many blocks of every lane as all of them have.
+#[cfg(target_arch = "x86_64")]
+fn run_lanes<const L: usize>(
+    jobs: &mut [Job<'_>],
+    least: usize,
+    compress: impl Fn(&mut [[u32; 8]; L], &[&[u8]; L]),
+) {
+    let mut waiting: Vec<usize> = (0..jobs.len()).filter(|i| !jobs[*i].data.is_empty()).collect();
+    // From the end, the longest first: what starts late is short, and all lanes end together.
+    waiting.sort_by_key(|i| jobs[*i].data.len());
+    let mut states = [[0; 8]; L];
+    let mut lanes: [Option<usize>; L] = [None; L];
+    loop {
+        for (lane, state) in lanes.iter_mut().zip(&mut states) {
+            if lane.is_none()
+                && let Some(job) = waiting.pop()
+            {
+                *lane = Some(job);
+                *state = *jobs[job].state;
+            }
+        }
+        let working = lanes.iter().flatten();
+        if working.clone().count() < least.max(1) {
+            break;
+        }
+        let shortest = working.map(|job| jobs[*job].data).min_by_key(|data| data.len());
+        let Some(shortest) = shortest else { break };
+        let len = shortest.len();
+        // A lane without a job goes along with another's data, for nothing.
+        let data = lanes.map(|lane| lane.map_or(shortest, |job| &jobs[job].data[..len]));
+        compress(&mut states, &data);
+        for (lane, state) in lanes.iter_mut().zip(&states) {
+            let Some(job) = *lane else { continue };
+            let job = &mut jobs[job];
+            job.data = &job.data[len..];
+            *job.state = *state;
+            if job.data.is_empty() {
+                *lane = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Kernels for x86-64. Functions here have target features: calling one is sound only where
+//! [`Kernel::is_available`](crate::Kernel::is_available) said so.
+
+pub(crate) mod avx2;
+pub(crate) mod avx512;
+pub(crate) mod shani;
+
+/// The compression function over all lanes of vectors of one kind.
+///
+/// To be used where `add`, `splat`, `big_sigma0` and so on are functions on `$vector`, and `load_states`,
+/// `store_states` and `load_block` bring lanes into vectors and back.
+macro_rules! compress_lanes {
+    ($vector:ty, $lanes:literal, $features:literal) => {
+        /// Compresses the blocks of every lane, as many as the lane with the fewest has.
+        #[target_feature(enable = $features)]
+        pub(crate) fn compress(states: &mut [[u32; 8]; $lanes], data: &[&[u8]; $lanes]) {
+            let blocks = data.iter().map(|lane| lane.len() / crate::BLOCK_LEN).min().unwrap_or(0);
+            let mut state = load_states(states);
+            for block in 0..blocks {
+                let mut w = load_block(data, block);
+                let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = state;
+                for group in 0..4 {
+                    let k = &crate::K.0[16 * group..][..16];
+                    $crate::rounds::sixteen_rounds!(a b c d e f g h, w, k, group < 3);
+                }
+                for (word, add_to) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
+                    *word = add(*word, add_to);
+                }
+            }
+            store_states(states, &state);
+        }
+    };
+}
+
+pub(crate) use compress_lanes;
