@@ -38,13 +38,17 @@ mod block;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod fsck;
+mod in_order;
 pub mod links;
 pub mod pipeline;
+mod processor;
 pub mod store;
 pub mod unixfs;
 
 pub use block::{Block, MAX_BLOCK_BYTES};
 pub use medledger_core::{Cid, cid};
+pub use processor::Processor;
+pub use sha256_lanes::Kernel;
 pub use store::{
     BlockRead, BlockStore, CacheStats, CachedStore, FileStore, MemoryStore, Session, StoreError,
 };

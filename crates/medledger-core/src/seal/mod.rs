@@ -15,6 +15,7 @@
 //! | bytes in memory | [`seal()`], [`unseal()`] |
 //! | a reader and a writer | [`seal_stream`], [`unseal_stream`] |
 //! | filling buffers of any size with ciphertext, one pass, no copy | [`SealingReader::fill`] |
+//! | the same, sealed later and in parts by whoever has the buffer | [`SealingReader::fill_unsealed`] |
 //! | pushing plaintext as it comes | [`Sealer`] |
 //! | chunk by chunk, in place, on several threads | [`ChunkSealer`], [`Segment`] |
 //! | a range, or `Read` and `Seek`, of something sealed elsewhere | [`UnsealReader`] |
@@ -37,7 +38,7 @@ pub use format::{
     CHUNK_LEN, HEAD_LEN, Head, MAX_PLAIN_LEN, SALT_LEN, SEALED_CHUNK_LEN, Salt, SealError, TAG_LEN,
     UnsealError, plain_len, sealed_len,
 };
-pub use pull::SealingReader;
+pub use pull::{SealingReader, Unsealed};
 pub use reader::{ReadAt, UnsealReader};
 pub use sealer::{ChunkSealer, Sealer, Segment};
 pub use simple::{

@@ -1,6 +1,8 @@
 //! Sealing as a source of ciphertext: buffers of any size are filled in one pass.
 
-use super::{Backend, CHUNK_LEN, ChunkSealer, HEAD_LEN, Head, SEALED_CHUNK_LEN, Salt, SealError};
+use super::{
+    Backend, CHUNK_LEN, ChunkSealer, HEAD_LEN, Head, SEALED_CHUNK_LEN, Salt, SealError, Segment,
+};
 use crate::dek::Dek;
 use std::io::{self, Read};
 use zeroize::Zeroize;
@@ -93,18 +95,11 @@ impl<R: Read> SealingReader<R> {
     pub fn fill(&mut self, out: &mut [u8]) -> Result<usize, SealError> {
         let mut at = 0;
         loop {
-            if self.spill_at < self.spill_end {
-                let n = (self.spill_end - self.spill_at).min(out.len() - at);
-                out[at..at + n].copy_from_slice(&self.spill[self.spill_at..self.spill_at + n]);
-                self.spill_at += n;
-                at += n;
-            }
+            at += self.take_spill(&mut out[at..]);
             if at == out.len() || matches!(self.state, State::Done) {
                 return Ok(at);
             }
-            let State::Open(sealer) = std::mem::replace(&mut self.state, State::Failed) else {
-                return Err(io::Error::other("sealing failed before").into());
-            };
+            let sealer = self.take_sealer()?;
             if let Some(slot) = out[at..].first_chunk_mut() {
                 let n = self.step(sealer, Some(slot))?;
                 at += n;
@@ -112,6 +107,82 @@ impl<R: Read> SealingReader<R> {
                 self.spill_end = self.step(sealer, None)?;
                 self.spill_at = 0;
             }
+        }
+    }
+
+    /// As [`fill`](Self::fill), but full chunks are only read to their places and wait as plaintext: whoever
+    /// has the buffer seals them, in parts, when it suits the cache, perhaps on another thread. What
+    /// straddles the end of the buffer, and the end of the message, are sealed already.
+    ///
+    /// ```
+    /// use medledger_core::{dek::Dek, seal::{self, Backend, Salt, SealingReader}};
+    /// let (dek, salt) = (Dek::from_bytes([1; 16]), Salt::from_bytes([2; 24]));
+    /// let report = vec![7; 100_000];
+    /// let mut sealing = SealingReader::new(Backend::best(), &dek, &salt, b"context", &report[..]);
+    /// let mut out = vec![0; 1 << 20];
+    /// let (filled, mut unsealed) = sealing.fill_unsealed(&mut out)?;
+    /// unsealed.seal_until(&mut out, 50_000);
+    /// assert!(unsealed.position() >= 50_000);
+    /// unsealed.seal_until(&mut out, filled);
+    /// assert_eq!(seal::unseal(&dek, b"context", &out[..filled]).unwrap(), report);
+    /// # Ok::<(), seal::SealError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`fill`](Self::fill).
+    pub fn fill_unsealed(&mut self, out: &mut [u8]) -> Result<(usize, Unsealed), SealError> {
+        let filled = self.try_fill_unsealed(out);
+        if filled.is_err() {
+            out.zeroize();
+        }
+        filled
+    }
+
+    fn try_fill_unsealed(&mut self, out: &mut [u8]) -> Result<(usize, Unsealed), SealError> {
+        let mut at = self.take_spill(out);
+        if at == out.len() || matches!(self.state, State::Done) {
+            return Ok((at, Unsealed { segment: None, position: at }));
+        }
+        let mut sealer = self.take_sealer()?;
+        let first = at;
+        let mut ended = None;
+        while let Some(slot) = out[at..].first_chunk_mut::<SEALED_CHUNK_LEN>() {
+            let n = read_full(&mut self.source, &mut slot[..CHUNK_LEN])?;
+            self.plain_len += n as u64;
+            if n < CHUNK_LEN {
+                ended = Some(n);
+                break;
+            }
+            at += SEALED_CHUNK_LEN;
+        }
+        let chunks = (at - first) / SEALED_CHUNK_LEN;
+        let unsealed = Unsealed { segment: Some(sealer.segment(chunks as u64)?), position: first };
+        if let Some(n) = ended {
+            at += sealer.finish_in_place(&mut out[at..], n)?;
+            self.state = State::Done;
+        } else if at < out.len() {
+            self.spill_end = self.step(sealer, None)?;
+            self.spill_at = 0;
+            at += self.take_spill(&mut out[at..]);
+        } else {
+            self.state = State::Open(sealer);
+        }
+        Ok((at, unsealed))
+    }
+
+    /// Hands out ciphertext that was made before; gives its bytes.
+    fn take_spill(&mut self, out: &mut [u8]) -> usize {
+        let n = (self.spill_end - self.spill_at).min(out.len());
+        out[..n].copy_from_slice(&self.spill[self.spill_at..self.spill_at + n]);
+        self.spill_at += n;
+        n
+    }
+
+    /// The sealer, to be put back: whoever fails on the way leaves no way to go on.
+    fn take_sealer(&mut self) -> Result<ChunkSealer, SealError> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Open(sealer) => Ok(sealer),
+            _ => Err(io::Error::other("sealing failed before").into()),
         }
     }
 
@@ -140,6 +211,58 @@ impl<R: Read> SealingReader<R> {
             slot.zeroize();
         }
         result
+    }
+}
+
+/// Full chunks of one message that lie in a buffer as plaintext, each with room for its tag, one after the
+/// other: made by [`SealingReader::fill_unsealed`].
+///
+/// Each is sealed once, in order. A message with a chunk left unsealed will not open.
+#[derive(Debug)]
+pub struct Unsealed {
+    /// The numbers of the chunks; none at the end of a message.
+    segment: Option<Segment>,
+    position: usize,
+}
+
+impl Unsealed {
+    /// Chunks still to be sealed.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        self.segment.as_ref().map_or(0, Segment::remaining)
+    }
+
+    /// Where in the buffer the next of them starts. What lies before is ciphertext.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Seals the chunks that start before `end`; the last of them may reach beyond.
+    ///
+    /// # Panics
+    /// When `buffer` is not the one that was filled, and shorter.
+    pub fn seal_until(&mut self, buffer: &mut [u8], end: usize) {
+        let Some(segment) = &mut self.segment else { return };
+        while self.position < end && segment.remaining() > 0 {
+            let slot =
+                buffer[self.position..].first_chunk_mut().expect("the buffer that was filled");
+            segment.seal_chunk_in_place(slot);
+            self.position += SEALED_CHUNK_LEN;
+        }
+    }
+
+    /// Parts the chunks that end at `end` or before from the others, which stay.
+    #[must_use]
+    pub fn split_at(&mut self, end: usize) -> Self {
+        let whole = (end.saturating_sub(self.position) / SEALED_CHUNK_LEN) as u64;
+        let whole = whole.min(self.remaining());
+        let front = Self {
+            segment: self.segment.as_mut().map(|s| s.split(whole)),
+            position: self.position,
+        };
+        self.position += whole as usize * SEALED_CHUNK_LEN;
+        front
     }
 }
 
@@ -203,19 +326,67 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_source_leaves_no_plaintext_and_no_way_on() {
-        struct Fails(usize);
-        impl Read for Fails {
-            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                let n = self.0.min(buf.len());
-                if n == 0 {
-                    return Err(io::Error::other("broken"));
+    fn chunks_sealed_later_and_in_parts_give_the_same_ciphertext() {
+        let (dek, salt) = (Dek::from_bytes([1; 16]), Salt::from_bytes([2; 24]));
+        let plain: Vec<u8> = (0..9 * CHUNK_LEN + 5).map(|i| (i / 3) as u8).collect();
+        for len in [0, 5, CHUNK_LEN - 1, CHUNK_LEN, 3 * CHUNK_LEN, plain.len()] {
+            let plain = &plain[..len];
+            let want = seal_with(Backend::best(), &dek, &salt, b"c", plain).unwrap();
+            for size in
+                [1, 56, 57, 10_000, SEALED_CHUNK_LEN, 40_000, 56 + 2 * SEALED_CHUNK_LEN, 1 << 17]
+            {
+                let mut sealing = SealingReader::new(Backend::best(), &dek, &salt, b"c", plain);
+                let (mut buf, mut all) = (vec![0; size], Vec::new());
+                loop {
+                    let (n, mut unsealed) = sealing.fill_unsealed(&mut buf).unwrap();
+                    // From the back to the front, in two parts.
+                    let mut front = unsealed.split_at(n / 2);
+                    assert_eq!(
+                        front.position() + front.remaining() as usize * SEALED_CHUNK_LEN,
+                        unsealed.position()
+                    );
+                    unsealed.seal_until(&mut buf, n);
+                    front.seal_until(&mut buf, n);
+                    assert_eq!((front.remaining(), unsealed.remaining()), (0, 0));
+                    all.extend_from_slice(&buf[..n]);
+                    if n < size {
+                        break;
+                    }
                 }
-                buf[..n].fill(0x5a);
-                self.0 -= n;
-                Ok(n)
+                assert_eq!(all, want, "{len} bytes through buffers of {size}");
+                assert_eq!(sealing.fill_unsealed(&mut buf).unwrap().0, 0);
+                assert_eq!(sealing.plain_len(), len as u64);
             }
         }
+    }
+
+    struct Fails(usize);
+
+    impl Read for Fails {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let n = self.0.min(buf.len());
+            if n == 0 {
+                return Err(io::Error::other("broken"));
+            }
+            buf[..n].fill(0x5a);
+            self.0 -= n;
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn a_source_that_fails_before_the_sealing_leaves_no_plaintext_either() {
+        let (dek, salt) = (Dek::from_bytes([1; 16]), Salt::from_bytes([2; 24]));
+        let source = Fails(2 * CHUNK_LEN + 5000);
+        let mut sealing = SealingReader::new(Backend::best(), &dek, &salt, b"c", source);
+        let mut out = vec![0; 1 << 20];
+        assert!(matches!(sealing.fill_unsealed(&mut out), Err(SealError::Io(_))));
+        assert!(!out.contains(&0x5a));
+        assert!(matches!(sealing.fill_unsealed(&mut out), Err(SealError::Io(_))));
+    }
+
+    #[test]
+    fn a_failing_source_leaves_no_plaintext_and_no_way_on() {
         let (dek, salt) = (Dek::from_bytes([1; 16]), Salt::from_bytes([2; 24]));
         let source = Fails(CHUNK_LEN + 5000);
         let mut sealing = SealingReader::new(Backend::best(), &dek, &salt, b"c", source);

@@ -170,6 +170,19 @@ impl Segment {
         self.schedule.seal_apart(chunk, plain, out);
     }
 
+    /// Parts the first `chunks` chunks from the others, which stay.
+    ///
+    /// # Panics
+    /// When fewer [remain](Self::remaining).
+    #[must_use]
+    pub fn split(&mut self, chunks: u64) -> Self {
+        assert!(chunks <= self.remaining(), "fewer chunks remain");
+        let front =
+            Self { schedule: Arc::clone(&self.schedule), next: self.next, end: self.next + chunks };
+        self.next += chunks;
+        front
+    }
+
     fn take(&mut self) -> u64 {
         assert!(self.next < self.end, "all chunks of this segment are sealed");
         self.next += 1;

@@ -1,11 +1,12 @@
 //! A file's bytes in, blocks and the root CID out.
 
 use super::{
-    node::{Child, encode_branch, encode_leaf},
-    profile::{CidVersion, Leaves, Profile},
+    leaves::{hash_leaves, node_cid},
+    node::{Child, Wrapping, encode_branch},
+    profile::{Leaves, Profile},
 };
 use medledger_core::{Cid, cid::Codec};
-use std::{convert::Infallible, io};
+use sha256_lanes::Kernel;
 
 /// What names a finished file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub struct Root {
 /// Makes the blocks of one file in a single pass, in memory of one leaf and one node a level.
 ///
 /// Every block goes to the sink, children before parents, the root last. The same block may come
-/// more than once, when a file repeats itself.
+/// more than once, when a file repeats itself. Leaves that lie in one slice given to
+/// [`write`](Self::write) are hashed together, as many as the SHA-256 kernel has lanes.
 ///
 /// ```
 /// use medledger_ipfs::unixfs::{Builder, Profile};
@@ -37,6 +39,7 @@ pub struct Root {
 #[derive(Debug)]
 pub struct Builder {
     profile: Profile,
+    kernel: Kernel,
     /// Bytes of the leaf that is not full yet; always shorter than a chunk.
     partial: Vec<u8>,
     /// Children waiting for their parent, leaves first; none holds more than `width`.
@@ -51,8 +54,19 @@ impl Builder {
     /// A builder for one file.
     #[must_use]
     pub fn new(profile: Profile) -> Self {
+        Self::with_kernel(profile, Kernel::best())
+    }
+
+    /// As [`new`](Self::new), with a SHA-256 kernel of choice; no CID depends on it.
+    ///
+    /// # Panics
+    /// When this machine has not got the kernel.
+    #[must_use]
+    pub fn with_kernel(profile: Profile, kernel: Kernel) -> Self {
+        assert!(kernel.is_available(), "this machine has no {kernel}");
         Self {
             profile,
+            kernel,
             partial: Vec::new(),
             levels: vec![Vec::new()],
             size: 0,
@@ -97,15 +111,15 @@ impl Builder {
                 return Ok(());
             }
             let mut full = std::mem::take(&mut self.partial);
-            self.leaf(&full, sink)?;
+            self.leaves(&[&full], sink)?;
             full.clear();
             self.partial = full;
         }
-        let mut leaves = data.chunks_exact(chunk);
-        for leaf in &mut leaves {
-            self.leaf(leaf, sink)?;
+        let (whole, rest) = data.split_at(data.len() - data.len() % chunk);
+        for group in whole.chunks(chunk * self.kernel.lanes()) {
+            self.leaves(&group.chunks(chunk).collect::<Vec<_>>(), sink)?;
         }
-        self.partial.extend_from_slice(leaves.remainder());
+        self.partial.extend_from_slice(rest);
         Ok(())
     }
 
@@ -125,14 +139,15 @@ impl Builder {
         self.write(leaf, sink)
     }
 
-    /// Takes a raw leaf that the caller has already hashed and stored: only the tree above is built.
-    /// For pipelines that hash many leaves at a time. `len` is the length of the leaf in bytes.
+    /// Takes a leaf that the caller has already hashed and stored: only the tree above is built. For
+    /// pipelines that hash many leaves at a time. `cid` names the block, wrapped or not as the profile
+    /// says; `len` is the length of the leaf's own bytes.
     ///
     /// # Errors
     /// Those of the sink.
     ///
     /// # Panics
-    /// When misused, as the CID would be wrong: the profile has no raw leaves, `cid` is not raw, the
+    /// When misused, as the CID would be wrong: `cid` is not of the profile's kind of leaf, the
     /// length is zero or beyond a chunk, bytes given to `write` wait for their leaf to fill, or a
     /// leaf shorter than a chunk came before.
     pub fn push_hashed_leaf<E>(
@@ -142,14 +157,17 @@ impl Builder {
         sink: &mut impl FnMut(&Cid, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let chunk = self.profile.chunk();
-        assert_eq!(self.profile.leaves(), Leaves::Raw, "only raw leaves can be hashed elsewhere");
-        assert_eq!(cid.codec(), Codec::Raw, "a raw leaf has a raw CID");
+        let (codec, beside) = match self.profile.leaves() {
+            Leaves::Raw => (Codec::Raw, 0),
+            Leaves::DagPb => (Codec::DagPb, Wrapping::new(len).len()),
+        };
+        assert_eq!(cid.codec(), codec, "leaves of this profile have another codec");
         assert!((1..=chunk).contains(&len), "a leaf of {len} bytes, chunks have {chunk}");
         assert!(self.partial.is_empty(), "bytes of another leaf are waiting");
         assert!(!self.ended, "no leaf may follow one shorter than a chunk");
         self.ended = len < chunk;
         self.size += len as u64;
-        self.add(0, Child { cid, size: len as u64, tsize: len as u64 }, sink)
+        self.add(0, Child { cid, size: len as u64, tsize: (len + beside) as u64 }, sink)
     }
 
     /// Ends the file: writes what waits, up to the root.
@@ -165,7 +183,7 @@ impl Builder {
     ) -> Result<Root, E> {
         if !self.partial.is_empty() || self.size == 0 {
             let last = std::mem::take(&mut self.partial);
-            self.leaf(&last, sink)?;
+            self.leaves(&[&last], sink)?;
         }
         let mut level = 0;
         loop {
@@ -180,27 +198,24 @@ impl Builder {
         }
     }
 
-    fn leaf<E>(
+    fn leaves<E>(
         &mut self,
-        data: &[u8],
+        leaves: &[&[u8]],
         sink: &mut impl FnMut(&Cid, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.size += data.len() as u64;
-        let (cid, len) = match self.profile.leaves() {
-            Leaves::Raw => {
-                let cid = Cid::of(Codec::Raw, data);
-                sink(&cid, data)?;
-                (cid, data.len())
+        for (leaf, child) in leaves.iter().zip(hash_leaves(self.kernel, &self.profile, leaves)) {
+            match self.profile.leaves() {
+                Leaves::Raw => sink(&child.cid, leaf)?,
+                Leaves::DagPb => {
+                    self.scratch.clear();
+                    Wrapping::new(leaf.len()).wrap(leaf, &mut self.scratch);
+                    sink(&child.cid, &self.scratch)?;
+                }
             }
-            Leaves::DagPb => {
-                self.scratch.clear();
-                encode_leaf(&mut self.scratch, data);
-                let cid = self.node_cid();
-                sink(&cid, &self.scratch)?;
-                (cid, self.scratch.len())
-            }
-        };
-        self.add(0, Child { cid, size: data.len() as u64, tsize: len as u64 }, sink)
+            self.size += child.size;
+            self.add(0, child, sink)?;
+        }
+        Ok(())
     }
 
     /// A full group is closed only when one more arrives: at the end it may be the root.
@@ -231,56 +246,9 @@ impl Builder {
         let size = children.iter().map(|c| c.size).sum();
         let below: u64 = children.iter().map(|c| c.tsize).sum();
         children.clear();
-        let cid = self.node_cid();
+        let cid = node_cid(&self.profile, sha256_lanes::digest(&self.scratch));
         sink(&cid, &self.scratch)?;
         let tsize = below + self.scratch.len() as u64;
         self.add(level + 1, Child { cid, size, tsize }, sink)
     }
-
-    fn node_cid(&self) -> Cid {
-        let v1 = Cid::of(Codec::DagPb, &self.scratch);
-        match self.profile.version() {
-            CidVersion::V0 => Cid::v0_from_digest(*v1.digest()),
-            CidVersion::V1 => v1,
-        }
-    }
-}
-
-/// The CID of everything a reader gives, without keeping a block.
-///
-/// # Errors
-/// Those of the reader.
-///
-/// ```
-/// use medledger_ipfs::unixfs::{Profile, cid_of};
-/// let root = cid_of(&b"hello world"[..], Profile::V0_2015)?;
-/// assert_eq!(root.cid.to_string(), "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD");
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub fn cid_of(mut reader: impl io::Read, profile: Profile) -> io::Result<Root> {
-    let mut sink = |_: &Cid, _: &[u8]| Ok::<(), Infallible>(());
-    let mut builder = Builder::new(profile);
-    let mut buffer = vec![0; profile.chunk()];
-    loop {
-        let filled = read_full(&mut reader, &mut buffer)?;
-        let Ok(()) = builder.write(&buffer[..filled], &mut sink);
-        if filled < buffer.len() {
-            let Ok(root) = builder.finish(&mut sink);
-            return Ok(root);
-        }
-    }
-}
-
-/// Reads until the buffer is full or the reader ends.
-fn read_full(reader: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match reader.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }

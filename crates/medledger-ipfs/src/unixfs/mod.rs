@@ -6,11 +6,14 @@
 
 mod builder;
 pub mod dagpb;
+mod leaves;
+mod name;
 mod node;
 mod profile;
 mod reader;
 
-pub use builder::{Builder, Root, cid_of};
+pub use builder::{Builder, Root};
+pub use name::{cid_of, cid_of_with};
 pub use node::{Child, FileNode, NodeError};
 pub use profile::{CidVersion, Leaves, Profile, ProfileError};
 pub use reader::{FileReader, MAX_DEPTH, ReadError};

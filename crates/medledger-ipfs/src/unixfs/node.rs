@@ -143,22 +143,43 @@ impl<'a> FileNode<'a> {
     }
 }
 
-/// Writes the node of a leaf that wraps its bytes.
-pub(crate) fn encode_leaf(out: &mut Vec<u8>, data: &[u8]) {
-    let mut head = Vec::with_capacity(24);
-    dagpb::put_uint(&mut head, 1, FILE);
-    if !data.is_empty() {
-        head.push(0x12);
-        dagpb::put_varint(&mut head, data.len() as u64);
+/// What stands before and after the bytes of a leaf that wraps them.
+#[derive(Clone, Debug)]
+pub(crate) struct Wrapping {
+    pub(crate) head: Vec<u8>,
+    pub(crate) tail: Vec<u8>,
+}
+
+impl Wrapping {
+    /// For so many bytes.
+    pub(crate) fn new(len: usize) -> Self {
+        let mut message = Vec::with_capacity(12);
+        dagpb::put_uint(&mut message, 1, FILE);
+        if len > 0 {
+            message.push(0x12);
+            dagpb::put_varint(&mut message, len as u64);
+        }
+        let mut tail = Vec::with_capacity(11);
+        dagpb::put_uint(&mut tail, 3, len as u64);
+        let mut head = Vec::with_capacity(message.len() + 11);
+        head.push(0x0a);
+        dagpb::put_varint(&mut head, (message.len() + len + tail.len()) as u64);
+        head.extend_from_slice(&message);
+        Self { head, tail }
     }
-    let mut tail = Vec::with_capacity(11);
-    dagpb::put_uint(&mut tail, 3, data.len() as u64);
-    out.reserve(head.len() + data.len() + tail.len() + 11);
-    out.push(0x0a);
-    dagpb::put_varint(out, (head.len() + data.len() + tail.len()) as u64);
-    out.extend_from_slice(&head);
-    out.extend_from_slice(data);
-    out.extend_from_slice(&tail);
+
+    /// Bytes beside those of the leaf.
+    pub(crate) const fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    /// Writes the whole node.
+    pub(crate) fn wrap(&self, data: &[u8], out: &mut Vec<u8>) {
+        out.reserve(self.len() + data.len());
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(data);
+        out.extend_from_slice(&self.tail);
+    }
 }
 
 /// Writes the node of a branch; the links stand before the message.
@@ -255,10 +276,10 @@ mod tests {
     #[test]
     fn leaves_and_branches_read_back() {
         let mut leaf = Vec::new();
-        encode_leaf(&mut leaf, b"abc");
+        Wrapping::new(3).wrap(b"abc", &mut leaf);
         assert_eq!(FileNode::decode(&leaf), Ok(FileNode::Leaf(b"abc")));
         let mut empty = Vec::new();
-        encode_leaf(&mut empty, b"");
+        Wrapping::new(0).wrap(b"", &mut empty);
         assert_eq!(empty, [0x0a, 4, 8, 2, 0x18, 0]);
         assert_eq!(FileNode::decode(&empty), Ok(FileNode::Leaf(b"")));
         let children = vec![child(5), child(6)];

@@ -1,0 +1,188 @@
+//! Leaves that are sealed and hashed together.
+
+use super::SealItem;
+use crate::store::{Session, StoreError};
+use medledger_core::Cid;
+use medledger_core::cid::Codec;
+use medledger_core::padding::PaddedReader;
+use medledger_core::rand_core::CryptoRng;
+use medledger_core::seal::{Head, SealError, SealingReader, Unsealed};
+use sha256_lanes::{Kernel, Streams};
+use std::io::Read;
+use zeroize::Zeroize;
+
+/// Bytes of every leaf that are sealed before they are hashed: with sixteen lanes a quarter of a MiB, which
+/// stays in the cache of a core. A multiple of SHA-256's blocks.
+const STRIPE: usize = 16 * 1024;
+
+/// Gives the reports' bytes away, buffer by buffer.
+pub(super) struct Feed<'a, 'p> {
+    items: Vec<Item<'a>>,
+    /// The report that is being read.
+    current: usize,
+    lanes: usize,
+    progress: &'p mut (dyn FnMut(usize, u64) + Send),
+}
+
+struct Item<'a> {
+    sealing: SealingReader<PaddedReader<&'a mut (dyn Read + Send)>>,
+    /// Bytes of a leaf.
+    chunk: usize,
+    failure: Option<SealError>,
+}
+
+/// What is known of a report once all of it was read.
+pub(super) struct End {
+    pub(super) length: u64,
+    pub(super) head: Head,
+}
+
+/// A buffer full of leaves, some of their chunks not sealed yet.
+pub(super) struct Batch {
+    leaves: Vec<Leaf>,
+    /// Bytes of the buffer in use.
+    used: usize,
+}
+
+struct Leaf {
+    item: usize,
+    start: usize,
+    len: usize,
+    /// The chunks that end in this leaf, but for one that began in the leaf before.
+    unsealed: Unsealed,
+    /// Where in the buffer the positions in `unsealed` count from.
+    base: usize,
+}
+
+/// CIDs and lengths of the leaves of each report, in order.
+pub(super) struct Done {
+    pub(super) leaves: Vec<(usize, Vec<(Cid, usize)>)>,
+}
+
+impl<'a, 'p> Feed<'a, 'p> {
+    pub(super) fn new(
+        items: Vec<SealItem<'a>>,
+        lanes: usize,
+        rng: &mut dyn CryptoRng,
+        progress: &'p mut (dyn FnMut(usize, u64) + Send),
+    ) -> Self {
+        let open = |item: SealItem<'a>| Item {
+            chunk: item.job.profile.chunk(),
+            sealing: item.job.reader(item.source, rng),
+            failure: None,
+        };
+        Self { items: items.into_iter().map(open).collect(), current: 0, lanes, progress }
+    }
+
+    /// Fills a buffer with leaves, from as many reports as it takes; none when all were read.
+    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Option<Batch> {
+        let mut batch = Batch { leaves: Vec::with_capacity(self.lanes), used: 0 };
+        while batch.leaves.len() < self.lanes
+            && let Some(item) = self.items.get_mut(self.current)
+        {
+            let room = (self.lanes - batch.leaves.len()) * item.chunk;
+            let start = batch.used;
+            let Some(space) = buffer.get_mut(start..start + room) else { break };
+            match item.sealing.fill_unsealed(space) {
+                Ok((filled, unsealed)) => {
+                    batch.add(self.current, item.chunk, filled, unsealed, buffer);
+                    (self.progress)(self.current, item.sealing.get_ref().true_len());
+                    if filled < room {
+                        self.current += 1;
+                    }
+                }
+                Err(error) => {
+                    item.failure = Some(error);
+                    self.current += 1;
+                }
+            }
+        }
+        (!batch.leaves.is_empty()).then_some(batch)
+    }
+
+    /// What became of each report.
+    pub(super) fn into_ends(self) -> Vec<Result<End, SealError>> {
+        let end = |item: Item<'_>| match item.failure {
+            Some(error) => Err(error),
+            None => {
+                let length = item.sealing.get_ref().true_len();
+                Ok(End { length, head: *item.sealing.head() })
+            }
+        };
+        self.items.into_iter().map(end).collect()
+    }
+}
+
+impl Batch {
+    /// Takes the `filled` bytes of a report that were read to the end of this batch.
+    fn add(
+        &mut self,
+        item: usize,
+        chunk: usize,
+        filled: usize,
+        mut unsealed: Unsealed,
+        buffer: &mut [u8],
+    ) {
+        let start = self.used;
+        let bytes = &mut buffer[start..];
+        let mut at = 0;
+        while at < filled {
+            let len = chunk.min(filled - at);
+            let inner = unsealed.split_at(at + len);
+            // A chunk that reaches into the next leaf must be sealed before that is hashed.
+            unsealed.seal_until(bytes, at + len);
+            self.leaves.push(Leaf { item, start: start + at, len, unsealed: inner, base: start });
+            at += len;
+        }
+        self.used += at;
+    }
+
+    /// Seals and hashes all leaves and puts them into the session.
+    pub(super) fn run(
+        mut self,
+        kernel: Kernel,
+        buffer: &mut [u8],
+        session: &dyn Session,
+    ) -> Result<Done, StoreError> {
+        let mut plain = WipedByPanic(&mut buffer[..self.used]);
+        let buffer = &mut *plain.0;
+        let mut streams = Streams::with_kernel(kernel, self.leaves.len());
+        let longest = self.leaves.iter().map(|leaf| leaf.len).max().unwrap_or(0);
+        for from in (0..longest).step_by(STRIPE) {
+            for leaf in &mut self.leaves {
+                let end = leaf.start + leaf.len.min(from + STRIPE);
+                leaf.unsealed.seal_until(&mut buffer[leaf.base..], end - leaf.base);
+            }
+            let stripes: Vec<&[u8]> = self
+                .leaves
+                .iter()
+                .map(|leaf| {
+                    let bytes = &buffer[leaf.start..][..leaf.len];
+                    &bytes[from.min(leaf.len)..leaf.len.min(from + STRIPE)]
+                })
+                .collect();
+            streams.update(&stripes);
+        }
+        let mut done: Vec<(usize, Vec<(Cid, usize)>)> = Vec::new();
+        for (leaf, digest) in self.leaves.iter().zip(streams.finish()) {
+            let cid = Cid::from_digest(Codec::Raw, digest);
+            session.put(&cid, &buffer[leaf.start..][..leaf.len])?;
+            match done.last_mut() {
+                Some((item, leaves)) if *item == leaf.item => leaves.push((cid, leaf.len)),
+                _ => done.push((leaf.item, vec![(cid, leaf.len)])),
+            }
+        }
+        Ok(Done { leaves: done })
+    }
+}
+
+/// A buffer with plaintext in it, on which nobody would come back after a panic.
+struct WipedByPanic<'a>(&'a mut [u8]);
+
+impl Drop for WipedByPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.zeroize();
+        }
+    }
+}
