@@ -85,9 +85,9 @@ impl From<SealError> for PipelineError {
 ///     profile: Profile::default(),
 /// };
 /// let store = MemoryStore::new();
-/// let mut session = store.begin()?;
+/// let session = store.begin()?;
 /// let mut report = &b"a report"[..];
-/// let body = seal_file(&job, &mut report, session.as_mut(), &mut rng, &mut |_| {})?;
+/// let body = seal_file(&job, &mut report, session.as_ref(), &mut rng, &mut |_| {})?;
 /// session.commit(&body.root)?;
 ///
 /// let file = FileReader::open(&store, body.root, Some(body.size))?;
@@ -101,7 +101,7 @@ impl From<SealError> for PipelineError {
 pub fn seal_file(
     job: &SealJob<'_>,
     source: &mut dyn Read,
-    session: &mut dyn Session,
+    session: &dyn Session,
     rng: &mut dyn CryptoRng,
     progress: &mut dyn FnMut(u64),
 ) -> Result<SealedBody, PipelineError> {
