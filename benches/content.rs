@@ -41,7 +41,7 @@ fn main() {
     assert_eq!(ours, rust_unixfs_root(&file), "both name the same file");
 
     let store = MemoryStore::new();
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     let mut builder = Builder::new(Profile::V1_2025);
     let mut sink = |cid: &Cid, block: &[u8]| session.put(cid, block);
     builder.write(&file, &mut sink).unwrap();

@@ -22,7 +22,7 @@ const REPORT: usize = 8 * MIB;
 struct Nowhere;
 
 impl Session for Nowhere {
-    fn put(&mut self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
+    fn put(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
         black_box((cid, block));
         Ok(())
     }
@@ -127,7 +127,7 @@ fn raw(bench: &mut Bench, backend: Backend) {
     }
 }
 
-fn seal(backend: Backend, dek: &Dek, report: &[u8], session: &mut dyn Session) -> SealedBody {
+fn seal(backend: Backend, dek: &Dek, report: &[u8], session: &dyn Session) -> SealedBody {
     let job = SealJob {
         backend,
         dek,
@@ -148,8 +148,8 @@ fn sealing(bench: &mut Bench, backend: Backend, report: &[u8]) {
     bench.timed(format!("seal + CID, to memory/{}", backend.name()), work, || {
         let store = MemoryStore::new();
         let begin = std::time::Instant::now();
-        let mut session = store.begin().unwrap();
-        let body = seal(backend, &dek, report, session.as_mut());
+        let session = store.begin().unwrap();
+        let body = seal(backend, &dek, report, session.as_ref());
         session.commit(&body.root).unwrap();
         begin.elapsed()
     });
@@ -158,8 +158,8 @@ fn sealing(bench: &mut Bench, backend: Backend, report: &[u8]) {
 fn opening(bench: &mut Bench, backend: Backend, report: &[u8]) {
     let dek = Dek::from_bytes([7; 16]);
     let store = MemoryStore::new();
-    let mut session = store.begin().unwrap();
-    let body = seal(backend, &dek, report, session.as_mut());
+    let session = store.begin().unwrap();
+    let body = seal(backend, &dek, report, session.as_ref());
     session.commit(&body.root).unwrap();
     let reader = || {
         let file = FileReader::open(&store, body.root, Some(body.size)).unwrap();

@@ -97,8 +97,8 @@ fn store_in(store: &dyn BlockStore, report: &[u8]) {
         padding: Padding::Padme,
         profile: Profile::default(),
     };
-    let mut session = store.begin().unwrap();
-    let body = seal_file(&job, &mut &report[..], session.as_mut(), &mut rng, &mut |_| {}).unwrap();
+    let session = store.begin().unwrap();
+    let body = seal_file(&job, &mut &report[..], session.as_ref(), &mut rng, &mut |_| {}).unwrap();
     session.commit(&body.root).unwrap();
     black_box(body);
 }

@@ -21,6 +21,8 @@ pub fn block_store<S: BlockStore>(make: impl Fn() -> S) {
     a_failed_session_cannot_commit(&make());
     deleting_spares_pins_and_sessions(&make());
     sessions_run_side_by_side(&make());
+    many_threads_put_into_one_session(&make());
+    a_failure_on_one_thread_fails_the_session(&make());
     empty_blocks_and_the_largest_are_kept(&make());
     works_behind_a_pointer(Box::new(make()));
 }
@@ -31,7 +33,7 @@ fn raw(bytes: &[u8]) -> Cid {
 
 fn store_one(store: &(impl BlockStore + ?Sized), bytes: &[u8]) -> Cid {
     let cid = raw(bytes);
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&cid, bytes).unwrap();
     session.commit(&cid).unwrap();
     cid
@@ -46,7 +48,7 @@ fn commit_makes_blocks_and_pin_visible(store: &impl BlockStore) {
     let (a, b) = (raw(b"a"), raw(b"b"));
     assert!(store.get(&a).unwrap().is_none());
     assert!(!store.has(&a).unwrap());
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&a, b"a").unwrap();
     session.put(&b, b"b").unwrap();
     session.put(&a, b"a").unwrap();
@@ -63,7 +65,7 @@ fn commit_makes_blocks_and_pin_visible(store: &impl BlockStore) {
 }
 
 fn a_dropped_session_leaves_no_pin(store: &impl BlockStore) {
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&raw(b"gone"), b"gone").unwrap();
     drop(session);
     assert!(store.pins().unwrap().is_empty());
@@ -77,7 +79,7 @@ fn a_dropped_session_leaves_no_pin(store: &impl BlockStore) {
 fn blocks_are_found_by_hash(store: &impl BlockStore) {
     let bytes = [0x0a, 4, 8, 2, 0x18, 0];
     let v0 = Cid::v0_from_digest(*raw(&bytes).digest());
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&v0, &bytes).unwrap();
     session.commit(&v0).unwrap();
     for cid in [v0, raw(&bytes), Cid::of(Codec::DagPb, &bytes)] {
@@ -101,7 +103,7 @@ fn many_are_answered_in_order(store: &impl BlockStore) {
 /// Stores bytes under the CID of others: either that is refused, or they never come out.
 fn wrong_bytes_never_come_out(store: &impl BlockStore) {
     let cid = raw(b"right");
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     if session.put(&cid, b"wrong").is_ok() {
         session.commit(&cid).unwrap();
         match store.get(&cid) {
@@ -114,7 +116,7 @@ fn wrong_bytes_never_come_out(store: &impl BlockStore) {
 
 fn a_damaged_block_is_healed(store: &impl BlockStore) {
     let cid = raw(b"right");
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     if session.put(&cid, b"wrong").is_ok() {
         session.commit(&cid).unwrap();
         assert!(store.get(&cid).is_err());
@@ -123,14 +125,14 @@ fn a_damaged_block_is_healed(store: &impl BlockStore) {
     }
     // A healthy one is not replaced by wrong bytes.
     let cid = store_one(store, b"healthy");
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     let _ = session.put(&cid, b"damaged").and_then(|()| session.commit(&cid));
     assert_eq!(store.get(&cid).unwrap().as_deref(), Some(&b"healthy"[..]));
 }
 
 fn a_root_must_be_there(store: &impl BlockStore) {
     let absent = raw(b"absent");
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&raw(b"x"), b"x").unwrap();
     match session.commit(&absent) {
         Err(StoreError::NoRoot { cid }) => assert_eq!(cid, absent),
@@ -148,7 +150,7 @@ fn a_root_must_be_there(store: &impl BlockStore) {
 fn a_failed_session_cannot_commit(store: &impl BlockStore) {
     let large = vec![0; crate::MAX_BLOCK_BYTES + 1];
     let cid = raw(b"fine");
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&cid, b"fine").unwrap();
     match session.put(&raw(&large), &large) {
         Err(StoreError::TooLarge { found, .. }) => assert_eq!(found, large.len() as u64),
@@ -163,7 +165,7 @@ fn deleting_spares_pins_and_sessions(store: &impl BlockStore) {
     assert!(matches!(store.delete(&cid), Err(StoreError::Pinned { .. })));
     store.unpin(&cid).unwrap();
     // A session that found the block already here relies on it.
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&cid, b"kept").unwrap();
     assert!(matches!(store.delete(&cid), Err(StoreError::InUse { .. })));
     drop(session);
@@ -177,7 +179,7 @@ fn sessions_run_side_by_side(store: &impl BlockStore) {
     std::thread::scope(|scope| {
         for author in 0..4u8 {
             scope.spawn(move || {
-                let mut session = store.begin().unwrap();
+                let session = store.begin().unwrap();
                 // Half of the blocks are the same for all authors.
                 for i in 0..20u8 {
                     let bytes = [i, if i % 2 == 0 { 0 } else { author + 1 }];
@@ -192,6 +194,45 @@ fn sessions_run_side_by_side(store: &impl BlockStore) {
     for cid in listed(store) {
         assert!(store.get(&cid).unwrap().is_some());
     }
+}
+
+/// Eight threads put the same two hundred blocks, each beginning elsewhere.
+fn many_threads_put_into_one_session(store: &impl BlockStore) {
+    let blocks: Vec<Vec<u8>> = (0..200u8).map(|i| vec![i; 1000 + usize::from(i)]).collect();
+    let cids: Vec<Cid> = blocks.iter().map(|block| raw(block)).collect();
+    let session = store.begin().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (session, blocks, cids) = (&session, &blocks, &cids);
+            scope.spawn(move || {
+                for i in 0..blocks.len() {
+                    let i = (i + thread * 25) % blocks.len();
+                    session.put(&cids[i], &blocks[i]).unwrap();
+                }
+            });
+        }
+    });
+    assert!(store.pins().unwrap().is_empty());
+    session.commit(&cids[199]).unwrap();
+    assert_eq!(store.pins().unwrap(), [cids[199]]);
+    assert_eq!(listed(store), cids.iter().copied().collect());
+    for (cid, block) in cids.iter().zip(&blocks) {
+        assert_eq!(store.get(cid).unwrap().as_deref(), Some(&block[..]));
+    }
+}
+
+fn a_failure_on_one_thread_fails_the_session(store: &impl BlockStore) {
+    let large = vec![0; crate::MAX_BLOCK_BYTES + 1];
+    let session = store.begin().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| session.put(&raw(&large), &large).unwrap_err());
+        for i in 0..50u8 {
+            // May be refused once the other thread has failed.
+            let _ = session.put(&raw(&[i]), &[i]);
+        }
+    });
+    assert!(matches!(session.commit(&raw(&[0])), Err(StoreError::SessionFailed)));
+    assert!(store.pins().unwrap().is_empty());
 }
 
 fn empty_blocks_and_the_largest_are_kept(store: &impl BlockStore) {

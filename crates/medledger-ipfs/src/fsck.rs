@@ -99,7 +99,7 @@ mod tests {
     /// A DAG-CBOR node over a file of 100 leaves.
     fn stored() -> (MemoryStore, Cid, Vec<Cid>) {
         let store = MemoryStore::new();
-        let mut session = store.begin().unwrap();
+        let session = store.begin().unwrap();
         let mut cids = Vec::new();
         let mut sink = |cid: &Cid, block: &[u8]| {
             cids.push(*cid);
@@ -119,7 +119,7 @@ mod tests {
 
     fn overwrite(store: &MemoryStore, cid: &Cid, bytes: &[u8]) {
         store.delete(cid).unwrap();
-        let mut session = store.begin().unwrap();
+        let session = store.begin().unwrap();
         session.put(cid, bytes).unwrap();
         session.commit(cid).unwrap();
     }

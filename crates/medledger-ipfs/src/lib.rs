@@ -20,7 +20,7 @@
 //! use std::io::Read;
 //!
 //! let store = MemoryStore::new();
-//! let mut session = store.begin()?;
+//! let session = store.begin()?;
 //! let mut sink = |cid: &_, block: &[u8]| session.put(cid, block);
 //! let mut builder = Builder::new(Profile::V1_2025);
 //! builder.write(b"hello world", &mut sink)?;

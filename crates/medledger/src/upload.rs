@@ -332,7 +332,7 @@ impl Ledger {
             BodyContext { report, version: 1, epoch: 1, patient: *patient, author: author.id() };
         let dek = Dek::generate(&mut rng);
         let blocks = self.blocks();
-        let mut session = blocks.begin()?;
+        let session = blocks.begin()?;
         let job = SealJob {
             backend: options.backend.unwrap_or(Backend::best()),
             dek: &dek,
@@ -340,7 +340,7 @@ impl Ledger {
             padding: options.padding.unwrap_or(self.settings().padding),
             profile: Profile::default(),
         };
-        let body = seal_file(&job, source, session.as_mut(), &mut rng, &mut |bytes| {
+        let body = seal_file(&job, source, session.as_ref(), &mut rng, &mut |bytes| {
             self.step(Step::Sealed { bytes });
         })?;
         let metadata = Metadata::new(&options.file_name, &options.media_type, body.length)?

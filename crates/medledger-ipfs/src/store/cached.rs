@@ -170,7 +170,7 @@ mod tests {
         let store = MemoryStore::new();
         let blocks: Vec<Vec<u8>> = (0..count).map(|i| vec![i; len]).collect();
         let cids: Vec<Cid> = blocks.iter().map(|b| Cid::of(Codec::Raw, b)).collect();
-        let mut session = store.begin().unwrap();
+        let session = store.begin().unwrap();
         for (cid, block) in cids.iter().zip(&blocks) {
             session.put(cid, block).unwrap();
         }

@@ -55,12 +55,7 @@ impl BlockRead for MemoryStore {
 
 impl BlockStore for MemoryStore {
     fn begin(&self) -> Result<Box<dyn Session + '_>, StoreError> {
-        Ok(Box::new(MemorySession {
-            store: self,
-            new: HashMap::new(),
-            relied: Vec::new(),
-            failed: false,
-        }))
+        Ok(Box::new(MemorySession { store: self, taken: Mutex::default() }))
     }
 
     fn delete(&self, cid: &Cid) -> Result<bool, StoreError> {
@@ -90,49 +85,56 @@ impl BlockStore for MemoryStore {
 
 struct MemorySession<'a> {
     store: &'a MemoryStore,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
     new: HashMap<Key, Block>,
     relied: Vec<Key>,
     failed: bool,
 }
 
 impl Session for MemorySession<'_> {
-    fn put(&mut self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
+    fn put(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if block.len() > MAX_BLOCK_BYTES {
-            self.failed = true;
+            taken.failed = true;
             let found = block.len() as u64;
             return Err(StoreError::TooLarge { cid: *cid, found, limit: MAX_BLOCK_BYTES });
         }
         let key = *cid.digest();
-        if self.new.contains_key(&key) {
+        if taken.new.contains_key(&key) {
             return Ok(());
         }
         let mut state = self.store.state();
         match state.blocks.get(&key) {
             Some(known) if known[..] == *block => {
                 *state.relied.entry(key).or_default() += 1;
-                self.relied.push(key);
+                taken.relied.push(key);
             }
             Some(known) if cid.matches(known) => {
-                self.failed = true;
+                taken.failed = true;
                 return Err(StoreError::Mismatch { cid: *cid });
             }
             // Not there yet, or what is there is damaged and healed by this.
             _ => {
-                self.new.insert(key, Block::from(block));
+                taken.new.insert(key, Block::from(block));
             }
         }
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
-        if self.failed {
+    fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.failed {
             return Err(StoreError::SessionFailed);
         }
         let mut state = self.store.state();
-        if !self.new.contains_key(root.digest()) && !state.blocks.contains_key(root.digest()) {
+        if !taken.new.contains_key(root.digest()) && !state.blocks.contains_key(root.digest()) {
             return Err(StoreError::NoRoot { cid: *root });
         }
-        state.blocks.extend(std::mem::take(&mut self.new));
+        state.blocks.extend(std::mem::take(&mut taken.new));
         state.pins.insert(*root);
         Ok(())
     }
@@ -140,8 +142,9 @@ impl Session for MemorySession<'_> {
 
 impl Drop for MemorySession<'_> {
     fn drop(&mut self) {
+        let taken = self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.store.state();
-        for key in &self.relied {
+        for key in &taken.relied {
             if let Some(count) = state.relied.get_mut(key) {
                 *count -= 1;
                 if *count == 0 {

@@ -78,14 +78,14 @@ pub trait BlockStore: BlockRead {
 /// A group of blocks on their way into a store.
 ///
 /// Nothing counts before [`commit`](Self::commit) returns: until then no pin exists, and a crash or a
-/// dropped session leaves at most blocks that nothing refers to.
-pub trait Session: Send {
+/// dropped session leaves at most blocks that nothing refers to. Several threads may put at once.
+pub trait Session: Send + Sync {
     /// Takes one block. That the bytes match the CID is the caller's promise; reading checks it.
     /// Blocks that are already there are not written again, damaged ones are healed.
     ///
     /// # Errors
     /// When the block is too large or the store fails; the session cannot be committed then.
-    fn put(&mut self, cid: &Cid, block: &[u8]) -> Result<(), StoreError>;
+    fn put(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError>;
 
     /// Makes all blocks of the session durable and pins the root: when this returns, both survive a
     /// loss of power, and no collection removes what lies below the root.

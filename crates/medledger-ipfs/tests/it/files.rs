@@ -97,7 +97,7 @@ fn pitfall_08_every_kind_of_damage_is_found_named_and_healed() {
     store_file(&store, &bytes(1000), profile());
     assert!(verify_dag(&store, root.cid, 100).unwrap().is_complete());
     // Wrong bytes under a CID whose block is healthy are refused.
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     assert!(
         matches!(session.put(&victim, b"no"), Err(StoreError::Mismatch { cid }) if cid == victim)
     );
@@ -107,7 +107,7 @@ fn pitfall_08_every_kind_of_damage_is_found_named_and_healed() {
 fn a_crash_before_the_commit_leaves_nothing_that_counts() {
     let folder = tempfile::tempdir().unwrap();
     let (store, root, cids) = filled(folder.path());
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     let lost = Cid::of(Codec::Raw, b"lost");
     session.put(&lost, b"lost").unwrap();
     assert_eq!(files_below(&folder.path().join("tmp")).len(), 1);
@@ -128,7 +128,7 @@ fn a_crash_before_the_commit_leaves_nothing_that_counts() {
 fn a_commit_that_stops_before_the_pin_leaves_only_unreferenced_blocks() {
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::open(folder.path()).unwrap();
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     let cid = Cid::of(Codec::Raw, b"block");
     session.put(&cid, b"block").unwrap();
     fs::remove_dir(folder.path().join("pins")).unwrap();
@@ -176,7 +176,7 @@ fn one_writer_and_many_readers_share_a_folder() {
     let (store, root, _) = filled(folder.path());
     let second = FileStore::open(folder.path());
     assert!(matches!(second, Err(StoreError::Locked { path }) if path == folder.path()));
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&Cid::of(Codec::Raw, b"x"), b"x").unwrap();
 
     let reader = FileStore::open_read_only(folder.path()).unwrap();
@@ -234,7 +234,7 @@ fn pitfall_53_a_full_disk_is_said_and_leaves_a_working_store() {
     let Some(_mount) = Mount::new(test, &options, folder.path()) else { return };
     let store = FileStore::open(folder.path()).unwrap();
     let (root, _) = store_file(&store, &bytes(1000), profile());
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     let mut stored = 0;
     let error = loop {
         let block = vec![stored; 100_000];

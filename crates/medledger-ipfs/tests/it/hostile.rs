@@ -35,7 +35,7 @@ fn branch(children: &[(Cid, u64, u64)]) -> Vec<u8> {
 
 fn put(store: &MemoryStore, codec: Codec, block: &[u8]) -> Cid {
     let cid = Cid::of(codec, block);
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&cid, block).unwrap();
     session.commit(&cid).unwrap();
     cid
@@ -146,7 +146,7 @@ fn pitfall_16_damaged_and_missing_leaves_name_themselves() {
     let result = reader.read_at(5, &mut buffer);
     assert!(matches!(result, Err(ReadError::Missing { cid }) if cid == second));
 
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     session.put(&second, &data[11..21]).unwrap();
     session.commit(&root.cid).unwrap();
     let result = reader.read_at(15, &mut buffer[..1]);

@@ -28,7 +28,7 @@ const KINDS: [(CidVersion, Leaves); 4] = [
 
 /// Stores a file and says what it became; the sink sees the blocks in their order.
 fn store_file(store: &dyn BlockStore, data: &[u8], profile: Profile) -> (Root, Vec<Cid>) {
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     let mut cids = Vec::new();
     let mut sink = |cid: &Cid, block: &[u8]| {
         cids.push(*cid);

@@ -163,9 +163,9 @@ fn a_mebibyte_of_a_sealed_report_costs_two_leaves_or_three() {
         profile: Profile::default(),
     };
     let store = MemoryStore::new();
-    let mut session = store.begin().unwrap();
+    let session = store.begin().unwrap();
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-    let body = seal_file(&job, &mut &report[..], session.as_mut(), &mut rng, &mut |_| {}).unwrap();
+    let body = seal_file(&job, &mut &report[..], session.as_ref(), &mut rng, &mut |_| {}).unwrap();
     session.commit(&body.root).unwrap();
     let counting = Counting { store, asked: Mutex::default() };
     for offset in [4 * MIB, 4 * MIB + 1, 5 * MIB - 1, 5 * MIB - 12_345, 3 * MIB + 777_777] {

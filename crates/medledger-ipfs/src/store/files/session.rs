@@ -10,12 +10,13 @@ use crate::{
 };
 use medledger_core::Cid;
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     fs::{self, File},
     io::Write,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -30,56 +31,72 @@ const SYNCERS: usize = 4;
 pub(super) struct FileSession<'a> {
     store: &'a FileStore,
     folder: PathBuf,
-    /// Blocks that lie in `folder`.
-    new: HashSet<Key>,
-    /// Blocks found in the store.
-    known: HashSet<Key>,
-    syncers: Option<Syncers>,
-    failed: bool,
+    taken: Mutex<HashMap<Key, Place>>,
+    syncers: Mutex<Option<Syncers>>,
+    failed: AtomicBool,
+}
+
+/// Where a block that the session has taken lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the store, put there by another session; or a thread is looking whether it is.
+    Known,
+    /// In the session's folder.
+    New,
 }
 
 impl<'a> FileSession<'a> {
     pub(super) fn new(store: &'a FileStore, folder: PathBuf) -> Result<Self, StoreError> {
         fs::create_dir(&folder).map_err(|e| StoreError::at(&folder, e))?;
-        let (new, known) = (HashSet::new(), HashSet::new());
-        Ok(Self { store, folder, new, known, syncers: None, failed: false })
+        let (taken, syncers) = (Mutex::default(), Mutex::default());
+        Ok(Self { store, folder, taken, syncers, failed: AtomicBool::new(false) })
     }
 
-    fn take(&mut self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
+    fn taken(&self) -> MutexGuard<'_, HashMap<Key, Place>> {
+        // Each change is a single insertion, so a panic elsewhere does not matter.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this thread is the one to take the block. From here no one deletes it.
+    fn claim(&self, key: Key) -> bool {
+        match self.taken().entry(key) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                self.store.rely_on(key);
+                free.insert(Place::Known);
+                true
+            }
+        }
+    }
+
+    fn take(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
         if block.len() > MAX_BLOCK_BYTES {
             let found = block.len() as u64;
             return Err(StoreError::TooLarge { cid: *cid, found, limit: MAX_BLOCK_BYTES });
         }
         let key = *cid.digest();
-        if self.new.contains(&key) || self.known.contains(&key) {
+        // The other thread's put ends before the commit begins, and tells if it failed.
+        if !self.claim(key) {
             return Ok(());
         }
-        // From here no one deletes it; only then look whether it is there.
-        self.store.rely_on(key);
-        let healthy = match self.store.read(cid) {
-            Ok(Some(found)) if found == block => true,
+        match self.store.read(cid) {
+            Ok(Some(found)) if found == block => return Ok(()),
             Ok(Some(found)) if cid.matches(&found) => {
-                self.known.insert(key);
                 return Err(StoreError::Mismatch { cid: *cid });
             }
-            Ok(_) | Err(StoreError::Damaged { .. }) => false,
-            Err(e) => {
-                self.known.insert(key);
-                return Err(e);
-            }
-        };
-        if healthy {
-            self.known.insert(key);
-            return Ok(());
+            Ok(_) | Err(StoreError::Damaged { .. }) => {}
+            Err(e) => return Err(e),
         }
-        self.new.insert(key);
         let path = self.folder.join(Layout::name(&key));
         let written = File::create_new(&path).and_then(|mut file| {
             file.write_all(block)?;
             Ok(file)
         });
         match written {
-            Ok(file) => self.sync_later(path, file),
+            Ok(file) => {
+                self.taken().insert(key, Place::New);
+                self.sync_later(path, file)
+            }
             Err(e) => {
                 // Half a block is of no use, and its space may be needed.
                 let _ = fs::remove_file(&path);
@@ -89,23 +106,35 @@ impl<'a> FileSession<'a> {
     }
 
     /// The disk starts at once and works while the next block is made.
-    fn sync_later(&mut self, path: PathBuf, file: File) -> Result<(), StoreError> {
-        let syncers = self.syncers.get_or_insert_with(Syncers::start);
-        match syncers.queue.send((path, file)) {
+    fn sync_later(&self, path: PathBuf, file: File) -> Result<(), StoreError> {
+        let queue = {
+            let mut syncers = self.syncers.lock().unwrap_or_else(PoisonError::into_inner);
+            syncers.get_or_insert_with(Syncers::start).queue.clone()
+        };
+        match queue.send((path, file)) {
             Ok(()) => Ok(()),
             // They only stop before us when one of them failed.
-            Err(_) => self.finish_syncing(),
+            Err(_) => {
+                drop(queue);
+                self.finish_syncing()
+            }
         }
     }
 
-    fn finish_syncing(&mut self) -> Result<(), StoreError> {
-        self.syncers.take().map_or(Ok(()), Syncers::finish)
+    fn finish_syncing(&self) -> Result<(), StoreError> {
+        let syncers = self.syncers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match syncers {
+            Some(syncers) => syncers.finish(),
+            None if self.failed.load(Ordering::Relaxed) => Err(StoreError::SessionFailed),
+            None => Ok(()),
+        }
     }
 
-    fn publish(&mut self, root: &Cid) -> Result<(), StoreError> {
+    fn publish(&self, root: &Cid) -> Result<(), StoreError> {
         let layout = &self.store.layout;
         let mut shards = BTreeSet::new();
-        for key in &self.new {
+        let taken = self.taken();
+        for key in taken.iter().filter(|(_, place)| **place == Place::New).map(|(key, _)| key) {
             let shard = layout.shard(key);
             if !shards.contains(&shard) {
                 match fs::create_dir(&shard) {
@@ -119,7 +148,7 @@ impl<'a> FileSession<'a> {
             shards.insert(shard);
         }
         // Another session may have put a known block there a moment ago and not synced its folder.
-        shards.extend(self.known.iter().map(|key| layout.shard(key)));
+        shards.extend(taken.keys().map(|key| layout.shard(key)));
         sync_dirs(&shards)?;
         sync_dir(&layout.blocks())?;
         write_synced(&self.folder.join("pin"), format!("{root}\n").as_bytes(), &layout.pin(root))
@@ -127,22 +156,20 @@ impl<'a> FileSession<'a> {
 }
 
 impl Session for FileSession<'_> {
-    fn put(&mut self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
+    fn put(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
         let taken = self.take(cid, block);
-        self.failed |= taken.is_err();
+        if taken.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
         taken
     }
 
-    fn commit(mut self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
-        if self.failed {
+    fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
+        if self.failed.load(Ordering::Relaxed) {
             return Err(StoreError::SessionFailed);
         }
-        let key = *root.digest();
-        if !self.new.contains(&key) && self.known.insert(key) {
-            self.store.rely_on(key);
-            if !super::BlockRead::has(self.store, root)? {
-                return Err(StoreError::NoRoot { cid: *root });
-            }
+        if self.claim(*root.digest()) && !super::BlockRead::has(self.store, root)? {
+            return Err(StoreError::NoRoot { cid: *root });
         }
         self.finish_syncing()?;
         self.publish(root)
@@ -156,8 +183,9 @@ impl Drop for FileSession<'_> {
         if let Err(e) = fs::remove_dir_all(&self.folder) {
             tracing::warn!(path = %self.folder.display(), error = %e, "temporary files stay");
         }
+        let taken = self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut relied = self.store.relied();
-        for key in self.new.iter().chain(&self.known) {
+        for key in taken.keys() {
             if let Some(count) = relied.get_mut(key) {
                 *count -= 1;
                 if *count == 0 {
