@@ -11,7 +11,7 @@ use medledger_core::seal::{Backend, CHUNK_LEN, UnsealReader};
 use medledger_ipfs::pipeline::{SealJob, SealedBody, seal_file};
 use medledger_ipfs::store::{Session, StoreError};
 use medledger_ipfs::unixfs::{FileReader, Profile};
-use medledger_ipfs::{BlockStore, Cid, MemoryStore};
+use medledger_ipfs::{BlockStore, Cid, MemoryStore, Processor};
 use sha2::{Digest, Sha256};
 use std::hint::black_box;
 
@@ -136,7 +136,8 @@ fn seal(backend: Backend, dek: &Dek, report: &[u8], session: &dyn Session) -> Se
         profile: Profile::default(),
     };
     let mut rng = UnwrapErr(getrandom::SysRng);
-    seal_file(&job, &mut &report[..], session, &mut rng, &mut |_| {}).unwrap()
+    seal_file(&job, &mut &report[..], session, &Processor::default(), &mut rng, &mut |_| {})
+        .unwrap()
 }
 
 fn sealing(bench: &mut Bench, backend: Backend, report: &[u8]) {

@@ -12,7 +12,7 @@ use medledger_core::rand_core::UnwrapErr;
 use medledger_core::seal::Backend;
 use medledger_ipfs::pipeline::{SealJob, seal_file};
 use medledger_ipfs::unixfs::Profile;
-use medledger_ipfs::{BlockStore, FileStore, MemoryStore};
+use medledger_ipfs::{BlockStore, FileStore, MemoryStore, Processor};
 use std::cell::LazyCell;
 use std::hint::black_box;
 use std::io::Write;
@@ -98,7 +98,15 @@ fn store_in(store: &dyn BlockStore, report: &[u8]) {
         profile: Profile::default(),
     };
     let session = store.begin().unwrap();
-    let body = seal_file(&job, &mut &report[..], session.as_ref(), &mut rng, &mut |_| {}).unwrap();
+    let body = seal_file(
+        &job,
+        &mut &report[..],
+        session.as_ref(),
+        &Processor::default(),
+        &mut rng,
+        &mut |_| {},
+    )
+    .unwrap();
     session.commit(&body.root).unwrap();
     black_box(body);
 }

@@ -21,6 +21,7 @@ use medledger_core::seal::{Backend, SealError};
 use medledger_core::slot::{Slot, SlotRole};
 use medledger_core::state::State;
 use medledger_core::store::StoreError;
+use medledger_ipfs::Processor;
 use medledger_ipfs::pipeline::{PipelineError, SealJob, seal_file};
 use medledger_ipfs::unixfs::Profile;
 use serde::{Deserialize, Serialize};
@@ -176,7 +177,7 @@ impl Ledger {
         &self,
         author: &Identity,
         patient: &MemberId,
-        source: impl Read,
+        source: impl Read + Send,
     ) -> Result<Uploaded, UploadError> {
         self.upload_with(author, patient, source, &UploadOptions::default())
     }
@@ -189,7 +190,7 @@ impl Ledger {
         &self,
         author: &Identity,
         patient: &MemberId,
-        mut source: impl Read,
+        mut source: impl Read + Send,
         options: &UploadOptions,
     ) -> Result<Uploaded, UploadError> {
         // What can be refused is refused before the first byte is read.
@@ -322,7 +323,7 @@ impl Ledger {
         &self,
         author: &Identity,
         patient: &MemberId,
-        source: &mut dyn Read,
+        source: &mut (dyn Read + Send),
         options: &UploadOptions,
     ) -> Result<SealedReport, UploadError> {
         let mut rng = self.rng();
@@ -340,9 +341,9 @@ impl Ledger {
             padding: options.padding.unwrap_or(self.settings().padding),
             profile: Profile::default(),
         };
-        let body = seal_file(&job, source, session.as_ref(), &mut rng, &mut |bytes| {
-            self.step(Step::Sealed { bytes });
-        })?;
+        let processor = Processor::new(self.workers());
+        let mut progress = |bytes| self.step(Step::Sealed { bytes });
+        let body = seal_file(&job, source, &*session, &processor, &mut rng, &mut progress)?;
         let metadata = Metadata::new(&options.file_name, &options.media_type, body.length)?
             .with_note(&options.note)?;
         let envelope = Envelope {

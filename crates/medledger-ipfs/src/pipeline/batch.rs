@@ -144,7 +144,7 @@ impl Batch {
         buffer: &mut [u8],
         session: &dyn Session,
     ) -> Result<Done, StoreError> {
-        let mut plain = WipedByPanic(&mut buffer[..self.used]);
+        let plain = WipedByPanic(&mut buffer[..self.used]);
         let buffer = &mut *plain.0;
         let mut streams = Streams::with_kernel(kernel, self.leaves.len());
         let longest = self.leaves.iter().map(|leaf| leaf.len).max().unwrap_or(0);

@@ -4,6 +4,7 @@
 mod files;
 mod hostile;
 mod oracle;
+mod pipeline;
 mod reader;
 mod vector_file;
 mod vectors;

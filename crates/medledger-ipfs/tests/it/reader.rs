@@ -149,7 +149,7 @@ fn a_mebibyte_of_a_sealed_report_costs_two_leaves_or_three() {
         seal::{Backend, UnsealReader},
     };
     use medledger_ipfs::{
-        BlockStore,
+        BlockStore, Processor,
         pipeline::{SealJob, seal_file},
     };
     const MIB: usize = 1 << 20;
@@ -165,7 +165,15 @@ fn a_mebibyte_of_a_sealed_report_costs_two_leaves_or_three() {
     let store = MemoryStore::new();
     let session = store.begin().unwrap();
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-    let body = seal_file(&job, &mut &report[..], session.as_ref(), &mut rng, &mut |_| {}).unwrap();
+    let body = seal_file(
+        &job,
+        &mut &report[..],
+        session.as_ref(),
+        &Processor::default(),
+        &mut rng,
+        &mut |_| {},
+    )
+    .unwrap();
     session.commit(&body.root).unwrap();
     let counting = Counting { store, asked: Mutex::default() };
     for offset in [4 * MIB, 4 * MIB + 1, 5 * MIB - 1, 5 * MIB - 12_345, 3 * MIB + 777_777] {

@@ -28,11 +28,11 @@ impl Read for Det {
     }
 }
 
-fn root(data: impl Read, profile: Profile) -> Root {
+fn root(data: impl Read + Send, profile: Profile) -> Root {
     cid_of(data, profile).unwrap()
 }
 
-fn cid(data: impl Read, profile: Profile) -> String {
+fn cid(data: impl Read + Send, profile: Profile) -> String {
     root(data, profile).cid.to_string()
 }
 
