@@ -5,6 +5,7 @@ mod files;
 mod hostile;
 mod oracle;
 mod reader;
+mod stores;
 mod vector_file;
 mod vectors;
 
