@@ -9,7 +9,7 @@ use medledger_core::padding::Padding;
 use medledger_core::rand_core::UnwrapErr;
 use medledger_core::seal::{Backend, CHUNK_LEN, UnsealReader};
 use medledger_ipfs::pipeline::{SealJob, SealedBody, seal_file};
-use medledger_ipfs::store::{Session, StoreError};
+use medledger_ipfs::store::{Keep, Session, StoreError};
 use medledger_ipfs::unixfs::{FileReader, Profile};
 use medledger_ipfs::{BlockStore, Cid, MemoryStore, Processor};
 use sha2::{Digest, Sha256};
@@ -27,7 +27,11 @@ impl Session for Nowhere {
         Ok(())
     }
 
-    fn commit(self: Box<Self>, _: &Cid) -> Result<(), StoreError> {
+    fn hold(&self, _: &Cid) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    fn finish(self: Box<Self>, _: Option<(&Cid, &Keep)>) -> Result<(), StoreError> {
         Ok(())
     }
 }

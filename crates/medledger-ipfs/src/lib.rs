@@ -6,7 +6,9 @@
 //!   leaves a range needs.
 //! - [`store`]: the seams [`BlockRead`] and [`BlockStore`], with a store in memory, one on files
 //!   and a bounded cache.
-//! - [`fsck`]: walks everything below a root and reports what is missing or damaged.
+//! - [`fsck`]: walks everything below a root and reports what is missing or damaged; [`check`] does so
+//!   for a whole store, [`repair`] fetches what is broken from another source, [`collect`] removes what
+//!   nothing keeps while uploads go on.
 //!
 //! # Goals
 //! - Constant memory: a report of many gigabytes streams through in blocks of a megabyte.
@@ -35,6 +37,8 @@
 #![forbid(unsafe_code)]
 
 mod block;
+pub mod check;
+pub mod collect;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod fsck;
@@ -42,6 +46,7 @@ mod in_order;
 pub mod links;
 pub mod pipeline;
 mod processor;
+pub mod repair;
 pub mod store;
 pub mod unixfs;
 
@@ -50,5 +55,6 @@ pub use medledger_core::{Cid, cid};
 pub use processor::Processor;
 pub use sha256_lanes::Kernel;
 pub use store::{
-    BlockRead, BlockStore, CacheStats, CachedStore, FileStore, MemoryStore, Session, StoreError,
+    BlockRead, BlockStore, CacheStats, CachedStore, FileStore, FlatfsReader, MemoryStore, Session,
+    StoreError,
 };

@@ -1,6 +1,6 @@
 //! A bounded cache of blocks in front of any store.
 
-use super::{BlockRead, BlockStore, Key, Session, StoreError};
+use super::{BlockRead, BlockStore, Keep, Key, Pin, Reason, Session, StoreError, Sweep};
 use crate::block::Block;
 use medledger_core::Cid;
 use quick_cache::{
@@ -8,6 +8,7 @@ use quick_cache::{
 };
 use std::{
     fmt,
+    path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -22,6 +23,15 @@ pub struct CacheStats {
     pub bytes: u64,
     /// Bytes held at most.
     pub capacity: u64,
+}
+
+impl CacheStats {
+    /// Hits among all that was asked for, from 0 to 1; 0 before anything was.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+    pub fn hit_ratio(&self) -> f64 {
+        self.hits as f64 / (self.hits + self.misses).max(1) as f64
+    }
 }
 
 /// Keeps blocks that were read in memory, up to a number of bytes.
@@ -134,6 +144,10 @@ impl<S: BlockRead> BlockRead for CachedStore<S> {
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
         Ok(self.cache.contains_key(cid.digest()) || self.inner.has(cid)?)
     }
+
+    fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+        self.inner.size(cid)
+    }
 }
 
 impl<S: BlockStore> BlockStore for CachedStore<S> {
@@ -151,12 +165,48 @@ impl<S: BlockStore> BlockStore for CachedStore<S> {
         self.inner.list()
     }
 
-    fn pins(&self) -> Result<Vec<Cid>, StoreError> {
-        self.inner.pins()
+    fn pinned(&self) -> Result<Vec<Pin>, StoreError> {
+        self.inner.pinned()
+    }
+
+    fn pin(&self, root: &Cid, keep: &Keep) -> Result<(), StoreError> {
+        self.inner.pin(root, keep)
+    }
+
+    fn release(&self, root: &Cid, reason: &Reason) -> Result<bool, StoreError> {
+        self.inner.release(root, reason)
     }
 
     fn unpin(&self, root: &Cid) -> Result<bool, StoreError> {
         self.inner.unpin(root)
+    }
+
+    fn sweep(&self) -> Result<Box<dyn Sweep + '_>, StoreError> {
+        Ok(Box::new(CachedSweep { inner: self.inner.sweep()?, cache: &self.cache }))
+    }
+
+    fn strays(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.inner.strays()
+    }
+}
+
+/// What is removed from the store leaves the cache too.
+struct CachedSweep<'a> {
+    inner: Box<dyn Sweep + 'a>,
+    cache: &'a Cache<Key, Block, BlockBytes>,
+}
+
+impl Sweep for CachedSweep<'_> {
+    fn pins(&mut self) -> Result<Vec<Pin>, StoreError> {
+        self.inner.pins()
+    }
+
+    fn remove(&mut self, cid: &Cid) -> Result<bool, StoreError> {
+        let removed = self.inner.remove(cid)?;
+        if removed {
+            self.cache.remove(cid.digest());
+        }
+        Ok(removed)
     }
 }
 
@@ -194,6 +244,10 @@ mod tests {
         cache.get(&cids[7]).unwrap();
         cache.get(&cids[7]).unwrap();
         assert!(cache.stats().hits > before.hits);
+        let stats = cache.stats();
+        assert!(stats.hit_ratio() > 0.0 && stats.hit_ratio() < 1.0, "{stats:?}");
+        assert_eq!(CacheStats::default().hit_ratio(), 0.0);
+        assert_eq!(CacheStats { hits: 3, misses: 1, ..stats }.hit_ratio(), 0.75);
         cache.clear();
         assert_eq!(cache.stats().bytes, 0);
     }

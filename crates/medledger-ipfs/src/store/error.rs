@@ -60,6 +60,25 @@ pub enum StoreError {
         /// The block.
         cid: Cid,
     },
+    /// A collection is under way, and only one at a time is possible.
+    #[error("a collection of blocks is under way already")]
+    Sweeping,
+    /// More reasons than one root may be kept for.
+    #[error("block {root} is kept for {limit} reasons, and no more are possible")]
+    TooManyReasons {
+        /// The root.
+        root: Cid,
+        /// Reasons allowed.
+        limit: usize,
+    },
+    /// The folder names its blocks' folders in a way not known here.
+    #[error("{}: {source}", .path.display())]
+    Sharding {
+        /// The file that says how.
+        path: PathBuf,
+        /// What it says.
+        source: super::ShardingError,
+    },
     /// An earlier step of this session failed, so it cannot be committed.
     #[error("the session failed before and cannot be committed")]
     SessionFailed,

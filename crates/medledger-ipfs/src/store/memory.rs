@@ -1,10 +1,13 @@
 //! A store that lives as long as the process.
 
-use super::{BlockRead, BlockStore, Key, Session, StoreError};
+use super::{
+    BlockRead, BlockStore, Keep, Key, MAX_REASONS, Pin, Reason, Session, StoreError, Sweep,
+    guard::Guard,
+};
 use crate::block::{Block, MAX_BLOCK_BYTES};
 use medledger_core::{Cid, cid::Codec};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,14 +15,13 @@ use std::{
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    guard: Guard,
 }
 
 #[derive(Debug, Default)]
 struct State {
     blocks: HashMap<Key, Block>,
-    pins: BTreeSet<Cid>,
-    /// Blocks that sessions under way found already here, and how many of them did.
-    relied: HashMap<Key, usize>,
+    pins: BTreeMap<Cid, Pin>,
 }
 
 impl MemoryStore {
@@ -51,6 +53,10 @@ impl BlockRead for MemoryStore {
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
         Ok(self.state().blocks.contains_key(cid.digest()))
     }
+
+    fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+        Ok(self.state().blocks.get(cid.digest()).map(|block| block.len() as u64))
+    }
 }
 
 impl BlockStore for MemoryStore {
@@ -59,14 +65,14 @@ impl BlockStore for MemoryStore {
     }
 
     fn delete(&self, cid: &Cid) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        if state.pins.iter().any(|pin| pin.digest() == cid.digest()) {
-            return Err(StoreError::Pinned { cid: *cid });
-        }
-        if state.relied.contains_key(cid.digest()) {
-            return Err(StoreError::InUse { cid: *cid });
-        }
-        Ok(state.blocks.remove(cid.digest()).is_some())
+        let deleted = self.guard.unless_claimed(cid.digest(), || {
+            let mut state = self.state();
+            if state.pins.keys().any(|pin| pin.digest() == cid.digest()) {
+                return Err(StoreError::Pinned { cid: *cid });
+            }
+            Ok(state.blocks.remove(cid.digest()).is_some())
+        });
+        deleted.unwrap_or(Err(StoreError::InUse { cid: *cid }))
     }
 
     fn list(&self) -> Result<Box<dyn Iterator<Item = Result<Cid, StoreError>> + '_>, StoreError> {
@@ -74,12 +80,48 @@ impl BlockStore for MemoryStore {
         Ok(Box::new(keys.into_iter().map(|key| Ok(Cid::from_digest(Codec::Raw, key)))))
     }
 
-    fn pins(&self) -> Result<Vec<Cid>, StoreError> {
-        Ok(self.state().pins.iter().copied().collect())
+    fn pinned(&self) -> Result<Vec<Pin>, StoreError> {
+        Ok(self.state().pins.values().cloned().collect())
+    }
+
+    fn release(&self, root: &Cid, reason: &Reason) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let Some(pin) = state.pins.get_mut(root) else { return Ok(false) };
+        let taken = pin.take(reason);
+        if pin.reasons.is_empty() {
+            state.pins.remove(root);
+        }
+        Ok(taken)
     }
 
     fn unpin(&self, root: &Cid) -> Result<bool, StoreError> {
-        Ok(self.state().pins.remove(root))
+        Ok(self.state().pins.remove(root).is_some())
+    }
+
+    fn sweep(&self) -> Result<Box<dyn Sweep + '_>, StoreError> {
+        self.guard.begin_sweep()?;
+        Ok(Box::new(MemorySweep(self)))
+    }
+}
+
+struct MemorySweep<'a>(&'a MemoryStore);
+
+impl Sweep for MemorySweep<'_> {
+    fn pins(&mut self) -> Result<Vec<Pin>, StoreError> {
+        // All under one lock: a moment.
+        self.0.pinned()
+    }
+
+    fn remove(&mut self, cid: &Cid) -> Result<bool, StoreError> {
+        let key = cid.digest();
+        let remove = || self.0.state().blocks.remove(key).is_some();
+        Ok(self.0.guard.unless_spared(key, remove).unwrap_or(false))
+    }
+}
+
+impl Drop for MemorySweep<'_> {
+    fn drop(&mut self) {
+        self.0.guard.end_sweep();
     }
 }
 
@@ -90,14 +132,26 @@ struct MemorySession<'a> {
 
 #[derive(Default)]
 struct Taken {
+    claimed: HashSet<Key>,
     new: HashMap<Key, Block>,
-    relied: Vec<Key>,
     failed: bool,
+}
+
+impl MemorySession<'_> {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim(&self, taken: &mut Taken, key: Key) {
+        if taken.claimed.insert(key) {
+            self.store.guard.claim(key);
+        }
+    }
 }
 
 impl Session for MemorySession<'_> {
     fn put(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken();
         if block.len() > MAX_BLOCK_BYTES {
             taken.failed = true;
             let found = block.len() as u64;
@@ -107,12 +161,9 @@ impl Session for MemorySession<'_> {
         if taken.new.contains_key(&key) {
             return Ok(());
         }
-        let mut state = self.store.state();
-        match state.blocks.get(&key) {
-            Some(known) if known[..] == *block => {
-                *state.relied.entry(key).or_default() += 1;
-                taken.relied.push(key);
-            }
+        self.claim(&mut taken, key);
+        match self.store.state().blocks.get(&key) {
+            Some(known) if known[..] == *block => {}
             Some(known) if cid.matches(known) => {
                 taken.failed = true;
                 return Err(StoreError::Mismatch { cid: *cid });
@@ -125,17 +176,40 @@ impl Session for MemorySession<'_> {
         Ok(())
     }
 
-    fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+    fn hold(&self, cid: &Cid) -> Result<bool, StoreError> {
+        let mut taken = self.taken();
+        self.claim(&mut taken, *cid.digest());
+        Ok(taken.new.contains_key(cid.digest()) || self.store.has(cid)?)
+    }
+
+    fn finish(self: Box<Self>, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError> {
+        let mut taken = self.taken();
         if taken.failed {
             return Err(StoreError::SessionFailed);
         }
-        let mut state = self.store.state();
-        if !taken.new.contains_key(root.digest()) && !state.blocks.contains_key(root.digest()) {
-            return Err(StoreError::NoRoot { cid: *root });
+        if let Some((root, _)) = pin {
+            self.claim(&mut taken, *root.digest());
         }
-        state.blocks.extend(std::mem::take(&mut taken.new));
-        state.pins.insert(*root);
+        let mut state = self.store.state();
+        let State { blocks, pins } = &mut *state;
+        if let Some((root, keep)) = pin {
+            if !taken.new.contains_key(root.digest()) && !blocks.contains_key(root.digest()) {
+                return Err(StoreError::NoRoot { cid: *root });
+            }
+            match pins.get_mut(root) {
+                None => {
+                    pins.insert(*root, Pin::new(*root, keep.clone()));
+                }
+                Some(pin) => {
+                    let full = pin.reasons.len() >= MAX_REASONS;
+                    if full && pin.reasons.iter().all(|known| known.reason != keep.reason) {
+                        return Err(StoreError::TooManyReasons { root: *root, limit: MAX_REASONS });
+                    }
+                    pin.add(keep.clone());
+                }
+            }
+        }
+        blocks.extend(std::mem::take(&mut taken.new));
         Ok(())
     }
 }
@@ -143,14 +217,6 @@ impl Session for MemorySession<'_> {
 impl Drop for MemorySession<'_> {
     fn drop(&mut self) {
         let taken = self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.store.state();
-        for key in &taken.relied {
-            if let Some(count) = state.relied.get_mut(key) {
-                *count -= 1;
-                if *count == 0 {
-                    state.relied.remove(key);
-                }
-            }
-        }
+        self.store.guard.let_go(taken.claimed.iter());
     }
 }

@@ -3,16 +3,21 @@
 mod cached;
 mod error;
 mod files;
+mod guard;
 mod memory;
+mod pin;
 
 pub use cached::{CacheStats, CachedStore};
 pub use error::StoreError;
-pub use files::FileStore;
+pub use files::{FileStore, FlatfsReader, Sharding, ShardingError};
 pub use memory::MemoryStore;
+pub use pin::{
+    Keep, MAX_PIN_BYTES, MAX_REASONS, MAX_WORD_BYTES, Pin, PinError, Reason, ReasonError, Word,
+};
 
 use crate::block::Block;
 use medledger_core::Cid;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// Reads blocks.
 ///
@@ -39,6 +44,14 @@ pub trait BlockRead: Send + Sync {
     /// # Errors
     /// When the store fails.
     fn has(&self, cid: &Cid) -> Result<bool, StoreError>;
+
+    /// Bytes of the block, if it is there. Says nothing about its health where that can be spared.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+        Ok(self.get(cid)?.map(|block| block.len() as u64))
+    }
 }
 
 /// Keeps blocks.
@@ -62,17 +75,77 @@ pub trait BlockStore: BlockRead {
     /// When the store fails, at once or on the way.
     fn list(&self) -> Result<Box<dyn Iterator<Item = Result<Cid, StoreError>> + '_>, StoreError>;
 
+    /// The pins, sorted by root.
+    ///
+    /// # Errors
+    /// When the store fails or a pin cannot be read.
+    fn pinned(&self) -> Result<Vec<Pin>, StoreError>;
+
     /// The pinned roots, sorted.
     ///
     /// # Errors
     /// When the store fails or a pin cannot be read.
-    fn pins(&self) -> Result<Vec<Cid>, StoreError>;
+    fn pins(&self) -> Result<Vec<Cid>, StoreError> {
+        Ok(self.pinned()?.into_iter().map(|pin| pin.root).collect())
+    }
 
-    /// Takes back a pin and says whether there was one. The blocks stay until they are deleted.
+    /// Keeps a root that is there, for one more reason. What lies below it is safe from a collection
+    /// that is on at this moment only where it is pinned otherwise; [`hold_dag`](crate::collect::hold_dag)
+    /// makes it so.
+    ///
+    /// # Errors
+    /// When the root is not there or the store fails.
+    fn pin(&self, root: &Cid, keep: &Keep) -> Result<(), StoreError> {
+        self.begin()?.finish(Some((root, keep)))
+    }
+
+    /// Takes one reason away from a root and says whether it was there. With the last one the pin
+    /// goes. The blocks stay until they are deleted.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn release(&self, root: &Cid, reason: &Reason) -> Result<bool, StoreError>;
+
+    /// Takes all reasons away from a root and says whether there were any.
     ///
     /// # Errors
     /// When the store fails.
     fn unpin(&self, root: &Cid) -> Result<bool, StoreError>;
+
+    /// Begins a collection: from here until the end of the sweep, what any session claims is spared.
+    ///
+    /// # Errors
+    /// When one is under way already, or the store can only be read.
+    fn sweep(&self) -> Result<Box<dyn Sweep + '_>, StoreError>;
+
+    /// Files in the store that are none of its own, or not where they belong.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn strays(&self) -> Result<Vec<PathBuf>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A collection under way; it ends when this is dropped. [`collect`](crate::collect::collect) is
+/// what uses it.
+///
+/// The contract that makes it safe: after [`BlockStore::sweep`] returned, [`pins`](Self::pins) gives
+/// the pins as they are at one moment; what lies below them must not be removed. Whatever a session
+/// [puts](Session::put) or [holds](Session::hold) that was under way when the collection began, or
+/// began since, [`remove`](Self::remove) spares, whether that session is still under way or not.
+pub trait Sweep: Send {
+    /// All pins at one moment.
+    ///
+    /// # Errors
+    /// When the store fails or a pin cannot be read.
+    fn pins(&mut self) -> Result<Vec<Pin>, StoreError>;
+
+    /// Removes a block, unless it has to be spared or is not there, and says whether it did.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn remove(&mut self, cid: &Cid) -> Result<bool, StoreError>;
 }
 
 /// A group of blocks on their way into a store.
@@ -87,14 +160,39 @@ pub trait Session: Send + Sync {
     /// When the block is too large or the store fails; the session cannot be committed then.
     fn put(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError>;
 
-    /// Makes all blocks of the session durable and pins the root: when this returns, both survive a
-    /// loss of power, and no collection removes what lies below the root.
+    /// Relies on a block that is in the store, or was put into this session, without giving its bytes;
+    /// says whether it is. If so, no one deletes it while the session is under way. What the session's
+    /// blocks link to must be put, held, or lie below a pin that stands when the session is committed.
+    ///
+    /// # Errors
+    /// When the store fails; the session cannot be committed then.
+    fn hold(&self, cid: &Cid) -> Result<bool, StoreError>;
+
+    /// Makes all blocks of the session durable, and pins a root for a reason if one is given: when
+    /// this returns, both survive a loss of power, and no collection removes what lies below the
+    /// root. Without a root, nothing keeps the blocks that lie below no pin.
     ///
     /// # Errors
     /// When the root is not there or an earlier `put` failed: no pin is set then. When the store
     /// fails: should only the very last sync have failed, a pin may be seen that a loss of power
     /// would take back.
-    fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError>;
+    fn finish(self: Box<Self>, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError>;
+
+    /// As [`finish`](Self::finish) with a root, from now on and for no reason told.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
+        self.finish(Some((root, &Keep::now(Reason::Untold))))
+    }
+
+    /// As [`finish`](Self::finish) with a root, from now on and for this reason.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    fn commit_for(self: Box<Self>, root: &Cid, reason: Reason) -> Result<(), StoreError> {
+        self.finish(Some((root, &Keep::now(reason))))
+    }
 }
 
 /// How blocks are found: by the hash alone.
@@ -113,6 +211,10 @@ macro_rules! forward_reads {
 
             fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
                 (**self).has(cid)
+            }
+
+            fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+                (**self).size(cid)
             }
         }
     )*};
@@ -135,12 +237,32 @@ macro_rules! forward_stores {
                 (**self).list()
             }
 
+            fn pinned(&self) -> Result<Vec<Pin>, StoreError> {
+                (**self).pinned()
+            }
+
             fn pins(&self) -> Result<Vec<Cid>, StoreError> {
                 (**self).pins()
             }
 
+            fn pin(&self, root: &Cid, keep: &Keep) -> Result<(), StoreError> {
+                (**self).pin(root, keep)
+            }
+
+            fn release(&self, root: &Cid, reason: &Reason) -> Result<bool, StoreError> {
+                (**self).release(root, reason)
+            }
+
             fn unpin(&self, root: &Cid) -> Result<bool, StoreError> {
                 (**self).unpin(root)
+            }
+
+            fn sweep(&self) -> Result<Box<dyn Sweep + '_>, StoreError> {
+                (**self).sweep()
+            }
+
+            fn strays(&self) -> Result<Vec<PathBuf>, StoreError> {
+                (**self).strays()
             }
         }
     )*};

@@ -6,6 +6,7 @@ mod hostile;
 mod oracle;
 mod pipeline;
 mod reader;
+mod stores;
 mod vector_file;
 mod vectors;
 

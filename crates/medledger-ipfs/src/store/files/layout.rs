@@ -1,69 +1,52 @@
-//! Names and places of the files, and what makes them durable.
+//! Names and places of the files beside the blocks.
 
-use super::{Key, StoreError};
+use super::{
+    FlatfsReader, Sharding,
+    durable::{sync_dir, write_synced},
+    flatfs::Entry,
+};
+use crate::store::{Key, MAX_PIN_BYTES, Pin, StoreError};
 use data_encoding::BASE32_NOPAD;
 use medledger_core::{Cid, cid::Codec};
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
-
-/// flatfs: a block lies in the folder named after the next-to-last two characters of its name.
-const SHARDING: &str = "/repo/flatfs/shard/v1/next-to-last/2\n";
-
-/// What a SHA-256 multihash starts with: the code of the hash and its length.
-const MULTIHASH_PREFIX: [u8; 2] = [0x12, 0x20];
 
 #[derive(Debug)]
 pub(super) struct Layout {
     root: PathBuf,
+    pub(super) blocks: FlatfsReader,
 }
 
-type Keys = Box<dyn Iterator<Item = Result<Key, StoreError>>>;
-
 impl Layout {
-    pub(super) const fn new(root: PathBuf) -> Self {
-        Self { root }
+    pub(super) fn new(root: PathBuf) -> Self {
+        let blocks = FlatfsReader::new(root.join("blocks"), Sharding::DEFAULT);
+        Self { root, blocks }
+    }
+
+    /// The layout of a folder that is only read.
+    pub(super) fn of_existing(root: PathBuf) -> Result<Self, StoreError> {
+        let blocks = FlatfsReader::at(root.join("blocks"))?;
+        Ok(Self { root, blocks })
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    pub(super) fn blocks(&self) -> PathBuf {
-        self.root.join("blocks")
-    }
-
     pub(super) fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
     }
 
-    /// The name of a block without its ending.
-    pub(super) fn name(key: &Key) -> String {
-        let mut multihash = [0; 34];
-        multihash[..2].copy_from_slice(&MULTIHASH_PREFIX);
-        multihash[2..].copy_from_slice(key);
-        BASE32_NOPAD.encode(&multihash)
-    }
-
-    fn key_of(name: &str) -> Option<Key> {
-        let bytes = BASE32_NOPAD.decode(name.as_bytes()).ok()?;
-        bytes.strip_prefix(&MULTIHASH_PREFIX)?.try_into().ok()
-    }
-
-    pub(super) fn shard(&self, key: &Key) -> PathBuf {
-        let name = Self::name(key);
-        self.blocks().join(&name[name.len() - 3..name.len() - 1])
-    }
-
-    pub(super) fn block(&self, key: &Key) -> PathBuf {
-        self.shard(key).join(format!("{}.data", Self::name(key)))
+    pub(super) fn pins_folder(&self) -> PathBuf {
+        self.root.join("pins")
     }
 
     /// Base 32 in capitals, as some file systems do not tell `Qm…` from `qM…`.
     pub(super) fn pin(&self, root: &Cid) -> PathBuf {
-        self.root.join("pins").join(format!("{}.pin", BASE32_NOPAD.encode(&root.to_bytes())))
+        self.pins_folder().join(format!("{}.pin", BASE32_NOPAD.encode(&root.to_bytes())))
     }
 
     /// Whether any CID with this hash is a pinned root.
@@ -95,25 +78,27 @@ impl Layout {
 
     /// Makes the folders inside and the sharding file, where they are not there yet.
     pub(super) fn create(&self) -> Result<(), StoreError> {
-        for folder in [self.blocks(), self.root.join("pins"), self.tmp()] {
+        let blocks = self.blocks.folder();
+        for folder in [blocks.to_path_buf(), self.pins_folder(), self.tmp()] {
             fs::create_dir_all(&folder).map_err(|e| StoreError::at(&folder, e))?;
         }
-        let path = self.blocks().join("SHARDING");
+        let path = blocks.join("SHARDING");
         if !path.try_exists().map_err(|e| StoreError::at(&path, e))? {
-            write_synced(&self.tmp().join("SHARDING"), SHARDING.as_bytes(), &path)?;
+            let text = format!("{}\n", Sharding::DEFAULT);
+            write_synced(&self.tmp().join("SHARDING"), text.as_bytes(), &path)?;
         }
         sync_dir(&self.root)
     }
 
+    /// Refuses to write where blocks lie in another way than they are written.
     pub(super) fn check_sharding(&self) -> Result<(), StoreError> {
-        let path = self.blocks().join("SHARDING");
-        let found = fs::read(&path).map_err(|e| StoreError::at(&path, e))?;
-        if found.trim_ascii() == SHARDING.trim_ascii_end().as_bytes() {
+        let found = FlatfsReader::at(self.blocks.folder().to_path_buf())?.sharding();
+        if found == Sharding::DEFAULT {
             return Ok(());
         }
-        let shown = String::from_utf8_lossy(&found[..found.len().min(80)]).into_owned();
-        let reason = format!("blocks lie in another layout: {shown:?}");
-        Err(StoreError::Corrupt { path, reason })
+        let path = self.blocks.folder().join("SHARDING");
+        let source = super::ShardingError { found: found.to_string() };
+        Err(StoreError::Sharding { path, source })
     }
 
     /// Removes what sessions left that a crash ended.
@@ -129,82 +114,74 @@ impl Layout {
         Ok(())
     }
 
-    /// The folders that blocks lie in.
-    pub(super) fn shards(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<PathBuf, StoreError>>, StoreError> {
-        let blocks = self.blocks();
-        let entries = fs::read_dir(&blocks).map_err(|e| StoreError::at(&blocks, e))?;
-        Ok(entries.filter_map(move |entry| match entry {
-            Ok(entry) => (entry.file_name().len() == 2).then(|| Ok(entry.path())),
-            Err(e) => Some(Err(StoreError::at(&blocks, e))),
-        }))
+    /// One pin, if it is there.
+    pub(super) fn read_pin(&self, path: &Path) -> Result<Option<Pin>, StoreError> {
+        let mut bytes = Vec::new();
+        match File::open(path) {
+            Ok(file) => file.take(MAX_PIN_BYTES as u64 + 1).read_to_end(&mut bytes),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => Err(e),
+        }
+        .map_err(|e| StoreError::at(path, e))?;
+        let corrupt = |reason| StoreError::Corrupt { path: path.to_path_buf(), reason };
+        let pin = Pin::decode(&bytes).map_err(|e| corrupt(e.to_string()))?;
+        if self.pin(&pin.root).file_name() == path.file_name() {
+            Ok(Some(pin))
+        } else {
+            Err(corrupt("the content is not the CID in the name".into()))
+        }
     }
 
-    /// The blocks in one of those folders. What does not end in `.data` is not a block.
-    pub(super) fn keys(shard: &Path) -> Result<Keys, StoreError> {
-        let shard = shard.to_path_buf();
-        let entries = fs::read_dir(&shard).map_err(|e| StoreError::at(&shard, e))?;
-        Ok(Box::new(entries.filter_map(move |entry| {
-            let path = match entry {
-                Ok(entry) => entry.path(),
-                Err(e) => return Some(Err(StoreError::at(&shard, e))),
-            };
-            let name = path.file_name()?.to_str()?.strip_suffix(".data")?;
-            let key = Self::key_of(name).ok_or_else(|| StoreError::Corrupt {
-                path: path.clone(),
-                reason: "the name is not the SHA-256 multihash of a block".into(),
-            });
-            Some(key)
-        })))
-    }
-
-    pub(super) fn pins(&self) -> Result<Vec<Cid>, StoreError> {
-        let folder = self.root.join("pins");
+    pub(super) fn pins(&self) -> Result<Vec<Pin>, StoreError> {
+        let folder = self.pins_folder();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            // A folder of another program, read only: it keeps its pins elsewhere.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(StoreError::at(&folder, e)),
+        };
         let mut pins = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(|e| StoreError::at(&folder, e))? {
+        for entry in entries {
             let path = entry.map_err(|e| StoreError::at(&folder, e))?.path();
-            if path.extension().is_none_or(|e| e != "pin") {
-                continue;
+            if path.extension().is_some_and(|e| e == "pin") {
+                // Or it was taken back while this listing went on.
+                pins.extend(self.read_pin(&path)?);
             }
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                // Taken back while this listing went on.
+        }
+        pins.sort_unstable_by_key(|pin| pin.root);
+        Ok(pins)
+    }
+
+    /// Files that are neither blocks nor anything else that this store makes.
+    pub(super) fn strays(&self) -> Result<Vec<PathBuf>, StoreError> {
+        // Kubo writes these into the folder of its blocks.
+        const KNOWN: [&str; 3] = ["SHARDING", "_README", "diskUsage.cache"];
+        let blocks = self.blocks.folder();
+        let mut strays = Vec::new();
+        for entry in self.blocks.entries()? {
+            if let Entry::Other(path) = entry?
+                && !KNOWN.iter().any(|known| path == blocks.join(known))
+            {
+                strays.push(path);
+            }
+        }
+        let own = ["blocks", "pins", "tmp", "LOCK"];
+        for (folder, own) in [(self.root.clone(), &own[..]), (self.pins_folder(), &[])] {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(StoreError::at(&path, e)),
+                Err(e) => return Err(StoreError::at(&folder, e)),
             };
-            match text.trim_ascii_end().parse::<Cid>() {
-                Ok(cid) if self.pin(&cid) == path => pins.push(cid),
-                _ => {
-                    let reason = "the content is not the CID in the name".into();
-                    return Err(StoreError::Corrupt { path, reason });
+            for entry in entries {
+                let entry = entry.map_err(|e| StoreError::at(&folder, e))?;
+                let (path, name) = (entry.path(), entry.file_name());
+                let is_pin = own.is_empty() && path.extension().is_some_and(|e| e == "pin");
+                if !is_pin && !own.iter().any(|own| name == *own) {
+                    strays.push(path);
                 }
             }
         }
-        Ok(pins)
+        strays.sort_unstable();
+        Ok(strays)
     }
-}
-
-/// Writes a small file by way of a temporary one, so that it is there whole or not at all.
-pub(super) fn write_synced(tmp: &Path, bytes: &[u8], path: &Path) -> Result<(), StoreError> {
-    let written = File::create(tmp).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(|e| StoreError::at(tmp, e))?;
-    fs::rename(tmp, path).map_err(|e| StoreError::at(path, e))?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Makes the names in a folder durable.
-#[cfg(not(windows))]
-pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| StoreError::at(path, e))
-}
-
-/// Windows has no way to sync a folder: a folder cannot be opened as a file there, and NTFS journals
-/// names on its own.
-#[cfg(windows)]
-pub(super) fn sync_dir(_: &Path) -> Result<(), StoreError> {
-    Ok(())
 }

@@ -1,17 +1,24 @@
 //! A store in a folder, laid out as Kubo's flatfs: other tools can read the blocks.
 
+mod durable;
+mod flatfs;
 mod layout;
 mod session;
+mod sharding;
 
-use super::{BlockRead, BlockStore, Key, Session, StoreError};
-use crate::block::{Block, MAX_BLOCK_BYTES};
-use layout::{Layout, sync_dir};
-use medledger_core::{Cid, cid::Codec};
+pub use flatfs::FlatfsReader;
+pub use sharding::{Sharding, ShardingError};
+
+use super::{BlockRead, BlockStore, Pin, Reason, Session, StoreError, Sweep, guard::Guard};
+use crate::block::Block;
+use durable::{sync_dir, sync_dirs, write_synced};
+use layout::Layout;
+use medledger_core::Cid;
 use session::FileSession;
 use std::{
-    collections::HashMap,
+    collections::BTreeSet,
     fs::{self, File, TryLockError},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -24,7 +31,7 @@ use std::{
 /// ```text
 /// blocks/SHARDING             how the folders below are named (flatfs)
 /// blocks/LX/CIQ…ULXY.data     a block; the name is the multihash in base 32, upper case
-/// pins/AFYB….pin              a pinned root; the name is its CID in base 32, the content its text
+/// pins/AFYB….pin              a pinned root and why; the name is its CID in base 32
 /// tmp/<n>/                    what a session under way writes; cleaned when the store is opened
 /// LOCK                        locked by the one process that writes
 /// ```
@@ -37,9 +44,12 @@ pub struct FileStore {
     layout: Layout,
     /// Held for as long as the store is open for writing.
     lock: Option<Lock>,
+    /// Whether one sync of the whole file system does for many files.
+    whole: bool,
     sessions: AtomicU64,
-    /// Blocks that sessions under way put or found, and how many of them did: not to be deleted.
-    relied: Mutex<HashMap<Key, usize>>,
+    guard: Guard,
+    /// One is held while a pin's file is read, changed and written; which one, its hash tells.
+    pin_files: [Mutex<()>; 16],
 }
 
 /// The lock of a folder, given back when dropped.
@@ -83,21 +93,22 @@ impl FileStore {
         layout.create()?;
         layout.check_sharding()?;
         layout.clean_tmp()?;
-        Ok(Self::with(layout, Some(lock)))
+        let whole = durable::syncs_as_a_whole(&lock.0);
+        Ok(Self { whole, ..Self::with(layout, Some(lock)) })
     }
 
-    /// Opens a folder for reading only, beside a process that may be writing there.
+    /// Opens a folder for reading only, beside a process that may be writing there. A Kubo repository
+    /// will do: it has blocks, and no pins that this store knows of.
     ///
     /// # Errors
     /// When there is no store in the folder or it cannot be read.
     pub fn open_read_only(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let layout = Layout::new(folder.into());
-        layout.check_sharding()?;
-        Ok(Self::with(layout, None))
+        Ok(Self::with(Layout::of_existing(folder.into())?, None))
     }
 
     fn with(layout: Layout, lock: Option<Lock>) -> Self {
-        Self { layout, lock, sessions: AtomicU64::new(0), relied: Mutex::default() }
+        let (sessions, guard, pin_files) = Default::default();
+        Self { layout, lock, whole: false, sessions, guard, pin_files }
     }
 
     /// The folder.
@@ -109,16 +120,7 @@ impl FileStore {
     /// The file that holds a block, or would.
     #[must_use]
     pub fn block_path(&self, cid: &Cid) -> PathBuf {
-        self.layout.block(cid.digest())
-    }
-
-    fn relied(&self) -> MutexGuard<'_, HashMap<Key, usize>> {
-        // Counting has no half-done state, so a panic elsewhere does not matter.
-        self.relied.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rely_on(&self, key: Key) {
-        *self.relied().entry(key).or_default() += 1;
+        self.layout.blocks.path(cid.digest())
     }
 
     fn writable(&self) -> Result<(), StoreError> {
@@ -128,89 +130,135 @@ impl FileStore {
         }
     }
 
-    /// The bytes in a block's file, not verified; `None` when there is no such file.
-    fn read(&self, cid: &Cid) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.block_path(cid);
-        let at = |e| StoreError::at(&path, e);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(at(e)),
-        };
-        let len = file.metadata().map_err(at)?.len();
-        // No block is as long: not worth reading.
-        if len > MAX_BLOCK_BYTES as u64 {
-            return Err(StoreError::Damaged { cid: *cid, path: Some(path) });
-        }
-        let mut bytes = Vec::with_capacity(len as usize + 1);
-        (&mut file).take(MAX_BLOCK_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(at)?;
-        Ok(Some(bytes))
+    fn pin_file(&self, root: &Cid) -> MutexGuard<'_, ()> {
+        let which = usize::from(root.digest()[0]) % self.pin_files.len();
+        self.pin_files[which].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl BlockRead for FileStore {
     fn get(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
-        match self.read(cid)? {
-            None => Ok(None),
-            Some(bytes) if cid.matches(&bytes) => Ok(Some(Block::from(bytes))),
-            Some(_) => Err(StoreError::Damaged { cid: *cid, path: Some(self.block_path(cid)) }),
-        }
+        self.layout.blocks.get(cid)
     }
 
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
-        let path = self.block_path(cid);
-        path.try_exists().map_err(|e| StoreError::at(&path, e))
+        self.layout.blocks.has(cid)
+    }
+
+    fn size(&self, cid: &Cid) -> Result<Option<u64>, StoreError> {
+        self.layout.blocks.size(cid)
     }
 }
 
 impl BlockStore for FileStore {
     fn begin(&self) -> Result<Box<dyn Session + '_>, StoreError> {
         self.writable()?;
-        let folder =
-            self.layout.tmp().join(self.sessions.fetch_add(1, Ordering::Relaxed).to_string());
-        Ok(Box::new(FileSession::new(self, folder)?))
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(FileSession::new(self, self.layout.tmp().join(number.to_string()))?))
     }
 
     fn delete(&self, cid: &Cid) -> Result<bool, StoreError> {
         self.writable()?;
-        let relied = self.relied();
-        if relied.contains_key(cid.digest()) {
-            return Err(StoreError::InUse { cid: *cid });
+        let deleted = self.guard.unless_claimed(cid.digest(), || {
+            if self.layout.is_pinned(cid.digest())? {
+                return Err(StoreError::Pinned { cid: *cid });
+            }
+            remove(&self.block_path(cid))
+        });
+        let deleted = deleted.unwrap_or(Err(StoreError::InUse { cid: *cid }))?;
+        if deleted {
+            sync_dir(&self.layout.blocks.shard(cid.digest()))?;
         }
-        if self.layout.is_pinned(cid.digest())? {
-            return Err(StoreError::Pinned { cid: *cid });
-        }
-        remove_synced(&self.block_path(cid))
+        Ok(deleted)
     }
 
     fn list(&self) -> Result<Box<dyn Iterator<Item = Result<Cid, StoreError>> + '_>, StoreError> {
-        let shards = self.layout.shards()?;
-        let keys = shards.flat_map(|shard| match shard.and_then(|path| Layout::keys(&path)) {
-            Ok(keys) => keys,
-            Err(e) => Box::new(std::iter::once(Err(e))),
-        });
-        Ok(Box::new(keys.map(|key| Ok(Cid::from_digest(Codec::Raw, key?)))))
+        Ok(Box::new(self.layout.blocks.list()?))
     }
 
-    fn pins(&self) -> Result<Vec<Cid>, StoreError> {
-        let mut pins = self.layout.pins()?;
-        pins.sort_unstable();
-        Ok(pins)
+    fn pinned(&self) -> Result<Vec<Pin>, StoreError> {
+        self.layout.pins()
+    }
+
+    fn release(&self, root: &Cid, reason: &Reason) -> Result<bool, StoreError> {
+        self.writable()?;
+        let _changing = self.guard.changing_pins();
+        let _file = self.pin_file(root);
+        let path = self.layout.pin(root);
+        let Some(mut pin) = self.layout.read_pin(&path)? else { return Ok(false) };
+        if !pin.take(reason) {
+            return Ok(false);
+        }
+        if pin.reasons.is_empty() {
+            remove(&path)?;
+            sync_dir(&self.layout.pins_folder())?;
+        } else {
+            let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+            let tmp = self.layout.tmp().join(format!("{number}.pin"));
+            write_synced(&tmp, pin.encode().as_bytes(), &path)?;
+        }
+        Ok(true)
     }
 
     fn unpin(&self, root: &Cid) -> Result<bool, StoreError> {
         self.writable()?;
-        remove_synced(&self.layout.pin(root))
+        let _changing = self.guard.changing_pins();
+        let _file = self.pin_file(root);
+        let removed = remove(&self.layout.pin(root))?;
+        if removed {
+            sync_dir(&self.layout.pins_folder())?;
+        }
+        Ok(removed)
+    }
+
+    fn sweep(&self) -> Result<Box<dyn Sweep + '_>, StoreError> {
+        self.writable()?;
+        self.guard.begin_sweep()?;
+        Ok(Box::new(FileSweep { store: self, shards: BTreeSet::new() }))
+    }
+
+    fn strays(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.layout.strays()
     }
 }
 
-/// Removes a file for good and says whether it was there.
-fn remove_synced(path: &Path) -> Result<bool, StoreError> {
-    match fs::remove_file(path) {
-        Ok(()) => {}
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(StoreError::at(path, e)),
+struct FileSweep<'a> {
+    store: &'a FileStore,
+    shards: BTreeSet<PathBuf>,
+}
+
+impl Sweep for FileSweep<'_> {
+    fn pins(&mut self) -> Result<Vec<Pin>, StoreError> {
+        let _at_rest = self.store.guard.pins_at_rest();
+        self.store.layout.pins()
     }
-    path.parent().map_or(Ok(()), sync_dir)?;
-    Ok(true)
+
+    fn remove(&mut self, cid: &Cid) -> Result<bool, StoreError> {
+        let path = self.store.block_path(cid);
+        let removed = self.store.guard.unless_spared(cid.digest(), || remove(&path));
+        let removed = removed.unwrap_or(Ok(false))?;
+        if removed {
+            self.shards.insert(self.store.layout.blocks.shard(cid.digest()));
+        }
+        Ok(removed)
+    }
+}
+
+impl Drop for FileSweep<'_> {
+    fn drop(&mut self) {
+        // A removal that a loss of power takes back leaves garbage, nothing worse.
+        if let Err(error) = sync_dirs(&self.shards, || Ok(())) {
+            tracing::warn!(%error, "what was collected may come back after a loss of power");
+        }
+        self.store.guard.end_sweep();
+    }
+}
+
+/// Removes a file and says whether it was there.
+fn remove(path: &Path) -> Result<bool, StoreError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(StoreError::at(path, e)),
+    }
 }

@@ -1,45 +1,39 @@
 //! A group of blocks on its way to the disk.
 
 use super::{
-    FileStore,
-    layout::{Layout, sync_dir, write_synced},
+    FileStore, FlatfsReader,
+    durable::{Disk, put_in_place, write_temporary},
 };
 use crate::{
     block::MAX_BLOCK_BYTES,
-    store::{Key, Session, StoreError},
+    store::{BlockRead, Keep, Key, MAX_REASONS, Pin, Session, StoreError},
 };
 use medledger_core::Cid;
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
     fs::{self, File},
-    io::Write,
-    path::PathBuf,
+    io::{self, Write},
+    path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread::JoinHandle,
 };
-
-/// Files written but not yet synced: what bounds open files and how far the disk may lag behind.
-const QUEUE: usize = 16;
-/// Threads that wait for the disk. They use no processor to speak of; several waiting at once let
-/// the file system commit their files together.
-const SYNCERS: usize = 4;
 
 pub(super) struct FileSession<'a> {
     store: &'a FileStore,
     folder: PathBuf,
     taken: Mutex<HashMap<Key, Place>>,
-    syncers: Mutex<Option<Syncers>>,
+    disk: Disk,
     failed: AtomicBool,
 }
 
-/// Where a block that the session has taken lies.
+/// What is known of a block that the session has claimed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// In the store, put there by another session; or a thread is looking whether it is.
+    /// Whoever links to it relies on it; it may be absent.
+    Held,
+    /// In the store, put there by another session; or a thread of this one is looking whether it is.
     Known,
     /// In the session's folder.
     New,
@@ -48,8 +42,8 @@ enum Place {
 impl<'a> FileSession<'a> {
     pub(super) fn new(store: &'a FileStore, folder: PathBuf) -> Result<Self, StoreError> {
         fs::create_dir(&folder).map_err(|e| StoreError::at(&folder, e))?;
-        let (taken, syncers) = (Mutex::default(), Mutex::default());
-        Ok(Self { store, folder, taken, syncers, failed: AtomicBool::new(false) })
+        let disk = Disk::new(folder.clone(), store.whole)?;
+        Ok(Self { store, folder, taken: Mutex::default(), disk, failed: AtomicBool::new(false) })
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<Key, Place>> {
@@ -57,14 +51,20 @@ impl<'a> FileSession<'a> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this thread is the one to take the block. From here no one deletes it.
-    fn claim(&self, key: Key) -> bool {
+    /// Claims a block, so that no one deletes it from here on, and says what was known of it.
+    fn claim(&self, key: Key, place: Place) -> Option<Place> {
         match self.taken().entry(key) {
-            Entry::Occupied(_) => false,
+            Entry::Occupied(mut known) => {
+                let before = *known.get();
+                if before == Place::Held {
+                    known.insert(place);
+                }
+                Some(before)
+            }
             Entry::Vacant(free) => {
-                self.store.rely_on(key);
-                free.insert(Place::Known);
-                true
+                self.store.guard.claim(key);
+                free.insert(place);
+                None
             }
         }
     }
@@ -75,11 +75,12 @@ impl<'a> FileSession<'a> {
             return Err(StoreError::TooLarge { cid: *cid, found, limit: MAX_BLOCK_BYTES });
         }
         let key = *cid.digest();
-        // The other thread's put ends before the commit begins, and tells if it failed.
-        if !self.claim(key) {
+        // A thread that puts the same block ends before the session does, and tells if it failed.
+        if let Some(Place::Known | Place::New) = self.claim(key, Place::Known) {
             return Ok(());
         }
-        match self.store.read(cid) {
+        // Claimed first, only then looked for: what is found now is not deleted.
+        match self.store.layout.blocks.read(cid) {
             Ok(Some(found)) if found == block => return Ok(()),
             Ok(Some(found)) if cid.matches(&found) => {
                 return Err(StoreError::Mismatch { cid: *cid });
@@ -87,7 +88,7 @@ impl<'a> FileSession<'a> {
             Ok(_) | Err(StoreError::Damaged { .. }) => {}
             Err(e) => return Err(e),
         }
-        let path = self.folder.join(Layout::name(&key));
+        let path = self.folder.join(FlatfsReader::name(&key));
         let written = File::create_new(&path).and_then(|mut file| {
             file.write_all(block)?;
             Ok(file)
@@ -95,7 +96,7 @@ impl<'a> FileSession<'a> {
         match written {
             Ok(file) => {
                 self.taken().insert(key, Place::New);
-                self.sync_later(path, file)
+                self.disk.wrote(path, file, block.len() as u64)
             }
             Err(e) => {
                 // Half a block is of no use, and its space may be needed.
@@ -105,153 +106,103 @@ impl<'a> FileSession<'a> {
         }
     }
 
-    /// The disk starts at once and works while the next block is made.
-    fn sync_later(&self, path: PathBuf, file: File) -> Result<(), StoreError> {
-        let queue = {
-            let mut syncers = self.syncers.lock().unwrap_or_else(PoisonError::into_inner);
-            syncers.get_or_insert_with(Syncers::start).queue.clone()
-        };
-        match queue.send((path, file)) {
-            Ok(()) => Ok(()),
-            // They only stop before us when one of them failed.
-            Err(_) => {
-                drop(queue);
-                self.finish_syncing()
-            }
+    fn is_there(&self, cid: &Cid) -> Result<bool, StoreError> {
+        match self.claim(*cid.digest(), Place::Held) {
+            Some(Place::Known | Place::New) => Ok(true),
+            Some(Place::Held) | None => self.store.has(cid),
         }
     }
 
-    fn finish_syncing(&self) -> Result<(), StoreError> {
-        let syncers = self.syncers.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match syncers {
-            Some(syncers) => syncers.finish(),
-            None if self.failed.load(Ordering::Relaxed) => Err(StoreError::SessionFailed),
-            None => Ok(()),
-        }
-    }
-
-    fn publish(&self, root: &Cid) -> Result<(), StoreError> {
-        let layout = &self.store.layout;
+    /// Gives the blocks, whose bytes are durable, their names; then sets the pin.
+    fn publish(&self, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError> {
+        let blocks = &self.store.layout.blocks;
         let mut shards = BTreeSet::new();
         let taken = self.taken();
         for key in taken.iter().filter(|(_, place)| **place == Place::New).map(|(key, _)| key) {
-            let shard = layout.shard(key);
+            let shard = blocks.shard(key);
             if !shards.contains(&shard) {
                 match fs::create_dir(&shard) {
                     Ok(()) => {}
-                    Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(e) => return Err(StoreError::at(&shard, e)),
                 }
             }
-            let (from, to) = (self.folder.join(Layout::name(key)), layout.block(key));
+            let (from, to) = (self.folder.join(FlatfsReader::name(key)), blocks.path(key));
             fs::rename(&from, &to).map_err(|e| StoreError::at(&to, e))?;
             shards.insert(shard);
         }
         // Another session may have put a known block there a moment ago and not synced its folder.
-        shards.extend(taken.keys().map(|key| layout.shard(key)));
-        sync_dirs(&shards)?;
-        sync_dir(&layout.blocks())?;
-        write_synced(&self.folder.join("pin"), format!("{root}\n").as_bytes(), &layout.pin(root))
+        shards.extend(taken.keys().map(|key| blocks.shard(key)));
+        drop(taken);
+        shards.insert(blocks.folder().to_path_buf());
+        let Some((root, keep)) = pin else {
+            return self.disk.sync_names(&shards, || Ok(()));
+        };
+        let _changing = self.store.guard.changing_pins();
+        let _file = self.store.pin_file(root);
+        let path = self.store.layout.pin(root);
+        let Some(text) = self.pin_with(&path, root, keep)? else {
+            return self.disk.sync_names(&shards, || Ok(()));
+        };
+        let tmp = self.folder.join("pin");
+        self.disk.sync_names(&shards, || write_temporary(&tmp, text.as_bytes()))?;
+        put_in_place(&tmp, &path)
+    }
+
+    /// The content of the pin's file with one more reason; nothing when it is there already.
+    fn pin_with(&self, path: &Path, root: &Cid, keep: &Keep) -> Result<Option<String>, StoreError> {
+        let Some(mut pin) = self.store.layout.read_pin(path)? else {
+            return Ok(Some(Pin::new(*root, keep.clone()).encode()));
+        };
+        if !pin.add(keep.clone()) {
+            return Ok(None);
+        }
+        if pin.reasons.len() > MAX_REASONS {
+            return Err(StoreError::TooManyReasons { root: *root, limit: MAX_REASONS });
+        }
+        Ok(Some(pin.encode()))
+    }
+
+    fn noting<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        result
     }
 }
 
 impl Session for FileSession<'_> {
     fn put(&self, cid: &Cid, block: &[u8]) -> Result<(), StoreError> {
-        let taken = self.take(cid, block);
-        if taken.is_err() {
-            self.failed.store(true, Ordering::Relaxed);
-        }
-        taken
+        self.noting(self.take(cid, block))
     }
 
-    fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
+    fn hold(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.noting(self.is_there(cid))
+    }
+
+    fn finish(self: Box<Self>, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError> {
         if self.failed.load(Ordering::Relaxed) {
             return Err(StoreError::SessionFailed);
         }
-        if self.claim(*root.digest()) && !super::BlockRead::has(self.store, root)? {
+        if let Some((root, _)) = pin
+            && !self.is_there(root)?
+        {
             return Err(StoreError::NoRoot { cid: *root });
         }
-        self.finish_syncing()?;
-        self.publish(root)
+        self.disk.sync_bytes()?;
+        self.publish(pin)
     }
 }
 
 impl Drop for FileSession<'_> {
     fn drop(&mut self) {
-        let _ = self.finish_syncing();
+        // No thread may still sync what is about to be removed.
+        self.disk.end();
         // What cannot be removed now is removed when the store is opened next.
         if let Err(e) = fs::remove_dir_all(&self.folder) {
             tracing::warn!(path = %self.folder.display(), error = %e, "temporary files stay");
         }
         let taken = self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut relied = self.store.relied();
-        for key in taken.keys() {
-            if let Some(count) = relied.get_mut(key) {
-                *count -= 1;
-                if *count == 0 {
-                    relied.remove(key);
-                }
-            }
-        }
-    }
-}
-
-/// Syncs folders, several at a time: each wait is short, but a large report touches hundreds.
-fn sync_dirs(folders: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
-    let next = Mutex::new(folders.iter());
-    let sync_some = || {
-        loop {
-            let folder = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some(folder) = folder else { return Ok(()) };
-            sync_dir(folder)?;
-        }
-    };
-    std::thread::scope(|scope| {
-        let helpers = SYNCERS.min(folders.len()).saturating_sub(1);
-        let threads: Vec<_> = (0..helpers).map(|_| scope.spawn(sync_some)).collect();
-        let mut result = sync_some();
-        for thread in threads {
-            let one = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(one);
-        }
-        result
-    })
-}
-
-/// Threads that sync files one after the other, until the queue is closed or one sync fails.
-struct Syncers {
-    queue: SyncSender<(PathBuf, File)>,
-    threads: Vec<JoinHandle<Result<(), StoreError>>>,
-}
-
-impl Syncers {
-    fn start() -> Self {
-        let (queue, files) = sync_channel(QUEUE);
-        let files = Arc::new(Mutex::new(files));
-        let threads = (0..SYNCERS)
-            .map(|_| {
-                let files = Arc::clone(&files);
-                std::thread::spawn(move || sync_all(&files))
-            })
-            .collect();
-        Self { queue, threads }
-    }
-
-    fn finish(self) -> Result<(), StoreError> {
-        drop(self.queue);
-        let mut result = Ok(());
-        for thread in self.threads {
-            let one = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(one);
-        }
-        result
-    }
-}
-
-fn sync_all(files: &Mutex<Receiver<(PathBuf, File)>>) -> Result<(), StoreError> {
-    loop {
-        let next = files.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((path, file)) = next else { return Ok(()) };
-        file.sync_data().map_err(|e| StoreError::at(&path, e))?;
+        self.store.guard.let_go(taken.keys());
     }
 }

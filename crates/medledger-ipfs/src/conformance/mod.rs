@@ -2,6 +2,9 @@
 //!
 //! Each panics with what is wrong. `make` gives a new, empty store.
 
+mod collecting;
+mod pins;
+
 use crate::store::{BlockRead, BlockStore, StoreError};
 use medledger_core::{Cid, cid::Codec};
 use std::collections::BTreeSet;
@@ -25,6 +28,8 @@ pub fn block_store<S: BlockStore>(make: impl Fn() -> S) {
     a_failure_on_one_thread_fails_the_session(&make());
     empty_blocks_and_the_largest_are_kept(&make());
     works_behind_a_pointer(Box::new(make()));
+    pins::suite(&make);
+    collecting::suite(&make);
 }
 
 fn raw(bytes: &[u8]) -> Cid {
