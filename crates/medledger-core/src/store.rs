@@ -352,6 +352,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError::ReadOnly`], [`StoreError::Busy`], or when the store fails.
     fn unit(&self) -> Result<Box<dyn Unit + '_>, StoreError>;
 
+    /// Units committed through this store since it was opened: as long as the number stays the same, so
+    /// does what a new view shows, and it grows only once a new view shows the unit. Costs no more than
+    /// reading a variable, so that a miner may ask at any time whether something came.
+    fn commits(&self) -> u64;
+
     /// Looks for damage below what views show, such as broken pages of a file. May take as long as
     /// reading all of it.
     ///

@@ -22,6 +22,10 @@ impl Store for Temporary {
     fn unit(&self) -> Result<Box<dyn Unit + '_>, StoreError> {
         self.store.unit()
     }
+
+    fn commits(&self) -> u64 {
+        self.store.commits()
+    }
 }
 
 fn make() -> Box<dyn Store> {

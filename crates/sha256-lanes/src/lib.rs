@@ -32,6 +32,7 @@ mod kernel;
 mod many;
 mod portable;
 mod rounds;
+mod scan;
 mod streams;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -39,6 +40,7 @@ mod x86;
 pub use kernel::Kernel;
 pub use kernel::UnknownKernel;
 pub use many::{digest, digest_many, digest_many_with};
+pub use scan::Scan;
 pub use streams::Streams;
 
 /// A SHA-256 digest.

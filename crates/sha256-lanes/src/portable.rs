@@ -33,19 +33,19 @@ pub(crate) fn compress_words(state: &mut [u32; 8], mut w: [u32; 16]) {
     }
 }
 
-const fn splat(x: u32) -> u32 {
+pub(crate) const fn splat(x: u32) -> u32 {
     x
 }
 
-const fn add(a: u32, b: u32) -> u32 {
+pub(crate) const fn add(a: u32, b: u32) -> u32 {
     a.wrapping_add(b)
 }
 
-const fn ch(e: u32, f: u32, g: u32) -> u32 {
+pub(crate) const fn ch(e: u32, f: u32, g: u32) -> u32 {
     g ^ (e & (f ^ g))
 }
 
-const fn maj(a: u32, b: u32, c: u32) -> u32 {
+pub(crate) const fn maj(a: u32, b: u32, c: u32) -> u32 {
     (a & b) ^ (c & (a ^ b))
 }
 

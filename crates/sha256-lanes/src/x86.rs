@@ -4,6 +4,7 @@
 pub(crate) mod avx2;
 pub(crate) mod avx512;
 pub(crate) mod shani;
+pub(crate) mod shani_scan;
 
 /// The compression function over all lanes of vectors of one kind.
 ///

@@ -16,6 +16,7 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Store>) {
     scans_agree_with_a_map(make().as_ref());
     units_see_their_own_writes_and_vanish(make().as_ref());
     views_are_snapshots(make().as_ref());
+    commits_are_counted(make().as_ref());
     blocks_are_appended_in_order(make().as_ref());
     records_stand_where_they_were_put(make().as_ref());
     the_queue_keeps_its_order(make().as_ref());
@@ -75,6 +76,30 @@ fn keys(rows: Vec<Row>) -> Vec<Vec<u8>> {
 
 fn is_damaged<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Damaged(_))), "{result:?}");
+}
+
+fn commits_are_counted(store: &dyn Store) {
+    let set =
+        |unit: &mut dyn Unit, key: &[u8]| unit.set_local(Drawer::Node, key, Some(b"")).unwrap();
+    let before = store.commits();
+    commit(store, |unit| set(unit, b"one"));
+    let after = store.commits();
+    assert!(after > before, "one more is committed");
+    let mut unit = store.unit().unwrap();
+    set(unit.as_mut(), b"two");
+    assert_eq!(store.commits(), after, "not committed yet");
+    drop(unit);
+    store.view().unwrap().local(Drawer::Node, b"two").unwrap();
+    assert_eq!(store.commits(), after, "neither a dropped unit nor a view counts");
+    // Whoever sees another number sees what was committed.
+    std::thread::scope(|scope| {
+        scope.spawn(|| commit(store, |unit| set(unit, b"three")));
+        while store.commits() == after {
+            std::thread::yield_now();
+        }
+        let view = store.view().unwrap();
+        assert!(view.local(Drawer::Node, b"three").unwrap().is_some());
+    });
 }
 
 /// Places of a scan that a store could get wrong: the ends of the byte range, keys that are

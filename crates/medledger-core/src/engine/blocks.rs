@@ -8,7 +8,7 @@ use super::{
 use crate::block::{Block, Descriptor};
 use crate::chain::{Rules, tip};
 use crate::ids::ChainId;
-use crate::pow::{self, Header, Outcome};
+use crate::pow::{self, Header, Outcome, Watch};
 use crate::record::SignedRecord;
 use crate::state::StateRead;
 use crate::store::{Store, StoreError, Unit, View};
@@ -37,19 +37,24 @@ impl<P> BlockEngine<P> {
     }
 }
 
-/// A header with the descriptor its root covers, ready to be signed.
+/// How the work on a draft ended.
 #[derive(Debug)]
-pub struct Proven {
-    header: Header,
-    descriptor: Descriptor,
+pub struct Worked {
+    /// A header with the descriptor its root covers, ready to be signed; none when the draft went stale.
+    proven: Option<(Header, Descriptor)>,
+    /// Hashes tried.
     tries: u64,
 }
 
 mod sealed {
-    use super::{Draft, OrderError, OrderJob, Proven};
+    use super::{Draft, OrderError, OrderJob, Store, Worked};
 
     pub trait Proof {
-        fn prove(draft: &Draft, job: &OrderJob<'_>) -> Result<Proven, OrderError>;
+        fn prove(
+            draft: &Draft,
+            store: &dyn Store,
+            job: &OrderJob<'_>,
+        ) -> Result<Worked, OrderError>;
     }
 }
 
@@ -58,15 +63,20 @@ mod sealed {
 pub struct Work;
 
 impl sealed::Proof for Work {
-    fn prove(draft: &Draft, job: &OrderJob<'_>) -> Result<Proven, OrderError> {
+    fn prove(draft: &Draft, store: &dyn Store, job: &OrderJob<'_>) -> Result<Worked, OrderError> {
         let mut descriptor = draft.descriptor;
         // With the header's 32 bits exhausted, the extra nonce in leaf 0 gives a new root.
         let mut refresh = |extra_nonce: u64| {
             descriptor.extra_nonce = extra_nonce;
             Header { root: draft.root(&descriptor), ..draft.header }
         };
-        match pow::mine(&draft.header, &mut refresh, job.workers, job.cancel, job.tried) {
-            Ok(Outcome::Found { header, tries }) => Ok(Proven { header, descriptor, tries }),
+        let stale = |tries| draft.is_stale(store, tries);
+        let watch = Watch { cancel: job.cancel, progress: job.tried, stale: &stale };
+        match pow::mine_watched(&draft.header, &mut refresh, job.workers, &watch) {
+            Ok(Outcome::Found { header, tries }) => {
+                Ok(Worked { proven: Some((header, descriptor)), tries })
+            }
+            Ok(Outcome::Stale { tries }) => Ok(Worked { proven: None, tries }),
             Ok(Outcome::Cancelled { .. }) => Err(OrderError::Cancelled),
             Err(error) => Err(StoreError::Damaged(error.to_string()).into()),
         }
@@ -78,11 +88,11 @@ impl sealed::Proof for Work {
 pub struct NoWork;
 
 impl sealed::Proof for NoWork {
-    fn prove(draft: &Draft, job: &OrderJob<'_>) -> Result<Proven, OrderError> {
+    fn prove(draft: &Draft, _: &dyn Store, job: &OrderJob<'_>) -> Result<Worked, OrderError> {
         if job.cancel.load(Ordering::Relaxed) {
             return Err(OrderError::Cancelled);
         }
-        Ok(Proven { header: draft.header, descriptor: draft.descriptor, tries: 0 })
+        Ok(Worked { proven: Some((draft.header, draft.descriptor)), tries: 0 })
     }
 }
 
@@ -100,9 +110,14 @@ impl<P: sealed::Proof> Engine for BlockEngine<P> {
     }
 
     fn order(&self, store: &dyn Store, job: &OrderJob<'_>) -> Result<Option<Mined>, OrderError> {
+        let mut tries = 0;
         loop {
             let Some(draft) = self.chain.draft(store, job)? else { return Ok(None) };
-            let Proven { header, descriptor, tries } = P::prove(&draft, job)?;
+            let worked = P::prove(&draft, store, job)?;
+            tries += worked.tries;
+            // Records came that belong into this block too, or another block: nothing is lost, as the
+            // next try is as good as the last.
+            let Some((header, descriptor)) = worked.proven else { continue };
             let signature = self.chain.sign(&header.id())?;
             let block = Block { header, signature, descriptor, records: draft.records.clone() };
             // Another block may have come meanwhile: then the work was in vain, and starts anew.

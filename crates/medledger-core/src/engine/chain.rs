@@ -16,6 +16,7 @@ use crate::registry::{VoidCode, domain, limit};
 use crate::state::{ApplyError, Changes, SignatureCheck, State, StateRead, apply};
 use crate::store::{Drawer, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A chain with the queue of records that wait to be put in order.
@@ -66,9 +67,52 @@ pub struct Draft {
     /// Records whose patient or report is another than when they were accepted, because one they
     /// built on became void.
     relisted: Vec<StoredRecord>,
+    queue: Drafted,
+}
+
+/// What the queue was when a block of it was drafted.
+#[derive(Debug)]
+struct Drafted {
+    /// [`Store::commits`] when it was last known that nothing came that matters.
+    commits: AtomicU64,
+    last: Option<(u64, RecordId)>,
+    /// Whether more records would fit.
+    full: bool,
+}
+
+/// Tries to make on a draft before it gives way to one with more records: a share of the work, and as long
+/// for each record as it may take to judge it ten times. So a stream of records never keeps the miner from mining.
+fn tries_before_redraft(records: usize) -> u64 {
+    (1 << 16) + 4096 * records as u64
 }
 
 impl Draft {
+    /// Whether the block should be drafted anew: another block came, so that no work on this one is of use,
+    /// or records that fit into it. Asked often, so it looks into the store only when something was committed.
+    pub(super) fn is_stale(&self, store: &dyn Store, tries: u64) -> bool {
+        let commits = store.commits();
+        if commits == self.queue.commits.load(Ordering::Relaxed) {
+            return false;
+        }
+        let look = || {
+            let view = store.view()?;
+            let moved = tip(view.as_ref())?.id != self.tip.id;
+            Ok::<_, StoreError>((moved, view.last_pending()? != self.queue.last))
+        };
+        match look() {
+            Ok((true, _)) => true,
+            Ok((false, true)) if !self.queue.full => {
+                tries >= tries_before_redraft(self.records.len())
+            }
+            Ok((false, _)) => {
+                self.queue.commits.store(commits, Ordering::Relaxed);
+                false
+            }
+            // Drafting fails likewise, and says why.
+            Err(_) => true,
+        }
+    }
+
     /// The root with another descriptor.
     pub(super) fn root(&self, descriptor: &Descriptor) -> BlockRoot {
         block::block_root(&descriptor.leaf(), &self.records)
@@ -210,6 +254,8 @@ impl EngineChain {
         job: &OrderJob<'_>,
     ) -> Result<Option<Draft>, OrderError> {
         let miner = self.key()?.hospital;
+        // Before the view: what is committed in between is then noticed as new, and never missed.
+        let commits = AtomicU64::new(store.commits());
         let view = store.view()?;
         let tip = tip(view.as_ref())?;
         let limits = &self.rules.genesis.limits;
@@ -235,11 +281,15 @@ impl EngineChain {
             changes: Changes::default(),
             refused: Vec::new(),
             relisted: Vec::new(),
+            queue: Drafted { commits, last: view.last_pending()?, full: false },
         };
         let mut bytes = 0;
-        for stored in view.pending(limits.block_records as usize)? {
+        let waiting = view.pending(limits.block_records as usize)?;
+        draft.queue.full = waiting.len() == limits.block_records as usize;
+        for stored in waiting {
             bytes += stored.bytes.len();
             if bytes > limits.block_bytes as usize {
+                draft.queue.full = true;
                 break;
             }
             let record = stored.signed()?;

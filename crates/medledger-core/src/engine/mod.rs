@@ -10,6 +10,8 @@
 
 mod blocks;
 mod chain;
+#[cfg(test)]
+mod tests;
 
 pub use blocks::{BlockEngine, LogEngine, NoWork, PowEngine, Work};
 pub use chain::{EngineChain, describe};

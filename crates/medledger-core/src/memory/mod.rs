@@ -9,6 +9,7 @@ use crate::store::{
 };
 use layers::{Bytes, LayerChanges, Layered, Layers, Tables, missing};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A ledger in memory; it ends with the process.
@@ -33,6 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub struct MemoryStore {
     writer: Mutex<()>,
     committed: RwLock<Tables>,
+    commits: AtomicU64,
 }
 
 impl MemoryStore {
@@ -57,6 +59,10 @@ impl Store for MemoryStore {
         // The lock guards no data, so a panic of its last holder left nothing broken behind.
         let guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Box::new(MemoryUnit { store: self, layers: self.layers(), _writer: guard }))
+    }
+
+    fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 }
 
@@ -300,6 +306,7 @@ impl Unit for MemoryUnit<'_> {
         // Lets go of the tables first, or they would be copied for nobody.
         let changes: LayerChanges = layers.into_changes();
         store.committed.write().unwrap_or_else(PoisonError::into_inner).write(changes);
+        store.commits.fetch_add(1, Ordering::Release);
         Ok(())
     }
 }

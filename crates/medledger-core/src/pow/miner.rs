@@ -1,14 +1,16 @@
 //! Mining one block with many workers.
 
 use super::header::Header;
-use super::search::scan;
+use super::search::{TRIES_PER_LOOK, search_with};
 use super::target::{BitsError, Target};
-use std::sync::Mutex;
+use sha256_lanes::Scan;
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// Nonces a worker takes at a time: some ten milliseconds, so that workers of unequal speed end
-/// together.
-const NONCES_PER_SHARE: u64 = 1 << 16;
+/// Nonces a worker takes at a time: a few milliseconds, so that workers of unequal speed end together.
+const NONCES_PER_SHARE: u64 = 64 * TRIES_PER_LOOK as u64;
 
 /// All values of a header's nonce.
 const NONCES: u64 = 1 << 32;
@@ -71,6 +73,36 @@ pub enum Outcome {
         /// Hashes computed, by all workers together.
         tries: u64,
     },
+    /// The header is no longer the one to mine, says [`Watch::stale`].
+    Stale {
+        /// Hashes computed, by all workers together.
+        tries: u64,
+    },
+}
+
+/// What workers look at while they search.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Set from anywhere, stops all workers after some thousand tries: within a millisecond.
+    pub cancel: &'a AtomicBool,
+    /// Grows by the tries made.
+    pub progress: &'a AtomicU64,
+    /// Whether the header is out of date, because there is something new to mine. Every worker asks it
+    /// every few milliseconds, and tells the tries made on this header so far.
+    ///
+    /// Mining has no memory: tries made in vain bring the next one no nearer, so going over to another
+    /// header at any time loses nothing.
+    pub stale: &'a (dyn Fn(u64) -> bool + Sync),
+}
+
+impl fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cancel, progress, stale: _ } = self;
+        f.debug_struct("Watch")
+            .field("cancel", cancel)
+            .field("progress", progress)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Looks for a nonce with which `template` meets its own `bits`.
@@ -78,7 +110,8 @@ pub enum Outcome {
 /// When no nonce does, `refresh` is asked for another header, with 1, then 2, and so on: it puts
 /// that number as extra nonce into the block's descriptor and gives the header with the new root,
 /// and may bring time and records up to date as well. `cancel`, set from anywhere, stops all workers
-/// within a millisecond. `progress` grows by the tries made.
+/// within a millisecond. `progress` grows by the tries made; with a clock, it tells the hash rate, and with
+/// [`Target::expected_tries`] the time to be expected.
 ///
 /// ```
 /// use medledger_core::pow::{Header, Inline, Outcome, Target, mine};
@@ -104,72 +137,122 @@ pub fn mine(
     cancel: &AtomicBool,
     progress: &AtomicU64,
 ) -> Result<Outcome, BitsError> {
-    mine_within(NONCES, template, refresh, workers, cancel, progress)
+    mine_watched(template, refresh, workers, &Watch { cancel, progress, stale: &|_| false })
 }
 
-/// [`mine`] with only the first `nonces` values of the nonce.
+/// [`mine`] that also ends, with [`Outcome::Stale`], when the header is out of date.
+///
+/// # Errors
+/// As [`mine`].
+pub fn mine_watched(
+    template: &Header,
+    refresh: &mut dyn FnMut(u64) -> Header,
+    workers: &dyn Workers,
+    watch: &Watch<'_>,
+) -> Result<Outcome, BitsError> {
+    mine_within(NONCES, template, refresh, workers, watch)
+}
+
+/// [`mine_watched`] with only the first `nonces` values of the nonce.
 fn mine_within(
     nonces: u64,
     template: &Header,
     refresh: &mut dyn FnMut(u64) -> Header,
     workers: &dyn Workers,
-    cancel: &AtomicBool,
-    progress: &AtomicU64,
+    watch: &Watch<'_>,
 ) -> Result<Outcome, BitsError> {
     let mut header = *template;
     let mut extra_nonce = 0;
-    let mut tries = 0;
+    let made = AtomicU64::new(0);
     loop {
         let target = header.target()?;
-        let (found, made) = scan_all(nonces, &header, &target, workers, cancel, progress);
-        tries += made;
-        if let Some(nonce) = found {
-            return Ok(Outcome::Found { header: Header { nonce, ..header }, tries });
-        }
-        if cancel.load(Ordering::Relaxed) {
-            return Ok(Outcome::Cancelled { tries });
+        let ended = scan_all(nonces, &header, &target, workers, watch, &made);
+        let tries = made.load(Ordering::Relaxed);
+        match ended {
+            Ended::Found(nonce) => {
+                return Ok(Outcome::Found { header: Header { nonce, ..header }, tries });
+            }
+            Ended::Stale => return Ok(Outcome::Stale { tries }),
+            Ended::Nothing if watch.cancel.load(Ordering::Relaxed) => {
+                return Ok(Outcome::Cancelled { tries });
+            }
+            Ended::Nothing => {}
         }
         extra_nonce += 1;
         header = refresh(extra_nonce);
     }
 }
 
-/// Scans `0..nonces` for one header, shared out among the workers: what was found, and the tries.
+/// How the scan of one header ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Found(u32),
+    Stale,
+    Nothing,
+}
+
+/// Hands out the first `nonces` values of the nonce, each once.
+struct Shares {
+    nonces: u64,
+    next: AtomicU64,
+}
+
+impl Shares {
+    const fn of(nonces: u64) -> Self {
+        Self { nonces, next: AtomicU64::new(0) }
+    }
+
+    /// The next share; `None` when all are taken.
+    fn take(&self) -> Option<RangeInclusive<u32>> {
+        // Far from wrapping round: each worker asks once more than there are shares.
+        let first = self.next.fetch_add(NONCES_PER_SHARE, Ordering::Relaxed);
+        let end = self.nonces.min(first + NONCES_PER_SHARE);
+        if first >= end {
+            return None;
+        }
+        Some(u32::try_from(first).ok()?..=u32::try_from(end - 1).ok()?)
+    }
+}
+
+/// Scans `0..nonces` for one header, shared out among the workers. `made` grows by the tries.
 fn scan_all(
     nonces: u64,
     header: &Header,
     target: &Target,
     workers: &dyn Workers,
-    cancel: &AtomicBool,
-    progress: &AtomicU64,
-) -> (Option<u32>, u64) {
-    let next = AtomicU64::new(0);
+    watch: &Watch<'_>,
+    made: &AtomicU64,
+) -> Ended {
+    let shares = Shares::of(nonces);
+    let scan = Scan::new(&header.to_bytes());
     let done = AtomicBool::new(false);
-    let made = AtomicU64::new(0);
-    let found = Mutex::new(None);
-    let stop = || cancel.load(Ordering::Relaxed) || done.load(Ordering::Relaxed);
+    let ended = Mutex::new(Ended::Nothing);
+    let end = |how| {
+        done.store(true, Ordering::Relaxed);
+        let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was found counts, whatever another worker noticed meanwhile.
+        if !matches!(*ended, Ended::Found(_)) {
+            *ended = how;
+        }
+    };
+    let stop = || watch.cancel.load(Ordering::Relaxed) || done.load(Ordering::Relaxed);
     workers.run(&|_| {
         while !stop() {
-            // Each share is handed out once, so no two workers try the same nonce.
-            let start = next.fetch_add(NONCES_PER_SHARE, Ordering::Relaxed);
-            let last = nonces.min(start.saturating_add(NONCES_PER_SHARE)).saturating_sub(1);
-            let (Ok(start), Ok(last)) = (u32::try_from(start), u32::try_from(last)) else { break };
+            if (watch.stale)(made.load(Ordering::Relaxed)) {
+                return end(Ended::Stale);
+            }
+            let Some(share) = shares.take() else { return };
             let tried = AtomicU64::new(0);
-            let nonce = scan(header, target, start..=last, &stop, &tried);
+            let nonce = search_with(&scan, target, share, &stop, &tried);
             let tried = tried.into_inner();
             made.fetch_add(tried, Ordering::Relaxed);
-            progress.fetch_add(tried, Ordering::Relaxed);
-            if nonce.is_some() {
-                done.store(true, Ordering::Relaxed);
-                *found.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = nonce;
-            }
-            if u64::from(last) + 1 >= nonces {
-                break;
+            watch.progress.fetch_add(tried, Ordering::Relaxed);
+            if let Some(nonce) = nonce {
+                return end(Ended::Found(nonce));
             }
         }
     });
-    let found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    (found, made.into_inner())
+    ended.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -233,14 +316,56 @@ mod tests {
                 let easy = Target::from_expected_tries(1).to_bits();
                 refreshed(if extra_nonce == 2 { easy } else { HOPELESS }, extra_nonce)
             };
-            let outcome =
-                mine_within(nonces, &template(HOPELESS), &mut refresh, workers, &cancel, &progress);
+            let watch = Watch { cancel: &cancel, progress: &progress, stale: &|_| false };
+            let outcome = mine_within(nonces, &template(HOPELESS), &mut refresh, workers, &watch);
             let Ok(Outcome::Found { header, tries }) = outcome else { panic!("{outcome:?}") };
             assert_eq!(asked, [1, 2]);
             assert_eq!(header.root, refreshed(HOPELESS, 2).root);
             // Twice the whole space, then a try or a few by each worker.
             let last = tries - 2 * nonces;
-            assert!((1..=4 * 1024).contains(&last), "{last}");
+            let most = 4 * u64::from(TRIES_PER_LOOK);
+            assert!((1..=most).contains(&last), "{last}");
+        }
+    }
+
+    #[test]
+    fn shares_are_every_nonce_exactly_once() {
+        for nonces in [1, NONCES_PER_SHARE - 1, NONCES_PER_SHARE, 3 * NONCES_PER_SHARE + 5, NONCES]
+        {
+            for workers in [1, 4] {
+                let shares = Shares::of(nonces);
+                let taken = Mutex::new(Vec::new());
+                Threads(workers).run(&|_| {
+                    while let Some(share) = shares.take() {
+                        taken.lock().unwrap().push(share);
+                    }
+                });
+                let mut taken = taken.into_inner().unwrap();
+                taken.sort_by_key(|share| *share.start());
+                let mut next = 0;
+                for share in taken {
+                    assert_eq!(u64::from(*share.start()), next, "each begins where one ended");
+                    assert!(!share.is_empty());
+                    next = u64::from(*share.end()) + 1;
+                }
+                assert_eq!(next, nonces, "{workers} workers");
+                assert_eq!(shares.take(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stale_header_is_given_up_at_the_end_of_a_share() {
+        for workers in [&Inline as &dyn Workers, &Threads(3)] {
+            let (cancel, progress) = (AtomicBool::new(false), AtomicU64::new(0));
+            let stale = |tries| tries >= 2 * NONCES_PER_SHARE;
+            let watch = Watch { cancel: &cancel, progress: &progress, stale: &stale };
+            let mut never = |_| panic!("a new extra nonce");
+            let outcome = mine_watched(&template(HOPELESS), &mut never, workers, &watch);
+            let Ok(Outcome::Stale { tries }) = outcome else { panic!("{outcome:?}") };
+            assert_eq!(tries, progress.into_inner());
+            let most = (2 + workers.count() as u64) * NONCES_PER_SHARE;
+            assert!((2 * NONCES_PER_SHARE..=most).contains(&tries), "{tries}");
         }
     }
 
@@ -250,8 +375,11 @@ mod tests {
             let target = Target::from_bits(HOPELESS).unwrap();
             let (cancel, progress) = (AtomicBool::new(false), AtomicU64::new(0));
             let header = template(HOPELESS);
-            let got = scan_all(nonces, &header, &target, &Threads(2), &cancel, &progress);
-            assert_eq!(got, (None, nonces));
+            let watch = Watch { cancel: &cancel, progress: &progress, stale: &|_| false };
+            let made = AtomicU64::new(0);
+            let got = scan_all(nonces, &header, &target, &Threads(2), &watch, &made);
+            assert_eq!((got, made.into_inner()), (Ended::Nothing, nonces));
+            assert_eq!(progress.into_inner(), nonces);
         }
     }
 
@@ -291,14 +419,9 @@ mod tests {
         let zero = Bits::from_u32(0);
         let outcome = mine(&template(zero), &mut |_| template(zero), &Inline, &cancel, &progress);
         assert_eq!(outcome, Err(BitsError::Zero { bits: zero }));
-        let outcome = mine_within(
-            10,
-            &template(HOPELESS),
-            &mut |_| template(zero),
-            &Inline,
-            &cancel,
-            &progress,
-        );
+        let watch = Watch { cancel: &cancel, progress: &progress, stale: &|_| false };
+        let mut refresh = |_| template(zero);
+        let outcome = mine_within(10, &template(HOPELESS), &mut refresh, &Inline, &watch);
         assert_eq!(outcome, Err(BitsError::Zero { bits: zero }));
     }
 }

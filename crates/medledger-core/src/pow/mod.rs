@@ -28,7 +28,7 @@ mod time;
 mod work;
 
 pub use header::{Header, ParseHeaderError};
-pub use miner::{Inline, Outcome, Workers, mine};
+pub use miner::{Inline, Outcome, Watch, Workers, mine, mine_watched};
 pub use schedule::Schedule;
 pub use search::search;
 pub use target::{Bits, BitsError, ParseBitsError, Target};

@@ -211,11 +211,6 @@ impl Target {
             None => Work(U256::one()),
         }
     }
-
-    /// The highest 32 bits: no hash above them can meet the target.
-    pub(super) fn highest_word(self) -> u32 {
-        (self.0 >> 224).low_u32()
-    }
 }
 
 pub(super) fn to_f64(value: U256) -> f64 {

@@ -40,6 +40,7 @@ pub struct SqliteStore {
     idle: Mutex<Vec<Connection>>,
     writer: Option<Mutex<Connection>>,
     leftovers: AtomicBool,
+    commits: AtomicU64,
 }
 
 /// How readers open the file.
@@ -166,6 +167,7 @@ impl SqliteStore {
             idle: Mutex::new(vec![db]),
             writer: None,
             leftovers: AtomicBool::new(false),
+            commits: AtomicU64::new(0),
         })
     }
 
@@ -176,6 +178,7 @@ impl SqliteStore {
             idle: Mutex::default(),
             writer: Some(Mutex::new(db)),
             leftovers: AtomicBool::new(false),
+            commits: AtomicU64::new(0),
         }
     }
 
@@ -213,6 +216,10 @@ impl Store for SqliteStore {
         db.execute_batch("BEGIN IMMEDIATE")
             .map_err(|error| failed("beginning a unit of work", error))?;
         Ok(Box::new(Session(Writing { store: self, db, removed: false })))
+    }
+
+    fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 
     fn check(&self) -> Result<(), StoreError> {

@@ -25,6 +25,10 @@ impl Store for Fragile {
     fn unit(&self) -> Result<Box<dyn Unit + '_>, StoreError> {
         self.store.unit()
     }
+
+    fn commits(&self) -> u64 {
+        self.store.commits()
+    }
 }
 
 /// A mail server that knows no mailbox of this address.

@@ -3,11 +3,13 @@
 use std::arch::x86_64::*;
 
 use super::compress_lanes;
+use crate::scan::scan_lanes;
 
 pub(crate) type Vector = __m256i;
 pub(crate) const LANES: usize = 8;
 
 compress_lanes!(Vector, 8, "avx2");
+scan_lanes!(Vector, #[target_feature(enable = "avx2")]);
 
 #[target_feature(enable = "avx2")]
 #[inline]
@@ -112,14 +114,12 @@ fn store_states(states: &mut [[u32; 8]; LANES], vectors: &[Vector; 8]) {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn load_block(data: &[&[u8]; LANES], block: usize) -> [Vector; 16] {
-    let swap =
-        _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203));
     let half = |at: usize| {
         let row = |lane: usize| {
             let bytes: &[u8; 32] = &data[lane].as_chunks().0[2 * block + at];
             // SAFETY: 32 bytes are there, and the load asks for no alignment.
             let words = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
-            _mm256_shuffle_epi8(words, swap)
+            turn_bytes(words)
         };
         transpose(std::array::from_fn(row))
     };
@@ -150,4 +150,28 @@ fn transpose(r: [Vector; 8]) -> [Vector; 8] {
         out[i + 4] = _mm256_permute2x128_si256::<0x31>(t[i], t[i + 4]);
     }
     out
+}
+
+/// The nonces from `first` on, as words of a block: with their bytes turned.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn nonces(first: u32) -> Vector {
+    turn_bytes(add(splat(first), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0)))
+}
+
+/// In which lanes the word, with its bytes turned, is `limit` at most.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn not_above(word: Vector, limit: u32) -> u32 {
+    let word = turn_bytes(word);
+    let low = _mm256_cmpeq_epi32(_mm256_min_epu32(word, splat(limit)), word);
+    _mm256_movemask_ps(_mm256_castsi256_ps(low)).cast_unsigned()
+}
+
+/// Every word with its bytes in the other order.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn turn_bytes(words: Vector) -> Vector {
+    let order = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
+    _mm256_shuffle_epi8(words, _mm256_broadcastsi128_si256(order))
 }

@@ -3,11 +3,13 @@
 use std::arch::x86_64::*;
 
 use super::compress_lanes;
+use crate::scan::scan_lanes;
 
 pub(crate) type Vector = __m512i;
 pub(crate) const LANES: usize = 16;
 
 compress_lanes!(Vector, 16, "avx512f,avx512bw");
+scan_lanes!(Vector, #[target_feature(enable = "avx512f,avx512bw")]);
 
 #[target_feature(enable = "avx512f")]
 #[inline]
@@ -103,12 +105,11 @@ fn store_states(states: &mut [[u32; 8]; LANES], vectors: &[Vector; 8]) {
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 fn load_block(data: &[&[u8]; LANES], block: usize) -> [Vector; 16] {
-    let swap = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203));
     let row = |lane: usize| {
         let bytes: &[u8; 64] = &data[lane].as_chunks().0[block];
         // SAFETY: 64 bytes are there, and the load asks for no alignment.
         let words = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
-        _mm512_shuffle_epi8(words, swap)
+        turn_bytes(words)
     };
     transpose(std::array::from_fn(row))
 }
@@ -142,4 +143,27 @@ fn transpose(r: [Vector; 16]) -> [Vector; 16] {
         out[i + 12] = _mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high);
     }
     out
+}
+
+/// The nonces from `first` on, as words of a block: with their bytes turned.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn nonces(first: u32) -> Vector {
+    let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    turn_bytes(add(splat(first), lanes))
+}
+
+/// In which lanes the word, with its bytes turned, is `limit` at most.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn not_above(word: Vector, limit: u32) -> u32 {
+    u32::from(_mm512_cmple_epu32_mask(turn_bytes(word), splat(limit)))
+}
+
+/// Every word with its bytes in the other order.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn turn_bytes(words: Vector) -> Vector {
+    let order = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
+    _mm512_shuffle_epi8(words, _mm512_broadcast_i32x4(order))
 }
