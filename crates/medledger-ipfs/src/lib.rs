@@ -6,6 +6,7 @@
 //!   leaves a range needs.
 //! - [`store`]: the seams [`BlockRead`] and [`BlockStore`], with a store in memory, one on files
 //!   and a bounded cache.
+//! - [`car`]: CAR files, written deterministically, read only with every block verified.
 //! - [`fsck`]: walks everything below a root and reports what is missing or damaged.
 //!
 //! # Goals
@@ -35,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod block;
+pub mod car;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod fsck;
