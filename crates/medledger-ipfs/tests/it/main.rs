@@ -3,6 +3,7 @@
 
 mod files;
 mod hostile;
+mod js;
 mod oracle;
 mod reader;
 mod vector_file;
