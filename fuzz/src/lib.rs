@@ -5,6 +5,7 @@
 //! `fuzz_targets/NAME.rs`, and its `[[bin]]` entry in `Cargo.toml`; a test compares the three.
 #![forbid(unsafe_code)]
 
+pub mod car;
 pub mod oracle;
 pub mod structures;
 
@@ -58,6 +59,7 @@ pub const TARGETS: &[Target] = &[
         seeds: structures::access_key_seeds,
     },
     Target { name: "block", oracle: structures::block, seeds: structures::block_seeds },
+    Target { name: "car", oracle: car::car, seeds: car::seeds },
     Target {
         name: "checkpoint",
         oracle: structures::checkpoint,

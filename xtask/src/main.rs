@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod documents;
 mod fuzz;
+mod node;
 mod peers;
 mod plan;
 mod python;

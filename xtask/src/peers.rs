@@ -3,8 +3,8 @@
 //! A peer that is here is brought up and told to the tests by `MEDLEDGER_PEER_NAME`; one that is
 //! not is skipped loudly, or fails the run when `MEDLEDGER_REQUIRE_PEERS` names it.
 
-use crate::python;
 use crate::tools::{command, output};
+use crate::{node, python};
 use std::path::{Path, PathBuf};
 
 /// Something the tests may talk to or stand on.
@@ -28,6 +28,16 @@ pub(crate) const PEERS: &[Peer] = &[
         name: "smtp",
         about: "SMTP server aiosmtpd; the variable is the interpreter that has it",
         bring_up: smtp,
+    },
+    Peer {
+        name: "node",
+        about: "Node.js with the packages of tests/js; the variable is the folder of their modules",
+        bring_up: node::packages,
+    },
+    Peer {
+        name: "helia",
+        about: "Helia with the Node.js it needs; the variable is the folder of their modules",
+        bring_up: node::helia,
     },
     Peer {
         name: "tmpfs",

@@ -6,6 +6,7 @@
 //!   leaves a range needs.
 //! - [`store`]: the seams [`BlockRead`] and [`BlockStore`], with a store in memory, one on files
 //!   and a bounded cache.
+//! - [`car`]: CAR files, written deterministically, read only with every block verified.
 //! - [`fsck`]: walks everything below a root and reports what is missing or damaged; [`check`] does so
 //!   for a whole store, [`repair`] fetches what is broken from another source, [`collect`] removes what
 //!   nothing keeps while uploads go on.
@@ -37,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod block;
+pub mod car;
 pub mod check;
 pub mod collect;
 #[cfg(any(test, feature = "conformance"))]

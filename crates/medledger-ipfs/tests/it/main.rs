@@ -3,6 +3,7 @@
 
 mod files;
 mod hostile;
+mod js;
 mod oracle;
 mod pipeline;
 mod reader;
