@@ -35,7 +35,7 @@ impl Show for Named {
 
 pub(crate) fn run(context: &Context, args: &CidArgs) -> Result<()> {
     let root = if args.file == Path::new("-") {
-        cid_of(io::stdin().lock(), args.profile)
+        cid_of(io::stdin(), args.profile)
     } else {
         std::fs::File::open(&args.file).and_then(|file| cid_of(file, args.profile))
     };

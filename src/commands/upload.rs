@@ -153,9 +153,9 @@ const LOST_KEY: &str = "do not upload it again: the patient opens and approves w
 /// Bytes looked at to guess the type; DICOM's mark ends at 132.
 const HEAD: u64 = 512;
 
-fn source(path: &Path) -> Result<(Box<dyn Read>, Option<u64>)> {
+fn source(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     if path == Path::new("-") {
-        return Ok((Box::new(io::stdin().lock()), None));
+        return Ok((Box::new(io::stdin()), None));
     }
     let failed = |error: io::Error| failures::file(path, &error);
     let file = File::open(path).map_err(failed)?;

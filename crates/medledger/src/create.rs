@@ -258,7 +258,7 @@ fn genesis(founder: Founder, engine: EngineChoice) -> Result<(Rules, pow::Header
         };
         header = match pow::mine(&header, &mut later, &workers, &never, &AtomicU64::new(0)) {
             Ok(Outcome::Found { header, .. }) => header,
-            Ok(Outcome::Cancelled { .. }) => unreachable!("nobody cancels"),
+            Ok(_) => unreachable!("nobody cancels"),
             Err(_) => return Err(GenesisError::Schedule(header.bits).into()),
         };
     }
