@@ -8,7 +8,9 @@
 #![allow(clippy::cast_precision_loss, reason = "rates are printed with three digits")]
 
 use criterion::{Criterion, SamplingMode, Throughput};
+use medledger_core::pow::Workers;
 use medledger_core::seal::Backend;
+use medledger_ipfs::Kernel;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -167,6 +169,16 @@ impl Bench {
     }
 }
 
+/// Runs the same on every core at once, and returns when all are done.
+pub fn on_all_cores(run: impl Fn(usize) + Sync) {
+    medledger::Threads::default().run(&run);
+}
+
+/// Cores that [`on_all_cores`] uses.
+pub fn cores() -> usize {
+    medledger::Threads::default().count()
+}
+
 /// Rate of two steps one after the other: (1/a + 1/b)^-1.
 pub fn in_turn(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     Some(1.0 / (1.0 / a? + 1.0 / b?))
@@ -195,7 +207,7 @@ fn print_machine() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("  machine:   {model}, {cores} cores, load average {}", load());
     println!("  features:  {}", features());
-    println!("  SHA-256:   {}", sha256_path());
+    println!("  SHA-256:   {}; lanes: {}", sha256_path(), Kernel::best().path());
     println!("  AES-GCM:   {}", aes_paths());
 }
 
@@ -214,8 +226,18 @@ macro_rules! detected {
 
 #[cfg(target_arch = "x86_64")]
 fn has(feature: &str) -> bool {
-    detected!("sha", "aes", "pclmulqdq", "avx2", "avx512f", "avx512ifma", "vaes", "vpclmulqdq")
-        .contains(&(feature, true))
+    detected!(
+        "sha",
+        "aes",
+        "pclmulqdq",
+        "avx2",
+        "avx512f",
+        "avx512bw",
+        "avx512ifma",
+        "vaes",
+        "vpclmulqdq"
+    )
+    .contains(&(feature, true))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -227,7 +249,17 @@ fn features() -> String {
     if !cfg!(target_arch = "x86_64") {
         return format!("{}, not looked at", std::env::consts::ARCH);
     }
-    let all = ["sha", "aes", "pclmulqdq", "avx2", "avx512f", "avx512ifma", "vaes", "vpclmulqdq"];
+    let all = [
+        "sha",
+        "aes",
+        "pclmulqdq",
+        "avx2",
+        "avx512f",
+        "avx512bw",
+        "avx512ifma",
+        "vaes",
+        "vpclmulqdq",
+    ];
     let (here, missing): (Vec<_>, Vec<_>) = all.into_iter().partition(|feature| has(feature));
     format!("{} (missing: {})", here.join(" "), missing.join(" "))
 }
