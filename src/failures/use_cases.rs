@@ -78,6 +78,7 @@ pub(super) fn upload(error: &UploadError) -> Failure {
         UploadError::Refused(code) => void(*code, error.to_string()),
         UploadError::Submit(error) => submit(error),
         UploadError::Store(error) => store(error),
+        UploadError::Together(cause) => upload(cause),
         _ => Failure::of(Bug, "unknown", error),
     }
 }

@@ -18,7 +18,7 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger/src/node_key.rs", &["NodeKeyError"]),
     ("crates/medledger/src/mail/mod.rs", &["NotifyError"]),
     ("crates/medledger/src/people.rs", &["RegisterError", "IdentityError"]),
-    ("crates/medledger/src/upload.rs", &["UploadError"]),
+    ("crates/medledger/src/upload/mod.rs", &["UploadError"]),
     ("crates/medledger/src/idempotency.rs", &["IdempotencyError"]),
     ("crates/medledger/src/request.rs", &["RequestError", "RefuseError"]),
     ("crates/medledger/src/approve.rs", &["ApproveError"]),

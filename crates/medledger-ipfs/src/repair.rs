@@ -89,7 +89,7 @@ pub fn repair_store(
                 }
             }
         }
-        session.finish(None)?;
+        session.finish(&[])?;
         repaired.bytes += put.iter().map(|(_, bytes)| bytes).sum::<u64>();
         repaired.repaired.extend(put.into_iter().map(|(cid, _)| cid));
     }

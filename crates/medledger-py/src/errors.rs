@@ -282,6 +282,7 @@ classify! {
         Self::Refused(code) => Class::Refused(*code),
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
+        Self::Together(cause) => cause.class(),
         _ => Class::Storage,
     }
     RequestError, error => {

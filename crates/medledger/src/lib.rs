@@ -92,7 +92,7 @@ pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};
 pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
-pub use upload::{Delivery, UploadError, UploadOptions, Uploaded};
+pub use upload::{Delivery, Upload, UploadError, UploadOptions, Uploaded};
 pub use verify::{Finding, VerifyDepth, VerifyReport};
 
 pub use medledger_core as core;

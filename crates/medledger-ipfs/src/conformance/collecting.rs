@@ -99,7 +99,7 @@ fn what_cannot_be_seen_below_stops_it(store: &impl BlockStore) {
     // With the node back, nothing was lost.
     let session = store.begin().unwrap();
     session.put(&inner, &bytes).unwrap();
-    session.finish(None).unwrap();
+    session.finish(&[]).unwrap();
     assert_eq!(run(store), 1);
     assert_whole(store, kept, 4);
     // A leaf that is missing hides nothing.
@@ -191,7 +191,7 @@ fn a_held_tree_may_be_pinned_anew(store: &impl BlockStore) {
     let session = store.begin().unwrap();
     hold_dag(store, session.as_ref(), &root).unwrap();
     let keep = Keep::now(Reason::User(Word::new("after all").unwrap()));
-    session.finish(Some((&root, &keep))).unwrap();
+    session.finish(&[(root, keep)]).unwrap();
     for cid in listed(store) {
         assert!(!sweep.remove(&cid).unwrap());
     }

@@ -2,12 +2,14 @@
 
 use super::{raw, store_one};
 use crate::store::{BlockStore, Keep, Pin, Reason, StoreError, Word};
-use medledger_core::{clock::Timestamp, ids::ReportId};
+use medledger_core::{Cid, clock::Timestamp, ids::ReportId};
 
 pub(super) fn suite<S: BlockStore>(make: &impl Fn() -> S) {
     a_root_is_kept_until_its_last_reason_goes(&make());
     a_reason_named_twice_keeps_its_time(&make());
     reasons_come_from_many_threads_at_once(&make());
+    a_session_may_pin_many_roots(&make());
+    many_roots_are_pinned_by_many_threads(&make());
     a_session_without_a_root_sets_no_pin(&make());
     what_is_held_is_not_deleted(&make());
     a_block_held_first_may_still_be_put(&make());
@@ -26,7 +28,7 @@ fn a_root_is_kept_until_its_last_reason_goes(store: &impl BlockStore) {
     let cid = raw(b"kept");
     let session = store.begin().unwrap();
     session.put(&cid, b"kept").unwrap();
-    session.finish(Some((&cid, &at(report.clone(), 7)))).unwrap();
+    session.finish(&[(cid, at(report.clone(), 7))]).unwrap();
     store.pin(&cid, &at(user("audit"), 8)).unwrap();
     let reasons = vec![at(report.clone(), 7), at(user("audit"), 8)];
     assert_eq!(store.pinned().unwrap(), [Pin { root: cid, reasons }]);
@@ -75,10 +77,53 @@ fn reasons_come_from_many_threads_at_once(store: &impl BlockStore) {
     assert_eq!(reasons.len(), 4 * 5 + 1, "{reasons:?}");
 }
 
+fn a_session_may_pin_many_roots(store: &impl BlockStore) {
+    let blocks: Vec<[u8; 2]> = (0..40).map(|i| [i, 1]).collect();
+    let session = store.begin().unwrap();
+    let mut pins = Vec::new();
+    for block in &blocks {
+        session.put(&raw(block), block).unwrap();
+        pins.push((raw(block), at(user("first"), 1)));
+        pins.push((raw(block), at(user("second"), 2)));
+    }
+    session.finish(&pins).unwrap();
+    let pinned = store.pinned().unwrap();
+    assert_eq!(pinned.len(), blocks.len());
+    assert!(pinned.iter().all(|pin| pin.reasons.len() == 2), "{pinned:?}");
+    // With a root that is nowhere, none is set.
+    let session = store.begin().unwrap();
+    session.put(&raw(b"x"), b"x").unwrap();
+    let pins = [(raw(b"x"), at(user("third"), 3)), (raw(b"absent"), at(user("third"), 3))];
+    assert!(matches!(session.finish(&pins), Err(StoreError::NoRoot { .. })));
+    assert_eq!(store.pinned().unwrap(), pinned);
+    for pin in pinned {
+        store.unpin(&pin.root).unwrap();
+    }
+}
+
+/// Two sessions that pin the same roots in opposite orders wait for each other never.
+fn many_roots_are_pinned_by_many_threads(store: &impl BlockStore) {
+    let roots: Vec<Cid> = (0..20u8).map(|i| store_one(store, &[i, 9])).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let mut roots = roots.clone();
+            if thread % 2 == 1 {
+                roots.reverse();
+            }
+            scope.spawn(move || {
+                let keep = |root: Cid| (root, at(user(&format!("{thread}")), 1));
+                let pins: Vec<_> = roots.into_iter().map(keep).collect();
+                store.begin().unwrap().finish(&pins).unwrap();
+            });
+        }
+    });
+    assert!(store.pinned().unwrap().iter().all(|pin| pin.reasons.len() == 5));
+}
+
 fn a_session_without_a_root_sets_no_pin(store: &impl BlockStore) {
     let session = store.begin().unwrap();
     session.put(&raw(b"x"), b"x").unwrap();
-    session.finish(None).unwrap();
+    session.finish(&[]).unwrap();
     assert_eq!(store.get(&raw(b"x")).unwrap().as_deref(), Some(&b"x"[..]));
     assert!(store.pins().unwrap().is_empty());
     assert!(store.delete(&raw(b"x")).unwrap());

@@ -182,33 +182,35 @@ impl Session for MemorySession<'_> {
         Ok(taken.new.contains_key(cid.digest()) || self.store.has(cid)?)
     }
 
-    fn finish(self: Box<Self>, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError> {
+    fn finish(self: Box<Self>, pins: &[(Cid, Keep)]) -> Result<(), StoreError> {
         let mut taken = self.taken();
         if taken.failed {
             return Err(StoreError::SessionFailed);
         }
-        if let Some((root, _)) = pin {
+        for (root, _) in pins {
             self.claim(&mut taken, *root.digest());
         }
         let mut state = self.store.state();
-        let State { blocks, pins } = &mut *state;
-        if let Some((root, keep)) = pin {
+        let State { blocks, pins: known } = &mut *state;
+        // All or none: what is set is looked at first.
+        let mut changed: BTreeMap<Cid, Pin> = BTreeMap::new();
+        for (root, keep) in pins {
             if !taken.new.contains_key(root.digest()) && !blocks.contains_key(root.digest()) {
                 return Err(StoreError::NoRoot { cid: *root });
             }
-            match pins.get_mut(root) {
-                None => {
-                    pins.insert(*root, Pin::new(*root, keep.clone()));
-                }
-                Some(pin) => {
-                    let full = pin.reasons.len() >= MAX_REASONS;
-                    if full && pin.reasons.iter().all(|known| known.reason != keep.reason) {
-                        return Err(StoreError::TooManyReasons { root: *root, limit: MAX_REASONS });
-                    }
+            let pin = match changed.remove(root).or_else(|| known.get(root).cloned()) {
+                None => Pin::new(*root, keep.clone()),
+                Some(mut pin) => {
                     pin.add(keep.clone());
+                    pin
                 }
+            };
+            if pin.reasons.len() > MAX_REASONS {
+                return Err(StoreError::TooManyReasons { root: *root, limit: MAX_REASONS });
             }
+            changed.insert(*root, pin);
         }
+        known.extend(changed);
         blocks.extend(std::mem::take(&mut taken.new));
         Ok(())
     }

@@ -96,7 +96,7 @@ pub trait BlockStore: BlockRead {
     /// # Errors
     /// When the root is not there or the store fails.
     fn pin(&self, root: &Cid, keep: &Keep) -> Result<(), StoreError> {
-        self.begin()?.finish(Some((root, keep)))
+        self.begin()?.finish(&[(*root, keep.clone())])
     }
 
     /// Takes one reason away from a root and says whether it was there. With the last one the pin
@@ -168,22 +168,22 @@ pub trait Session: Send + Sync {
     /// When the store fails; the session cannot be committed then.
     fn hold(&self, cid: &Cid) -> Result<bool, StoreError>;
 
-    /// Makes all blocks of the session durable, and pins a root for a reason if one is given: when
-    /// this returns, both survive a loss of power, and no collection removes what lies below the
-    /// root. Without a root, nothing keeps the blocks that lie below no pin.
+    /// Makes all blocks of the session durable, and pins these roots for these reasons: when this
+    /// returns, all survive a loss of power, and no collection removes what lies below the roots.
+    /// Without a root, nothing keeps the blocks that lie below no pin.
     ///
     /// # Errors
-    /// When the root is not there or an earlier `put` failed: no pin is set then. When the store
-    /// fails: should only the very last sync have failed, a pin may be seen that a loss of power
+    /// When a root is not there or an earlier `put` failed: no pin is set then. When the store
+    /// fails: should only the very last step have failed, pins may be seen that a loss of power
     /// would take back.
-    fn finish(self: Box<Self>, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError>;
+    fn finish(self: Box<Self>, pins: &[(Cid, Keep)]) -> Result<(), StoreError>;
 
     /// As [`finish`](Self::finish) with a root, from now on and for no reason told.
     ///
     /// # Errors
     /// As [`finish`](Self::finish).
     fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
-        self.finish(Some((root, &Keep::now(Reason::Untold))))
+        self.finish(&[(*root, Keep::now(Reason::Untold))])
     }
 
     /// As [`finish`](Self::finish) with a root, from now on and for this reason.
@@ -191,7 +191,7 @@ pub trait Session: Send + Sync {
     /// # Errors
     /// As [`finish`](Self::finish).
     fn commit_for(self: Box<Self>, root: &Cid, reason: Reason) -> Result<(), StoreError> {
-        self.finish(Some((root, &Keep::now(reason))))
+        self.finish(&[(*root, Keep::now(reason))])
     }
 }
 

@@ -9,7 +9,7 @@ use medledger_core::seal::{Backend, CHUNK_LEN, UnsealReader, seal_with};
 use medledger_ipfs::pipeline::{
     PipelineError, SealItem, SealJob, SealedBody, seal_file, seal_files,
 };
-use medledger_ipfs::store::{Session, StoreError};
+use medledger_ipfs::store::{Keep, Session, StoreError};
 use medledger_ipfs::unixfs::{
     Builder, CidVersion, FileReader, Leaves, Profile, cid_of, cid_of_with,
 };
@@ -199,8 +199,12 @@ impl Session for Full<'_> {
         self.0.put(cid, block)
     }
 
-    fn commit(self: Box<Self>, root: &Cid) -> Result<(), StoreError> {
-        self.0.commit(root)
+    fn hold(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.0.hold(cid)
+    }
+
+    fn finish(self: Box<Self>, pins: &[(Cid, Keep)]) -> Result<(), StoreError> {
+        self.0.finish(pins)
     }
 }
 

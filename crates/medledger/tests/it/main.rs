@@ -4,5 +4,6 @@ mod access;
 mod delivery;
 mod durability;
 mod journey;
+mod many;
 mod names;
 mod support;

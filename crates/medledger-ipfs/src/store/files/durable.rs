@@ -140,18 +140,23 @@ impl Disk {
         each.and(ahead)
     }
 
-    /// Returns when the names in these folders are durable, and `also` is done.
+    /// Writes small files in the session's folder; returns when they and the names in these folders are
+    /// durable.
     pub(super) fn sync_names(
         &self,
         folders: &BTreeSet<PathBuf>,
-        also: impl FnOnce() -> Result<(), StoreError>,
+        files: &[(PathBuf, String)],
     ) -> Result<(), StoreError> {
         match &self.whole {
-            Some(whole) if folders.len() > FEW => {
-                also()?;
+            Some(whole) if folders.len() + files.len() > FEW => {
+                for (path, text) in files {
+                    fs::write(path, text).map_err(|e| StoreError::at(path, e))?;
+                }
                 sync_whole(whole).map_err(|e| self.at(e))
             }
-            _ => sync_dirs(folders, also),
+            _ => sync_dirs(folders, || {
+                files.iter().try_for_each(|(path, text)| write_temporary(path, text.as_bytes()))
+            }),
         }
     }
 

@@ -130,9 +130,13 @@ impl FileStore {
         }
     }
 
-    fn pin_file(&self, root: &Cid) -> MutexGuard<'_, ()> {
-        let which = usize::from(root.digest()[0]) % self.pin_files.len();
-        self.pin_files[which].lock().unwrap_or_else(PoisonError::into_inner)
+    /// Holds the locks of these roots' pin files.
+    fn pin_files<'a>(&self, roots: impl Iterator<Item = &'a Cid>) -> Vec<MutexGuard<'_, ()>> {
+        let which = roots.map(|root| usize::from(root.digest()[0]) % self.pin_files.len());
+        // Always in this order, so that no two wait for each other.
+        let which: BTreeSet<usize> = which.collect();
+        let lock = |i: usize| self.pin_files[i].lock().unwrap_or_else(PoisonError::into_inner);
+        which.into_iter().map(lock).collect()
     }
 }
 
@@ -183,7 +187,7 @@ impl BlockStore for FileStore {
     fn release(&self, root: &Cid, reason: &Reason) -> Result<bool, StoreError> {
         self.writable()?;
         let _changing = self.guard.changing_pins();
-        let _file = self.pin_file(root);
+        let _file = self.pin_files(std::iter::once(root));
         let path = self.layout.pin(root);
         let Some(mut pin) = self.layout.read_pin(&path)? else { return Ok(false) };
         if !pin.take(reason) {
@@ -203,7 +207,7 @@ impl BlockStore for FileStore {
     fn unpin(&self, root: &Cid) -> Result<bool, StoreError> {
         self.writable()?;
         let _changing = self.guard.changing_pins();
-        let _file = self.pin_file(root);
+        let _file = self.pin_files(std::iter::once(root));
         let removed = remove(&self.layout.pin(root))?;
         if removed {
             sync_dir(&self.layout.pins_folder())?;

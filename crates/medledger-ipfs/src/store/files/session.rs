@@ -2,7 +2,7 @@
 
 use super::{
     FileStore, FlatfsReader,
-    durable::{Disk, put_in_place, write_temporary},
+    durable::{Disk, sync_dir},
 };
 use crate::{
     block::MAX_BLOCK_BYTES,
@@ -10,10 +10,10 @@ use crate::{
 };
 use medledger_core::Cid;
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     fs::{self, File},
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -113,8 +113,8 @@ impl<'a> FileSession<'a> {
         }
     }
 
-    /// Gives the blocks, whose bytes are durable, their names; then sets the pin.
-    fn publish(&self, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError> {
+    /// Gives the blocks, whose bytes are durable, their names; then sets the pins.
+    fn publish(&self, pins: &[(Cid, Keep)]) -> Result<(), StoreError> {
         let blocks = &self.store.layout.blocks;
         let mut shards = BTreeSet::new();
         let taken = self.taken();
@@ -135,32 +135,31 @@ impl<'a> FileSession<'a> {
         shards.extend(taken.keys().map(|key| blocks.shard(key)));
         drop(taken);
         shards.insert(blocks.folder().to_path_buf());
-        let Some((root, keep)) = pin else {
-            return self.disk.sync_names(&shards, || Ok(()));
-        };
+        if pins.is_empty() {
+            return self.disk.sync_names(&shards, &[]);
+        }
         let _changing = self.store.guard.changing_pins();
-        let _file = self.store.pin_file(root);
-        let path = self.store.layout.pin(root);
-        let Some(text) = self.pin_with(&path, root, keep)? else {
-            return self.disk.sync_names(&shards, || Ok(()));
-        };
-        let tmp = self.folder.join("pin");
-        self.disk.sync_names(&shards, || write_temporary(&tmp, text.as_bytes()))?;
-        put_in_place(&tmp, &path)
-    }
-
-    /// The content of the pin's file with one more reason; nothing when it is there already.
-    fn pin_with(&self, path: &Path, root: &Cid, keep: &Keep) -> Result<Option<String>, StoreError> {
-        let Some(mut pin) = self.store.layout.read_pin(path)? else {
-            return Ok(Some(Pin::new(*root, keep.clone()).encode()));
-        };
-        if !pin.add(keep.clone()) {
-            return Ok(None);
+        let _files = self.store.pin_files(pins.iter().map(|(root, _)| root));
+        let mut changed: BTreeMap<PathBuf, Pin> = BTreeMap::new();
+        for (root, keep) in pins {
+            let path = self.store.layout.pin(root);
+            // Several reasons for one root go into one file.
+            let before = match changed.remove(&path) {
+                Some(pin) => Some(pin),
+                None => self.store.layout.read_pin(&path)?,
+            };
+            if let Some(pin) = pin_with(before, root, keep)? {
+                changed.insert(path, pin);
+            }
         }
-        if pin.reasons.len() > MAX_REASONS {
-            return Err(StoreError::TooManyReasons { root: *root, limit: MAX_REASONS });
+        let temporary = |number: usize| self.folder.join(format!("pin{number}"));
+        let files = changed.values().enumerate().map(|(n, pin)| (temporary(n), pin.encode()));
+        let files: Vec<_> = files.collect();
+        self.disk.sync_names(&shards, &files)?;
+        for ((tmp, _), path) in files.iter().zip(changed.keys()) {
+            fs::rename(tmp, path).map_err(|e| StoreError::at(path, e))?;
         }
-        Ok(Some(pin.encode()))
+        if changed.is_empty() { Ok(()) } else { sync_dir(&self.store.layout.pins_folder()) }
     }
 
     fn noting<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
@@ -180,17 +179,17 @@ impl Session for FileSession<'_> {
         self.noting(self.is_there(cid))
     }
 
-    fn finish(self: Box<Self>, pin: Option<(&Cid, &Keep)>) -> Result<(), StoreError> {
+    fn finish(self: Box<Self>, pins: &[(Cid, Keep)]) -> Result<(), StoreError> {
         if self.failed.load(Ordering::Relaxed) {
             return Err(StoreError::SessionFailed);
         }
-        if let Some((root, _)) = pin
-            && !self.is_there(root)?
-        {
-            return Err(StoreError::NoRoot { cid: *root });
+        for (root, _) in pins {
+            if !self.is_there(root)? {
+                return Err(StoreError::NoRoot { cid: *root });
+            }
         }
         self.disk.sync_bytes()?;
-        self.publish(pin)
+        self.publish(pins)
     }
 }
 
@@ -205,4 +204,16 @@ impl Drop for FileSession<'_> {
         let taken = self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.store.guard.let_go(taken.keys());
     }
+}
+
+/// A pin with one more reason; nothing when it has that one already.
+fn pin_with(before: Option<Pin>, root: &Cid, keep: &Keep) -> Result<Option<Pin>, StoreError> {
+    let Some(mut pin) = before else { return Ok(Some(Pin::new(*root, keep.clone()))) };
+    if !pin.add(keep.clone()) {
+        return Ok(None);
+    }
+    if pin.reasons.len() > MAX_REASONS {
+        return Err(StoreError::TooManyReasons { root: *root, limit: MAX_REASONS });
+    }
+    Ok(Some(pin))
 }

@@ -13,7 +13,7 @@ use medledger_core::{
     seal::Backend,
 };
 use medledger_ipfs::{
-    BlockStore, Cid, MemoryStore,
+    BlockStore, Cid, MemoryStore, Processor,
     car::{CarReader, export, import},
     pipeline::{SealJob, seal_file},
     unixfs::{CidVersion, FileReader, Leaves, Profile},
@@ -99,7 +99,15 @@ fn sealed(store: &MemoryStore, report: &[u8]) -> (Cid, Cid) {
         profile: Profile::default(),
     };
     let session = store.begin().unwrap();
-    let body = seal_file(&job, &mut { report }, session.as_ref(), &mut rng, &mut |_| {}).unwrap();
+    let body = seal_file(
+        &job,
+        &mut { report },
+        session.as_ref(),
+        &Processor::default(),
+        &mut rng,
+        &mut |_| {},
+    )
+    .unwrap();
     let metadata = Metadata::new("report.pdf", "application/pdf", body.length).unwrap();
     let envelope = Envelope {
         suite: CipherSuite::Cobblestone128,
