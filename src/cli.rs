@@ -1,8 +1,8 @@
 //! Arguments: the global options, the list of commands, and the help that concerns them all.
 
 use crate::commands::{
-    approve, cid, demo, header, init, log, mail, member, mine, open, receipt, refuse, reports,
-    request, requests, revoke, seal, share, unseal, upload, verify,
+    approve, bench, cid, demo, header, init, log, mail, member, mine, open, receipt, refuse,
+    reports, request, requests, revoke, seal, share, unseal, upload, verify,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Look at or mine 80-byte block headers; needs no ledger
     #[command(subcommand)]
     Header(header::HeaderCommand),
+    /// Measure what this machine can do; needs no ledger
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 fn short_help() -> String {
@@ -126,7 +129,7 @@ JSON:
   {{\"error\": {{\"code\", \"message\", \"fault\", \"hint\"}}}} on standard error:
   \"fault\" is a name from the table above, \"code\" says more, \"hint\" may be
   absent. Results of commands that add a record have \"block\": {{\"height\", \"id\"}}
-  with --wait, and null without. An access key handed over is \"access_key\"."
+  with --wait, beside the work it took, and null without. An access key handed over is \"access_key\"."
     )
 }
 

@@ -4,10 +4,11 @@ use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{self, Done, Show, fields};
 use crate::{interrupt, progress};
-use medledger::{Delivery, Ledger, OpenOptions, RecordId, Step};
+use medledger::{Delivery, Ledger, MiningProgress, OpenOptions, RecordId, Step};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// The global options at work.
@@ -88,6 +89,10 @@ impl Context {
 pub(crate) struct InBlock {
     height: u64,
     id: String,
+    /// Hashes tried while waiting for it, and how fast.
+    tries: u64,
+    seconds: f64,
+    hash_rate: f64,
 }
 
 impl Show for InBlock {
@@ -107,9 +112,21 @@ fn not_mined(failure: Failure) -> Failure {
 
 /// Mines until the record is in a block.
 fn block_of(ledger: &Ledger, record: &RecordId) -> Result<InBlock> {
-    let height = progress::mining(ledger, |control| Ok(ledger.wait_mined_with(record, control)?))?;
+    let begin = Instant::now();
+    let (height, tries) = progress::mining(|control| {
+        let height = ledger.wait_mined_with(record, control)?;
+        Ok::<_, Failure>((height, control.tried()))
+    })?;
+    let elapsed = begin.elapsed();
     let id = ledger.view()?.block(height)?.map(|block| block.id.to_string());
-    Ok(InBlock { height, id: id.unwrap_or_default() })
+    let done = MiningProgress { tried: tries, elapsed, expected_tries: None };
+    Ok(InBlock {
+        height,
+        id: id.unwrap_or_default(),
+        tries,
+        seconds: elapsed.as_secs_f64(),
+        hash_rate: done.hash_rate().round(),
+    })
 }
 
 /// How an access key reaches its owner. The key itself is here only when it must be handed over.

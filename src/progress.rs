@@ -1,11 +1,11 @@
 //! Progress of long work, on standard error; nothing is shown where that is no terminal.
 
-use crate::exit::Result;
+use crate::output::span;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use medledger::core::pow::{Bits, Target};
-use medledger::{Ledger, MiningControl};
+use medledger::{MiningControl, MiningProgress};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
@@ -33,30 +33,33 @@ pub(crate) fn blocks(doing: &'static str, length: u64) -> ProgressBar {
     bar
 }
 
-/// Runs `work`, which mines, and meanwhile shows the hash rate and how much is to be expected.
-pub(crate) fn mining<T>(
-    ledger: &Ledger,
-    work: impl FnOnce(&MiningControl) -> Result<T>,
-) -> Result<T> {
-    let tip = ledger.view()?.tip()?;
-    let expected = tip.and_then(|tip| expected_tries(ledger.rules().next_bits(&tip)));
+/// Runs `work`, which mines, and meanwhile shows hash rate, chance and time to be expected.
+pub(crate) fn mining<T>(work: impl FnOnce(&MiningControl) -> T) -> T {
     let control = MiningControl::new();
-    watch(expected, || control.tried(), || work(&control))
+    watch(|| control.progress(), || work(&control))
 }
 
-/// Runs `work` while showing the number that `tried` tells, per second.
+/// Runs `work` while showing how far the search that it makes is.
 pub(crate) fn watch<T>(
-    expected: Option<u128>,
-    tried: impl Fn() -> u64 + Sync,
+    progress: impl Fn() -> Option<MiningProgress> + Sync,
     work: impl FnOnce() -> T,
 ) -> T {
-    let bar = bar(None, "{spinner} mining {msg}");
+    let bar = bar(Some(1000), "{spinner} mining {bar:24} {msg}");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let ticker = scope.spawn(|| {
-            let begin = Instant::now();
             while !done.load(Ordering::Relaxed) {
-                bar.set_message(rate(tried(), begin.elapsed(), expected));
+                if let Some(progress) = progress() {
+                    // The bar is the chance to be through by now, so it slows down but never goes over.
+                    let chance = progress.likelihood().unwrap_or(0.0);
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "0 to 1000"
+                    )]
+                    bar.set_position((chance * 1000.0) as u64);
+                    bar.set_message(state(&progress));
+                }
                 bar.tick();
                 std::thread::park_timeout(Duration::from_millis(100));
             }
@@ -85,11 +88,31 @@ pub(crate) fn expected_tries(bits: Bits) -> Option<u128> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-fn rate(tried: u64, elapsed: Duration, expected: Option<u128>) -> String {
-    let rate = tried as f64 / elapsed.as_secs_f64().max(1e-9);
-    let mut text = format!("{:.2} MH/s, {:.1} million tries", rate / 1e6, tried as f64 / 1e6);
-    if let Some(expected) = expected {
-        text.push_str(&format!(" of about {:.1} expected", expected as f64 / 1e6));
+fn state(progress: &MiningProgress) -> String {
+    let tried = progress.tried as f64 / 1e6;
+    let mut text = format!("{:.2} MH/s, {tried:.1} million tries", progress.hash_rate() / 1e6);
+    if let Some(expected) = progress.expected_tries {
+        text.push_str(&format!(" of about {:.1}", expected as f64 / 1e6));
+    }
+    // Not "left": a search that was unlucky so far is no nearer its end.
+    if let Some(seconds) = progress.expected_seconds() {
+        text.push_str(&format!(", {} on average", span(seconds)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_tells_rate_tries_and_time_to_be_expected() {
+        let elapsed = Duration::from_secs(2);
+        let progress = |tried, expected_tries| MiningProgress { tried, elapsed, expected_tries };
+        let text = state(&progress(40_000_000, Some(100_000_000)));
+        assert_eq!(text, "20.00 MH/s, 40.0 million tries of about 100.0, 5.0 s on average");
+        let text = state(&progress(0, Some(100_000_000)));
+        assert_eq!(text, "0.00 MH/s, 0.0 million tries of about 100.0");
+        assert_eq!(state(&progress(0, None)), "0.00 MH/s, 0.0 million tries");
+    }
 }

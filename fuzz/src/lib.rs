@@ -7,6 +7,7 @@
 
 pub mod car;
 pub mod oracle;
+pub mod scan;
 pub mod structures;
 
 use medledger_core::{Cid, cbor::encode, cid::Codec, cid::Link, ids};
@@ -74,6 +75,7 @@ pub const TARGETS: &[Target] = &[
         oracle: structures::locked_identity,
         seeds: structures::locked_identity_seeds,
     },
+    Target { name: "nonce_scan", oracle: scan::nonce_scan, seeds: scan::nonce_scan_seeds },
     Target { name: "receipt", oracle: structures::receipt, seeds: structures::receipt_seeds },
     Target { name: "record", oracle: structures::record, seeds: structures::record_seeds },
     Target {

@@ -6,12 +6,13 @@ use crate::output::{Show, fields, grouped};
 use crate::progress;
 use clap::{Args, Subcommand};
 use medledger::core::clock::Timestamp;
-use medledger::core::pow::{self, Header, Outcome};
-use medledger::{Threads, show_time};
+use medledger::core::pow::{self, Header, Outcome, Scan};
+use medledger::{MiningProgress, Threads, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HeaderCommand {
@@ -100,6 +101,12 @@ struct Mined {
     hash: String,
     nonce: u32,
     tries: u64,
+    seconds: f64,
+    /// Hashes a second, by all threads.
+    hash_rate: f64,
+    expected_tries: u128,
+    /// What the nonces were scanned with.
+    kernel: &'static str,
 }
 
 impl Show for Mined {
@@ -147,11 +154,17 @@ fn mine(context: &Context, args: &MineArgs) -> Result<()> {
         time: template.time.wrapping_add(u32::try_from(seconds).unwrap_or(u32::MAX)),
         ..template
     };
+    let begin = Instant::now();
+    let progress = || MiningProgress {
+        tried: tried.load(Ordering::Relaxed),
+        elapsed: begin.elapsed(),
+        expected_tries: Some(expected),
+    };
     let outcome = progress::watch(
-        Some(expected),
-        || tried.load(Ordering::Relaxed),
+        || Some(progress()),
         || pow::mine(&template, &mut later, &workers, &never, &tried),
     )?;
+    let done = progress();
     let Outcome::Found { header, tries } = outcome else {
         return Err(Failure::bug("mine", "mining ended though nobody cancelled it"));
     };
@@ -160,5 +173,9 @@ fn mine(context: &Context, args: &MineArgs) -> Result<()> {
         hash: header.id().to_string(),
         nonce: header.nonce,
         tries,
+        seconds: done.elapsed.as_secs_f64(),
+        hash_rate: done.hash_rate().round(),
+        expected_tries: expected,
+        kernel: Scan::best_kernel().name(),
     })
 }

@@ -7,7 +7,6 @@ use crate::{interrupt, progress};
 use clap::Args;
 use serde::Serialize;
 use std::io::{self, Write};
-use std::time::Instant;
 
 #[derive(Args, Debug)]
 pub(crate) struct MineArgs {
@@ -31,6 +30,11 @@ struct Block {
     refused: Vec<RefusedRecord>,
     tries: u64,
     seconds: f64,
+    /// Hashes a second, by all threads.
+    hash_rate: f64,
+    /// Tries, and seconds at this rate, that a block takes on average; null where it takes no work.
+    expected_tries: Option<u128>,
+    expected_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +53,13 @@ impl Show for Blocks {
             if i > 0 {
                 writeln!(out)?;
             }
-            let work = format!("{} tries in {}", grouped(block.tries.into()), span(block.seconds));
+            let mut work =
+                format!("{} tries in {}", grouped(block.tries.into()), span(block.seconds));
+            if let Some(expected) = block.expected_tries {
+                let rate = block.hash_rate / 1e6;
+                let expected = grouped(expected);
+                work.push_str(&format!(", {rate:.2} MH/s; {expected} tries on average"));
+            }
             fields(
                 out,
                 &[
@@ -74,10 +84,12 @@ pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
         interrupt::say_when_interrupted(output::text_of(true, &result)?);
     }
     loop {
-        let begin = Instant::now();
         let empty = args.empty && result.blocks.is_empty();
-        let mined = progress::mining(&ledger, |control| Ok(ledger.mine_with(control, empty)?));
-        let Some(mined) = mined.map_err(nothing_lost)? else { break };
+        let mined = progress::mining(|control| {
+            let mined = ledger.mine_with(control, empty)?;
+            Ok::<_, Failure>(mined.zip(control.progress()))
+        });
+        let Some((mined, progress)) = mined.map_err(nothing_lost)? else { break };
         result.blocks.push(Block {
             height: mined.stored.height,
             id: mined.id().to_string(),
@@ -93,7 +105,10 @@ pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
                 })
                 .collect(),
             tries: mined.tries,
-            seconds: begin.elapsed().as_secs_f64(),
+            seconds: progress.elapsed.as_secs_f64(),
+            hash_rate: progress.hash_rate().round(),
+            expected_tries: progress.expected_tries,
+            expected_seconds: progress.expected_seconds(),
         });
         result.waiting = ledger.waiting()?;
         if result.waiting == 0 {

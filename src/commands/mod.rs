@@ -1,6 +1,7 @@
 //! The commands, one file each: what they take, what they call, what they print.
 
 pub(crate) mod approve;
+pub(crate) mod bench;
 pub(crate) mod cid;
 pub(crate) mod demo;
 pub(crate) mod header;
@@ -53,5 +54,6 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Seal(args) => seal::run(&context, &args),
         Command::Unseal(args) => unseal::run(&context, &args),
         Command::Header(command) => header::run(&context, &command),
+        Command::Bench(command) => bench::run(&context, &command),
     }
 }

@@ -11,6 +11,9 @@ fn the_whole_journey_in_json() {
     assert_eq!(text(&uploaded, "delivery"), "pick_up");
     assert_eq!(uploaded["length"], report.len());
     assert!(uploaded["block"]["height"].as_u64().unwrap() > 0);
+    for work in ["tries", "seconds", "hash_rate"] {
+        assert!(uploaded["block"][work].as_f64().unwrap() > 0.0, "{work}");
+    }
     let (id, patient_key) = (text(&uploaded, "report"), text(&uploaded, "access_key"));
     assert_eq!(patient_key.len(), 34);
 

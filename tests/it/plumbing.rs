@@ -113,8 +113,40 @@ fn bitcoins_first_header_is_read_and_mined_again() {
     assert_eq!(header[..152], easy[..152], "only the nonce differs");
     let shown = plain(&["header", "show", header, "--json"]).json();
     assert_eq!(shown["work_met"], true);
+    let mined = plain(&["header", "mine", &easy, "--json"]).json();
+    assert_eq!((text(&mined, "header"), &mined["expected_tries"]), (header, &2.into()));
+    assert!(mined["tries"].as_u64().unwrap() >= 1 && mined["hash_rate"].as_f64().unwrap() > 0.0);
+    let kernels = ["portable", "sha-ni", "avx2", "avx512"];
+    assert!(kernels.contains(&text(&mined, "kernel")), "{mined}");
     let zero = GENESIS.replacen("ffff001d", "00000000", 1);
     plain(&["header", "mine", &zero, "--json"]).fails(2, "usage", "bits");
     let shown = plain(&["header", "show", &zero, "--json"]).json();
     assert_eq!((&shown["target"], &shown["work_met"]), (&serde_json::Value::Null, &false.into()));
+}
+
+#[test]
+fn bench_mine_measures_each_kernel_and_names_the_chosen_one() {
+    let rates = plain(&["bench", "mine", "--seconds", "0.1", "--threads", "2", "--json"]).json();
+    let kernels = rates["kernels"].as_array().unwrap();
+    assert!(kernels.iter().any(|kernel| text(kernel, "kernel") == "portable"));
+    let chosen: Vec<_> = kernels.iter().filter(|kernel| kernel["chosen"] == true).collect();
+    assert_eq!(chosen.len(), 1);
+    assert_eq!(text(chosen[0], "kernel"), text(&rates, "chosen"));
+    for kernel in kernels {
+        let threads: Vec<_> =
+            kernel["rates"].as_array().unwrap().iter().map(|rate| &rate["threads"]).collect();
+        assert_eq!(threads, [1, 2]);
+        for rate in kernel["rates"].as_array().unwrap() {
+            let [mean, best] =
+                ["hash_rate", "best_hash_rate"].map(|name| rate[name].as_f64().unwrap());
+            assert!(mean > 0.0 && best >= mean, "{rate}");
+        }
+    }
+    assert!(!text(&rates, "processor").is_empty() && rates["features"].is_array());
+    let one =
+        plain(&["bench", "mine", "--seconds", "0.1", "--kernel", "portable", "--threads", "1"]);
+    let lines: Vec<_> = one.text().lines().filter(|line| line.contains("MH/s")).collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("portable         1"), "{lines:?}");
+    plain(&["bench", "mine", "--kernel", "sse", "--json"]).fails(2, "usage", "arguments");
+    plain(&["bench", "mine", "--seconds", "0", "--json"]).fails(2, "usage", "arguments");
 }

@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 
 mod approve;
+pub mod bench;
 mod create;
 mod files;
 mod idempotency;
@@ -80,7 +81,7 @@ pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate
 pub use idempotency::IdempotencyError;
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;
-pub use mine::{MiningControl, WaitError};
+pub use mine::{MiningControl, MiningProgress, WaitError};
 pub use node_key::NodeKeyError;
 pub use open_report::{OpenReportError, OpenedReport};
 pub use people::{Contact, IdentityError, Member, RegisterError, Registration};

@@ -1,7 +1,7 @@
 //! The nonce scan of an 80-byte header, as Bitcoin's miners do it.
 
 mod plan;
-mod portable;
+pub(crate) mod portable;
 pub(crate) mod rounds;
 
 use crate::{Digest, Kernel};
@@ -148,8 +148,13 @@ impl Scan {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => unsafe { crate::x86::avx2::scan(&self.plan, limit, first, groups) },
+            // SAFETY: as above, and AVX was found just now.
             #[cfg(target_arch = "x86_64")]
+            Kernel::ShaNi if is_x86_feature_detected!("avx") => unsafe {
+                crate::x86::shani_scan::scan_avx(&self.plan, limit, first, groups)
+            },
             // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
             Kernel::ShaNi => unsafe {
                 crate::x86::shani_scan::scan(&self.plan, limit, first, groups)
             },

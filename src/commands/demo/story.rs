@@ -163,7 +163,7 @@ fn block(ledger: &Ledger, tell: &mut Narrator<'_>, records: u64) -> Result<(), F
     expect(waiting == records, || format!("{records} records should wait, {waiting} do"))?;
     let control = MiningControl::new();
     let begun = Instant::now();
-    let mined = progress::watch(None, || control.tried(), || ledger.mine_with(&control, false));
+    let mined = progress::watch(|| control.progress(), || ledger.mine_with(&control, false));
     let took = begun.elapsed();
     let mined = mined?.ok_or_else(|| Fault::Unexpected("no record waited".into()))?;
     expect(mined.refused.is_empty(), || "an accepted record was refused".into())?;

@@ -31,6 +31,7 @@ pub use header::{Header, ParseHeaderError};
 pub use miner::{Inline, Outcome, Watch, Workers, mine, mine_watched};
 pub use schedule::Schedule;
 pub use search::search;
+pub use sha256_lanes::{Kernel, Scan};
 pub use target::{Bits, BitsError, ParseBitsError, Target};
 pub use time::median_time_past;
 pub use work::Work;
