@@ -25,12 +25,16 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger/src/revoke.rs", &["RevokeError"]),
     ("crates/medledger/src/open_report.rs", &["OpenReportError"]),
     ("crates/medledger/src/mine.rs", &["WaitError"]),
+    ("crates/medledger/src/export.rs", &["ExportError"]),
+    ("crates/medledger/src/import.rs", &["ImportError"]),
+    ("crates/medledger-core/src/follow.rs", &["FollowError"]),
 ];
 
 /// Errors of the service that are mapped as a whole, or never leave it.
 const WHOLE: &[&str] = &["ParseTimeError"];
 
-const MAPPING: &str = concat!(include_str!("mod.rs"), include_str!("use_cases.rs"));
+const MAPPING: &str =
+    concat!(include_str!("mod.rs"), include_str!("cars.rs"), include_str!("use_cases.rs"));
 
 /// Names of an enum's variants in its source.
 fn variants(source: &str, name: &str) -> Vec<String> {

@@ -52,8 +52,10 @@
 
 mod approve;
 mod create;
+mod export;
 mod files;
 mod idempotency;
+mod import;
 mod labels;
 mod ledger;
 mod log;
@@ -77,7 +79,9 @@ mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
+pub use export::{ExportError, Exported};
 pub use idempotency::IdempotencyError;
+pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;
 pub use mine::{MiningControl, WaitError};
