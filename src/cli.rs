@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Status,
     /// Play the whole journey of a report in a folder of its own; with --json a document a step
     Demo(demo::DemoArgs),
-    /// Print the CID of a file; needs no ledger
+    /// Print the CID of a file or folder; needs no ledger
     Cid(cid::CidArgs),
     /// Seal standard input to standard output; needs no ledger
     Seal(seal::SealArgs),

@@ -1,12 +1,13 @@
-//! Errors of CAR files: exports and imports.
+//! Errors of exports and imports, and of folders.
 
-use super::{UPDATE, block_store, create, hinted, io, open, store};
+use super::{UPDATE, block_store, create, file, hinted, io, open, store};
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Damaged, NotFound, Refused, Usage};
 use medledger::core::block::BlockDecodeError;
 use medledger::core::chain::{BlockError, HeaderError};
 use medledger::core::follow::FollowError;
 use medledger::ipfs::car::{CarError, CopyError, WriteError};
+use medledger::ipfs::unixfs::FolderError;
 use medledger::{ExportError, ImportError};
 
 pub(super) fn export(error: &ExportError) -> Failure {
@@ -89,6 +90,19 @@ fn follow(error: &FollowError) -> Failure {
             Failure::of(Refused, "invalid_block", error)
         }
         FollowError::Store(error) => store(error),
+        _ => Failure::of(Bug, "unknown", error),
+    }
+}
+
+pub(super) fn folder(error: &FolderError) -> Failure {
+    match error {
+        FolderError::Io { path, source } => file(path, source),
+        FolderError::Link(_) | FolderError::Special(_) | FolderError::Name(_) => {
+            Failure::of(Usage, "not_a_file", error)
+        }
+        FolderError::Directory { .. } | FolderError::TooDeep { .. } => {
+            Failure::of(Refused, "folder_too_large", error)
+        }
         _ => Failure::of(Bug, "unknown", error),
     }
 }

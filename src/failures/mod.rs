@@ -10,7 +10,7 @@ mod variants;
 pub(crate) use use_cases::unseal;
 
 use crate::exit::{Failure, Fault};
-use cars::{export, import};
+use cars::{export, folder, import};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
@@ -22,7 +22,7 @@ use medledger::core::registry::VoidCode;
 use medledger::core::seal::UnsealError;
 use medledger::core::store::StoreError;
 use medledger::ipfs::store::StoreError as BlockError;
-use medledger::ipfs::unixfs::ReadError;
+use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
@@ -111,6 +111,7 @@ from_ref! {
     WaitError => wait,
     ExportError => export,
     ImportError => import,
+    FolderError => folder,
     ReceiptError => receipt,
     CheckError => check,
     ParseTimeError => parse_time,

@@ -6,11 +6,18 @@
 
 mod builder;
 pub mod dagpb;
+mod directory;
+mod folder;
 mod node;
 mod profile;
 mod reader;
 
 pub use builder::{Builder, Root, cid_of};
+pub use directory::{
+    Directory, DirectoryError, DirectoryRoot, Entry, MAX_DIRECTORY_BYTES, MAX_FOLDERS,
+    MAX_NAME_BYTES, ResolveError, resolve,
+};
+pub use folder::{FolderError, FolderOptions, add_folder};
 pub use node::{Child, FileNode, NodeError};
 pub use profile::{CidVersion, Leaves, Profile, ProfileError};
 pub use reader::{FileReader, MAX_DEPTH, ReadError};
