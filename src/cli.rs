@@ -1,8 +1,8 @@
 //! Arguments: the global options, the list of commands, and the help that concerns them all.
 
 use crate::commands::{
-    approve, bench, cid, demo, header, init, log, mail, member, mine, open, receipt, refuse,
-    reports, request, requests, revoke, seal, share, unseal, upload, verify,
+    approve, bench, cid, demo, export, header, import, init, log, mail, member, mine, open,
+    receipt, refuse, reports, request, requests, revoke, seal, share, unseal, upload, verify,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -69,6 +69,12 @@ pub(crate) enum Command {
     /// Receipts: proof, checkable offline, that a record is on the ledger
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Write a report's ciphertext or the chain as a CAR file
+    #[command(subcommand)]
+    Export(export::ExportCommand),
+    /// Take a report's blocks or a chain from a CAR file, after checking all of it
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Put what was accepted into blocks
     Mine(mine::MineArgs),
     /// Letters that wait
@@ -78,7 +84,7 @@ pub(crate) enum Command {
     Status,
     /// Play the whole journey of a report in a folder of its own; with --json a document a step
     Demo(demo::DemoArgs),
-    /// Print the CID of a file; needs no ledger
+    /// Print the CID of a file or folder; needs no ledger
     Cid(cid::CidArgs),
     /// Seal standard input to standard output; needs no ledger
     Seal(seal::SealArgs),

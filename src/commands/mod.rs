@@ -4,7 +4,9 @@ pub(crate) mod approve;
 pub(crate) mod bench;
 pub(crate) mod cid;
 pub(crate) mod demo;
+pub(crate) mod export;
 pub(crate) mod header;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod mail;
@@ -46,6 +48,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Log(args) => log::run(&context, &args),
         Command::Verify(args) => verify::run(&context, &args),
         Command::Receipt(command) => receipt::run(&context, &command),
+        Command::Export(command) => export::run(&context, &command),
+        Command::Import(command) => import::run(&context, &command),
         Command::Mine(args) => mine::run(&context, &args),
         Command::Mail(command) => mail::run(&context, &command),
         Command::Status => status::run(&context),

@@ -2,6 +2,7 @@
 //!
 //! A test reads the service's sources and finds every variant named here.
 
+mod cars;
 mod use_cases;
 #[cfg(test)]
 mod variants;
@@ -9,6 +10,7 @@ mod variants;
 pub(crate) use use_cases::unseal;
 
 use crate::exit::{Failure, Fault};
+use cars::{export, folder, import};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
@@ -20,13 +22,13 @@ use medledger::core::registry::VoidCode;
 use medledger::core::seal::UnsealError;
 use medledger::core::store::StoreError;
 use medledger::ipfs::store::StoreError as BlockError;
-use medledger::ipfs::unixfs::ReadError;
+use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, CreateError, IdempotencyError, IdentityError, NodeKeyError, OpenError,
-    OpenReportError, RefuseError, RegisterError, RequestError, RevokeError, SettingsError,
-    UploadError, WaitError,
+    ApproveError, CreateError, ExportError, IdempotencyError, IdentityError, ImportError,
+    NodeKeyError, OpenError, OpenReportError, RefuseError, RegisterError, RequestError,
+    RevokeError, SettingsError, UploadError, WaitError,
 };
 use std::io;
 use use_cases::{
@@ -107,6 +109,9 @@ from_ref! {
     RevokeError => revoke,
     OpenReportError => open_report,
     WaitError => wait,
+    ExportError => export,
+    ImportError => import,
+    FolderError => folder,
     ReceiptError => receipt,
     CheckError => check,
     ParseTimeError => parse_time,
@@ -122,6 +127,7 @@ fn store(error: &StoreError) -> Failure {
     let (fault, code) = match error {
         StoreError::NoSpace(_) => (Environment, "no_space"),
         StoreError::ReadOnly => (Environment, "read_only"),
+        StoreError::Follower => (Refused, "follower"),
         StoreError::Busy => (Environment, "in_use"),
         StoreError::Damaged(_) => (Damaged, "damaged"),
         StoreError::NotALedger(_) => (Damaged, "not_a_ledger"),

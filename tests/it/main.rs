@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod big;
+mod cars;
 mod child;
 mod cli;
 mod cli_faults;

@@ -1,5 +1,6 @@
 // What ipfs-unixfs-importer makes of files and folders.
-// In:  {"cases": [{"profile"?, "cidVersion"?, "rawLeaves"?, "chunk"?, "width"?, "files": [{"path", "size"}]}]}
+// In:  {"cases": [{"profile"?, "cidVersion"?, "rawLeaves"?, "chunk"?, "width"?, "files": [{"path", "size"?}]}]}; without a size
+//       it is an empty folder.
 // Out: {"roots": [CID of each case]}
 // Byte i of every file is the highest byte of i * 2654435761 modulo 2^32.
 import { importer } from 'ipfs-unixfs-importer'
@@ -8,7 +9,7 @@ import { balanced } from 'ipfs-unixfs-importer/layout'
 import { readFileSync } from 'node:fs'
 
 const { cases } = JSON.parse(readFileSync(0, 'utf8'))
-const largest = Math.max(0, ...cases.flatMap(c => c.files.map(f => f.size)))
+const largest = Math.max(0, ...cases.flatMap(c => c.files.map(f => f.size ?? 0)))
 const bytes = new Uint8Array(largest)
 for (let i = 0; i < largest; i++) {
   bytes[i] = Math.imul(i, 2654435761) >>> 24
@@ -37,7 +38,7 @@ for (const { profile, cidVersion, rawLeaves, chunk, width, files } of cases) {
       yield bytes.subarray(at, Math.min(size, at + 300_007))
     }
   }
-  const candidates = files.map(({ path, size }) => ({ path, content: content(size) }))
+  const candidates = files.map(({ path, size }) => size == null ? { path } : { path, content: content(size) })
   let root
   for await (const entry of importer(candidates, nowhere, options)) {
     root = entry.cid

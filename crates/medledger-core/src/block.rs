@@ -369,5 +369,13 @@ pub fn read_genesis_node(bytes: &[u8]) -> Result<(Header, Genesis), BlockDecodeE
     Ok((header, Genesis::decode(config)?))
 }
 
+/// The parent that a block's node links to; none for genesis. Nothing else of it is judged.
+///
+/// # Errors
+/// When the bytes are no node of a block.
+pub fn parent_of(bytes: &[u8]) -> Result<Option<Cid>, BlockDecodeError> {
+    Ok(read_node(bytes)?.parent.map(|Link(cid)| cid))
+}
+
 #[cfg(test)]
 mod tests;

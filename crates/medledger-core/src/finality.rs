@@ -1,7 +1,7 @@
 //! Checkpoints of a stored chain: the log tree over its headers, signed by a quorum of hospitals.
 
 use crate::chain::{Rules, tip};
-use crate::checkpoint::{self, Checkpoint, NoteKey, SignedNote};
+use crate::checkpoint::{self, Checkpoint, FinalityError, NoteError, NoteKey, SignedNote};
 use crate::clock::Timestamp;
 use crate::engine::MiningKey;
 use crate::genesis::Genesis;
@@ -125,6 +125,57 @@ pub fn newest(
         return Err(damaged(&format!("it covers {} blocks, there are {blocks}", checkpoint.size)));
     }
     Ok(Some((note, checkpoint)))
+}
+
+/// Why a checkpoint that came from elsewhere was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// It is no note.
+    #[error("the checkpoint cannot be read: {0}")]
+    Note(#[from] NoteError),
+    /// It is not signed by a quorum of this chain's hospitals.
+    #[error("the checkpoint does not count: {0}")]
+    Finality(#[from] FinalityError),
+    /// It covers blocks that are not here.
+    #[error("the checkpoint covers {size} blocks, there are {blocks}")]
+    Ahead {
+        /// Blocks it covers.
+        size: u64,
+        /// Blocks there are.
+        blocks: u64,
+    },
+    /// It signs another history than the one that is here.
+    #[error("the checkpoint signs other blocks than the first {size} of these")]
+    Root {
+        /// Blocks it covers.
+        size: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Keeps a checkpoint that came from elsewhere, after checking it against the blocks here; one that
+/// covers no more than what is kept changes nothing. Returns how many blocks are final now.
+///
+/// # Errors
+/// See [`AcceptError`].
+pub fn accept(unit: &mut dyn Unit, rules: &Rules, note: &[u8]) -> Result<u64, AcceptError> {
+    let parsed = SignedNote::from_bytes(note)?;
+    let checkpoint = checkpoint::finality(&parsed, &rules.chain, &cosigners(&rules.genesis))?;
+    let (size, blocks) = (checkpoint.size, tip(unit)?.height + 1);
+    if size > blocks {
+        return Err(AcceptError::Ahead { size, blocks });
+    }
+    if tree_root(unit, size)? != checkpoint.root {
+        return Err(AcceptError::Root { size });
+    }
+    let before = final_size(unit, rules)?;
+    if size > before {
+        unit.set_local(Drawer::Node, NEWEST, Some(parsed.to_string().as_bytes()))?;
+    }
+    Ok(size.max(before))
 }
 
 /// How many blocks are final.

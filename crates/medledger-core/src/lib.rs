@@ -27,6 +27,7 @@ pub mod dek;
 pub mod engine;
 pub mod envelope;
 pub mod finality;
+pub mod follow;
 pub mod genesis;
 pub mod identity;
 pub mod ids;

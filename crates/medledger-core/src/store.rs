@@ -22,6 +22,9 @@ pub enum StoreError {
     /// The folder or the handle permits reading only.
     #[error("the ledger is open for reading only")]
     ReadOnly,
+    /// The ledger only follows a chain.
+    #[error("this ledger follows a chain that others write: it takes no records of its own")]
+    Follower,
     /// Another process writes to this ledger.
     #[error("the ledger is being written to by another process")]
     Busy,

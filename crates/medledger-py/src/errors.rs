@@ -179,7 +179,7 @@ macro_rules! classify {
 
 classify! {
     StoreError, error => {
-        Self::ReadOnly => Class::ReadOnly,
+        Self::ReadOnly | Self::Follower => Class::ReadOnly,
         Self::Busy => Class::InUse,
         Self::Damaged(_) => Class::Damaged,
         Self::NotALedger(_) => Class::NotFound,

@@ -1,6 +1,7 @@
 //! The class `Ledger`: one method a use case.
 
 use crate::args::{KeyArgument, TimeArgument, key, parse, parse_some};
+use crate::cars::{Target, raise_import};
 use crate::data::Source;
 use crate::errors::{Class, raise, raise_io};
 use crate::identity::Identity;
@@ -528,5 +529,85 @@ impl Ledger {
         let (ledger, record) = (self.get()?, parse("record", record)?);
         let receipt = py.detach(|| ledger.receipt(&record)).map_err(raise)?;
         Ok(PyBytes::new(py, &Receipt::encode(&receipt)))
+    }
+
+    /// Write a report's ciphertext as a CAR file; it opens only with a key and a permission.
+    ///
+    /// `target` is an os.PathLike or a binary file object. Returns Exported. Raises NotFoundError for
+    /// an unknown report, DamagedError when its blocks are not whole.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn export_report<'py>(
+        &self,
+        py: Python<'py>,
+        report: &str,
+        target: Target,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, report) = (self.get()?, parse("report", report)?);
+        let done = py.detach(|| target.write(|out| ledger.export_report(&report, out)))?;
+        results::exported(py, &done)
+    }
+
+    /// Write the chain as a CAR file: every block and record, and the newest checkpoint; with
+    /// `reports` also the ciphertext of every report.
+    ///
+    /// `target` is an os.PathLike or a binary file object. Returns Exported.
+    #[pyo3(signature = (target, *, reports = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn export_chain<'py>(
+        &self,
+        py: Python<'py>,
+        target: Target,
+        reports: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let done =
+            py.detach(|| target.write(|out| ledger.export_chain(out, reports, &mut |_, _| {})))?;
+        results::exported(py, &done)
+    }
+
+    /// Bring back a report's missing or damaged blocks from its CAR file; returns ImportedReports.
+    ///
+    /// Every block is verified, and only reports on this ledger are taken: NotFoundError otherwise.
+    /// Raises DamagedError when the file is not whole; nothing of it counts then.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn import_report<'py>(&self, py: Python<'py>, source: Source) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let reader = source.reader()?;
+        let done = py.detach(|| ledger.import_report(reader, &mut |_| {})).map_err(raise_import)?;
+        results::imported_reports(py, &done)
+    }
+
+    /// Add the blocks of a chain's CAR file that go on from this ledger's newest one; returns
+    /// ImportedChain.
+    ///
+    /// Each block is judged by this ledger's own rules. Raises ConflictError when the file holds another
+    /// chain or one that parts from this one, DamagedError when it is not whole or breaks a rule.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn import_chain<'py>(&self, py: Python<'py>, source: Source) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let reader = source.reader()?;
+        let done = py.detach(|| ledger.import_chain(reader, &mut |_| {})).map_err(raise_import)?;
+        results::imported_chain(py, &done)
+    }
+
+    /// Make a ledger in a folder, which must not exist or be empty, that follows the chain of a CAR
+    /// file, and open it. It takes no records of its own.
+    ///
+    /// `chain` is the chain's id, from someone you trust. Raises ConflictError when the file holds
+    /// another chain, DamagedError when it is not whole or breaks a rule.
+    #[staticmethod]
+    #[pyo3(signature = (path, source, *, chain))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn follow(py: Python<'_>, path: PathBuf, source: Source, chain: &str) -> PyResult<Self> {
+        let chain = parse("chain", chain)?;
+        let reader = source.reader()?;
+        let made = py.detach(|| medledger::Ledger::follow(path, &chain, reader, &mut |_| {}));
+        made.map(|(ledger, _)| Self::new(ledger, false)).map_err(raise_import)
+    }
+
+    /// Whether this ledger only follows a chain and takes no records of its own.
+    #[getter]
+    fn is_follower(&self) -> PyResult<bool> {
+        Ok(self.get()?.is_follower())
     }
 }

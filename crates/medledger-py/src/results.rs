@@ -6,8 +6,8 @@ use medledger::core::engine::Mined;
 use medledger::core::registry::Kind;
 use medledger::core::store::Standing;
 use medledger::{
-    Approved, Delivery, GrantSummary, LogEntry, MailReport, Member, Proven, Registration,
-    ReportSummary, Request, Uploaded, VerifyReport,
+    Approved, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports, LogEntry,
+    MailReport, Member, Proven, Registration, ReportSummary, Request, Uploaded, VerifyReport,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -236,4 +236,41 @@ pub(crate) fn proven<'py>(py: Python<'py>, value: &Proven) -> PyResult<Bound<'py
         .time("block_time", value.time)?
         .set("checkpoint_size", value.checkpoint_size)?
         .make("Proven")
+}
+
+pub(crate) fn exported<'py>(py: Python<'py>, done: &Exported) -> PyResult<Bound<'py, PyAny>> {
+    let roots = PyTuple::new(py, done.roots.iter().map(ToString::to_string))?;
+    Maker::new(py)
+        .set("roots", roots)?
+        .set("reports", done.reports)?
+        .set("blocks", done.blocks)?
+        .set("bytes", done.bytes)?
+        .make("Exported")
+}
+
+pub(crate) fn imported_reports<'py>(
+    py: Python<'py>,
+    done: &ImportedReports,
+) -> PyResult<Bound<'py, PyAny>> {
+    let reports = PyTuple::new(py, done.reports.iter().map(ToString::to_string))?;
+    Maker::new(py)
+        .set("reports", reports)?
+        .set("blocks", done.blocks)?
+        .set("bytes", done.bytes)?
+        .make("ImportedReports")
+}
+
+pub(crate) fn imported_chain<'py>(
+    py: Python<'py>,
+    done: &ImportedChain,
+) -> PyResult<Bound<'py, PyAny>> {
+    Maker::new(py)
+        .text("chain", done.chain)?
+        .set("height", done.height)?
+        .text("head", done.head)?
+        .set("added", done.added)?
+        .set("records", done.records)?
+        .set("finalized", done.finalized)?
+        .set("reports", done.reports)?
+        .make("ImportedChain")
 }

@@ -2,12 +2,14 @@
 
 use crate::data::{Data, Source, detached};
 use crate::errors::{Class, raise, raise_io, wrong_key_length};
+use medledger::Threads;
 use medledger::core::dek::Dek;
 use medledger::core::rand_core::UnwrapErr;
 use medledger::core::seal::{
     SealError, UnsealError, plain_len, seal_stream, sealed_len, unseal_stream,
 };
-use medledger::ipfs::unixfs::{Profile, cid_of};
+use medledger::ipfs::Processor;
+use medledger::ipfs::unixfs::{Profile, cid_of_with};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use zeroize::{Zeroize, Zeroizing};
@@ -115,6 +117,8 @@ pub(crate) fn cid(py: Python<'_>, source: Source, profile: &str) -> PyResult<Str
             .error(format!("unknown profile {profile:?}: one of {}", known.join(", ")))
     })?;
     let mut reader = source.reader()?;
-    let root = detached(py, source.known_len(), || cid_of(&mut reader, profile));
+    let threads = Threads::default();
+    let processor = Processor::new(&threads);
+    let root = detached(py, source.known_len(), || cid_of_with(&mut reader, profile, &processor));
     Ok(root.map_err(raise_io)?.cid.to_string())
 }

@@ -8,7 +8,6 @@ use crate::system::{SystemClock, Threads, os_rng};
 use medledger_core::chain::Rules;
 use medledger_core::clock::Clock;
 use medledger_core::engine::{Engine, LogEngine, MiningKey, PowEngine};
-use medledger_core::finality;
 use medledger_core::genesis::{Consensus, Founder, Genesis, GenesisError};
 use medledger_core::identity::{Identity, LockParams};
 use medledger_core::ids::MemberId;
@@ -16,6 +15,7 @@ use medledger_core::keys::SigningKey;
 use medledger_core::pow::{self, Bits, Outcome, Schedule, Target, Workers};
 use medledger_core::rand_core::Rng;
 use medledger_core::store::{Drawer, Store, StoreError};
+use medledger_core::{finality, follow};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
@@ -123,8 +123,8 @@ impl Ledger {
             let store = crate::sqlite::SqliteStore::create(&building.join(DATABASE))?;
             found(building, &store, &options, password)
         };
-        let (mut ledger, hospital) =
-            in_new_folder(folder, make, |hospital| Ok((Self::open(folder)?, hospital)))?;
+        let open = |hospital| Ok::<_, CreateError>((Self::open(folder)?, hospital));
+        let (mut ledger, hospital) = in_new_folder(folder, make, open)?;
         ledger.lock_params = options.lock_params;
         Ok((ledger, hospital))
     }
@@ -145,7 +145,8 @@ impl Ledger {
             Ok((store, hospital))
         };
         let (mut ledger, hospital) = in_new_folder(folder, make, |(store, hospital)| {
-            Ok((Self::open_in(folder, store, OpenOptions::default())?, hospital))
+            let ledger = Self::open_in(folder, store, OpenOptions::default())?;
+            Ok::<_, CreateError>((ledger, hospital))
         })?;
         ledger.lock_params = options.lock_params;
         Ok((ledger, hospital))
@@ -153,17 +154,17 @@ impl Ledger {
 }
 
 /// Makes a ledger beside `folder`, puts it in its place and opens it; or leaves all as it was.
-fn in_new_folder<M, O>(
+pub(crate) fn in_new_folder<M, O, E: From<CreateError>>(
     folder: &Path,
-    make: impl FnOnce(&Path) -> Result<M, CreateError>,
-    open: impl FnOnce(M) -> Result<O, CreateError>,
-) -> Result<O, CreateError> {
+    make: impl FnOnce(&Path) -> Result<M, E>,
+    open: impl FnOnce(M) -> Result<O, E>,
+) -> Result<O, E> {
     let io = |path: &Path| {
         let path = path.to_path_buf();
-        move |source| CreateError::Io { path, source }
+        move |source| E::from(CreateError::Io { path, source })
     };
     match std::fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => return Err(CreateError::NotEmpty(folder.into())),
+        Ok(true) => return Err(CreateError::NotEmpty(folder.into()).into()),
         Ok(false) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(source) => return Err(io(folder)(source)),
@@ -278,11 +279,7 @@ fn write_chain(
 ) -> Result<(), CreateError> {
     let mut unit = store.unit()?;
     let stored = rules.stored_genesis(header);
-    unit.append_block(&stored)?;
-    for change in rules.genesis.state() {
-        unit.set_state(&change.key, change.value.as_deref())?;
-    }
-    finality::extend_tree(unit.as_mut(), &stored)?;
+    follow::found(unit.as_mut(), rules, header)?;
     finality::sign_checkpoint(unit.as_mut(), rules, key, &stored)?;
     let secret = zeroize::Zeroizing::new(*key.key.expose_seed());
     let sealed = node_key.seal(Drawer::Node, MINING_KEY, secret.as_slice(), &mut os_rng());
@@ -296,10 +293,20 @@ fn write_chain(
 #[cfg(feature = "sqlite")]
 pub(crate) const DATABASE: &str = "ledger.db";
 
+pub(crate) mod follower;
+
 const MINING_KEY: &[u8] = b"mining-key";
 const HOSPITAL: &[u8] = b"hospital";
 
-type Opened = (Rules, MemberId, Box<dyn Engine>);
+/// What a store says of its ledger.
+pub(crate) struct Opened {
+    pub(crate) rules: Rules,
+    /// The hospital that keeps it; in a follower's folder the first one of the chain.
+    pub(crate) hospital: MemberId,
+    /// Whether it only follows the chain.
+    pub(crate) follower: bool,
+    pub(crate) engine: Box<dyn Engine>,
+}
 
 /// The engine of the chain in a store, with this node's mining key.
 pub(crate) fn engine(store: &dyn Store, node_key: &NodeKey) -> Result<Opened, StoreError> {
@@ -328,7 +335,8 @@ pub(crate) fn engine(store: &dyn Store, node_key: &NodeKey) -> Result<Opened, St
         Consensus::Log => Box::new(LogEngine::new(rules.clone(), key)),
         _ => Box::new(PowEngine::new(rules.clone(), key)),
     };
-    Ok((rules, hospital, engine))
+    let follower = view.local(Drawer::Node, follower::ROW)?.is_some();
+    Ok(Opened { rules, hospital, follower, engine })
 }
 
 fn bits(difficulty: Difficulty, workers: &dyn Workers) -> Result<Bits, CreateError> {

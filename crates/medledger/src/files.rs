@@ -1,6 +1,6 @@
 //! Small files written so that a crash leaves the old one, the new one or none, never half of one.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -62,6 +62,54 @@ pub(crate) fn parent(path: &Path) -> &Path {
 pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     // Windows has no way to sync a folder, and orders renames itself.
     if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// A copy of a stream in a file of its own, so that it can be sought in; gone when it is dropped.
+pub(crate) struct Spool {
+    file: std::fs::File,
+    path: PathBuf,
+}
+
+impl Spool {
+    /// Copies all of `input` into a file in `folder`; the error comes with the file's name.
+    pub(crate) fn of(
+        mut input: impl Read,
+        folder: &Path,
+    ) -> Result<Self, (PathBuf, std::io::Error)> {
+        let mut random = [0; 8];
+        medledger_core::rand_core::Rng::fill_bytes(&mut crate::system::os_rng(), &mut random);
+        let name = format!("import-{}.partial", data_encoding::HEXLOWER.encode(&random));
+        let path = folder.join(name);
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|error| (path.clone(), error))?;
+        let mut spool = Self { file, path };
+        std::io::copy(&mut input, &mut spool.file)
+            .and_then(|_| spool.file.seek(SeekFrom::Start(0)))
+            .map_err(|error| (spool.path.clone(), error))?;
+        Ok(spool)
+    }
+}
+
+impl Read for Spool {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Seek for Spool {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // Nobody to tell a failure to, and what is left is neither secret nor needed.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A ledger in a folder: making it, opening it, and what every use case shares.
 
+use crate::create::Opened;
 use crate::mail::{self, Letter, LetterId, Notifier, NotifyError};
 use crate::node_key::{NodeKey, NodeKeyError};
 use crate::settings::{MailSettings, Settings, SettingsError};
@@ -27,6 +28,7 @@ pub struct Ledger {
     settings: Settings,
     rules: Rules,
     hospital: MemberId,
+    follower: bool,
     store: Box<dyn Store>,
     engine: Box<dyn Engine>,
     blocks: Arc<CachedStore<FileStore>>,
@@ -169,7 +171,8 @@ impl Ledger {
     ) -> Result<Self, OpenError> {
         let folder = folder.to_path_buf();
         let node_key = NodeKey::load(&node_key_path(&folder, &settings))?;
-        let (rules, hospital, engine) = crate::create::engine(store.as_ref(), &node_key)?;
+        let Opened { rules, hospital, follower, engine } =
+            crate::create::engine(store.as_ref(), &node_key)?;
         let files = if options.read_only {
             FileStore::open_read_only(folder.join(BLOCKS))?
         } else {
@@ -184,6 +187,7 @@ impl Ledger {
             folder,
             rules,
             hospital,
+            follower,
             store,
             engine,
             node_key,
@@ -221,10 +225,16 @@ impl Ledger {
         &self.rules
     }
 
-    /// The hospital that keeps this folder.
+    /// The hospital that keeps this folder; of a follower, the first one of the chain.
     #[must_use]
     pub const fn hospital(&self) -> MemberId {
         self.hospital
+    }
+
+    /// Whether this folder only [follows](Self::follow) a chain and takes no records of its own.
+    #[must_use]
+    pub const fn is_follower(&self) -> bool {
+        self.follower
     }
 
     /// How often reading a block of ciphertext was spared by the cache.
@@ -323,6 +333,10 @@ impl Ledger {
     where
         E: From<SubmitError> + From<StoreError>,
     {
+        if self.follower {
+            // Nobody would ever put them in a block.
+            return Err(StoreError::Follower.into());
+        }
         let mut unit = self.store.unit()?;
         self.engine.submit(unit.as_mut(), records)?;
         let value = fill(unit.as_mut())?;

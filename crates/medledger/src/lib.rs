@@ -53,8 +53,10 @@
 mod approve;
 pub mod bench;
 mod create;
+mod export;
 mod files;
 mod idempotency;
+mod import;
 mod labels;
 mod ledger;
 mod log;
@@ -78,7 +80,9 @@ mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
+pub use export::{ExportError, Exported};
 pub use idempotency::IdempotencyError;
+pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;
 pub use mine::{MiningControl, MiningProgress, WaitError};

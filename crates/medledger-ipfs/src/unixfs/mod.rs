@@ -6,6 +6,8 @@
 
 mod builder;
 pub mod dagpb;
+mod directory;
+mod folder;
 mod leaves;
 mod name;
 mod node;
@@ -13,6 +15,11 @@ mod profile;
 mod reader;
 
 pub use builder::{Builder, Root};
+pub use directory::{
+    Directory, DirectoryError, DirectoryRoot, Entry, MAX_DIRECTORY_BYTES, MAX_FOLDERS,
+    MAX_NAME_BYTES, ResolveError, resolve,
+};
+pub use folder::{FolderError, FolderOptions, add_folder};
 pub use name::{cid_of, cid_of_with};
 pub use node::{Child, FileNode, NodeError};
 pub use profile::{CidVersion, Leaves, Profile, ProfileError};

@@ -11,6 +11,9 @@ from medledger._report import OpenedReport
 from medledger._types import (
     Approved,
     Block,
+    Exported,
+    ImportedChain,
+    ImportedReports,
     LogEntry,
     MailReport,
     Member,
@@ -48,6 +51,10 @@ PROFILES: Final[tuple[Profile, ...]]
 class _BinaryFile(Protocol):
     def read(self, size: int, /) -> Buffer: ...
 
+class _WritableFile(Protocol):
+    def write(self, data: bytes, /) -> int | None: ...
+
+_Target: TypeAlias = PathLike[str] | _WritableFile
 _Source: TypeAlias = Buffer | PathLike[str] | _BinaryFile
 _Time: TypeAlias = str | datetime | timedelta
 _Key: TypeAlias = AccessKey | str
@@ -298,3 +305,23 @@ class Ledger:
 
     def receipt(self, record: str) -> bytes:
         """The receipt of a record: proof, checkable offline, that it is in this chain."""
+
+    def export_report(self, report: str, target: _Target) -> Exported:
+        """Write a report's ciphertext as a CAR file; it opens only with a key and a permission."""
+
+    def export_chain(self, target: _Target, *, reports: bool = False) -> Exported:
+        """Write the chain as a CAR file: every block and record, and the newest checkpoint."""
+
+    def import_report(self, source: _Source) -> ImportedReports:
+        """Bring back a report's missing or damaged blocks from its CAR file."""
+
+    def import_chain(self, source: _Source) -> ImportedChain:
+        """Add the blocks of a chain's CAR file that go on from this ledger's newest one."""
+
+    @staticmethod
+    def follow(path: str | PathLike[str], source: _Source, *, chain: str) -> Ledger:
+        """Make a ledger in a folder that follows the chain of a CAR file, and open it."""
+
+    @property
+    def is_follower(self) -> bool:
+        """Whether this ledger only follows a chain and takes no records of its own."""

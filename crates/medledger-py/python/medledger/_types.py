@@ -233,3 +233,44 @@ class Proven:
     block_time: datetime
     checkpoint_size: int
     """How many blocks the signed checkpoint covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote."""
+
+    roots: tuple[str, ...]
+    """Roots of the CAR file; the first is the report's envelope, or the newest block's node."""
+    reports: int
+    blocks: int
+    """IPFS blocks."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedReports:
+    """What importing a report brought."""
+
+    reports: tuple[str, ...]
+    """Ids of the reports that are whole now."""
+    blocks: int
+    """IPFS blocks that came, new or not."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedChain:
+    """What importing a chain brought."""
+
+    chain: str
+    height: int
+    """Height of the newest block, now."""
+    head: str
+    """Its id."""
+    added: int
+    """Blocks added; 0 when all were here."""
+    records: int
+    finalized: int
+    """Blocks that are final, now."""
+    reports: int
+    """Reports whose ciphertext came along."""

@@ -16,7 +16,7 @@ use medledger_ipfs::{
     BlockStore, Cid, MemoryStore, Processor,
     car::{CarReader, export, import},
     pipeline::{SealJob, seal_file},
-    unixfs::{CidVersion, FileReader, Leaves, Profile},
+    unixfs::{CidVersion, Directory, FileReader, Leaves, Profile, Root, resolve},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -52,15 +52,16 @@ fn blocks(car: &[u8]) -> Vec<String> {
     cids
 }
 
-/// A single block, trees of three levels, a sealed report.
+/// A single block, trees of three levels, a folder, a sealed report.
 fn ours(folder: &Path) -> Vec<Ours> {
     let store = MemoryStore::new();
     let mut all = Vec::new();
     let mut add = |name: &str, root: Cid, body: Option<Cid>, data: Vec<u8>| {
+        let entry = (name == "folder").then_some("in/file.bin");
         let (car, _) = export(&store, &[root], Vec::new()).unwrap();
         let path = folder.join(format!("{name}.car"));
         std::fs::write(&path, &car).unwrap();
-        all.push(Ours { path, root, body, entry: None, blocks: blocks(&car), data });
+        all.push(Ours { path, root, body, entry, blocks: blocks(&car), data });
     };
     let data = bytes(3_000_001);
     let single = store_file(&store, &data[..1000], Profile::V1_2025).0;
@@ -75,12 +76,34 @@ fn ours(folder: &Path) -> Vec<Ours> {
     }
     let plain = store_file(&store, &data, Profile::V1_2025).0;
     add("plain", plain.cid, None, data.clone());
+    add("folder", folder_of(&store, plain), None, data.clone());
     let (envelope, body) = sealed(&store, &data);
     let mut ciphertext = Vec::new();
     FileReader::open(&store, body, None).unwrap().read_to_end(&mut ciphertext).unwrap();
     assert!(ciphertext.len() > data.len(), "what leaves is the ciphertext");
     add("sealed", envelope, Some(body), ciphertext);
     all
+}
+
+/// A folder with the file as `in/file.bin`, and another entry.
+fn folder_of(store: &MemoryStore, file: Root) -> Cid {
+    let put = |folder: &Directory| {
+        let (root, block) = folder.encode();
+        let session = store.begin().unwrap();
+        session.put(&root.cid, &block).unwrap();
+        session.commit(&root.cid).unwrap();
+        root
+    };
+    let mut inner = Directory::new(Profile::V1_2025);
+    inner.insert("file.bin", file.cid, file.dag_size).unwrap();
+    let inner = put(&inner);
+    let empty = put(&Directory::new(Profile::V1_2025));
+    let mut outer = Directory::new(Profile::V1_2025);
+    outer.insert("in", inner.cid, inner.tsize).unwrap();
+    outer.insert("empty", empty.cid, empty.tsize).unwrap();
+    let root = put(&outer).cid;
+    assert_eq!(resolve(store, &root, "in/file.bin").unwrap(), file.cid);
+    root
 }
 
 /// A report as an upload stores it: envelope and body.
@@ -170,6 +193,30 @@ fn cars_of_ipld_car_are_read_in_either_order() {
         let (root, found) = brought(path);
         assert_eq!(theirs["root"], root.to_string());
         assert!(found == data[..*size], "{}", path.display());
+    }
+}
+
+#[test]
+fn folders_in_cars_of_ipld_car_are_resolved() {
+    let Some(node) = Peer::node("folders_in_cars_of_ipld_car_are_resolved") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.car");
+    let files = json!([
+        { "path": "f/in/a.bin", "size": 300_000 },
+        { "path": "f/b.bin", "size": 10 },
+    ]);
+    let task = json!({
+        "car": path, "order": "children first", "profile": "unixfs-v0-2015", "files": files,
+    });
+    node.run("car.mjs", &json!({ "write": [task] }));
+    let store = MemoryStore::new();
+    let reader = CarReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let root = import(reader, &store, &mut |_| {}).unwrap().roots[0];
+    for (path, size) in [("in/a.bin", 300_000), ("b.bin", 10)] {
+        let file = resolve(&store, &root, path).unwrap();
+        let mut found = Vec::new();
+        FileReader::open(&store, file, None).unwrap().read_to_end(&mut found).unwrap();
+        assert!(found == bytes(size), "{path}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Peer, texts};
 use crate::{KINDS, bytes, small};
-use medledger_ipfs::unixfs::{CidVersion, Leaves, Profile, cid_of};
+use medledger_ipfs::unixfs::{CidVersion, FolderOptions, Leaves, Profile, add_folder, cid_of};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -74,4 +74,57 @@ fn hundreds_of_sizes_around_every_boundary_get_the_cid_of_the_importer() {
         let ours = cid_of(&data[..size], profile).unwrap().cid.to_string();
         assert_eq!(ours, theirs, "{size} bytes, {profile}");
     }
+}
+
+/// Folders of several shapes: path and size of each file, or none for an empty folder.
+const FOLDERS: &[&[(&str, Option<usize>)]] = &[
+    &[("f/a", Some(0))],
+    &[("f/b.txt", Some(10)), ("f/a.txt", Some(300_000)), ("f/B.txt", Some(10))],
+    &[("f/empty", None), ("f/x", Some(1))],
+    &[("f/in/deep/er/file", Some(5)), ("f/in/deep/file", Some(6)), ("f/z", Some(7))],
+    // By bytes: a dash before letters, capitals before small ones, what is not ASCII last.
+    &[("f/ä", Some(1)), ("f/z", Some(2)), ("f/Z", Some(3)), ("f/-", Some(4)), ("f/a b", Some(5))],
+    &[("f/big", Some(1_200_000)), ("f/in/big", Some(1_200_000)), ("f/in/small", Some(20))],
+];
+
+#[test]
+fn folders_of_several_shapes_get_the_cid_of_the_importer() {
+    let test = "folders_of_several_shapes_get_the_cid_of_the_importer";
+    let Some(node) = Peer::node(test) else { return };
+    let data = bytes(1_200_000);
+    let many: Vec<(String, usize)> = (0..500).map(|n| (format!("f/file-{n}"), n)).collect();
+    let mut folders: Vec<Vec<(String, Option<usize>)>> = FOLDERS
+        .iter()
+        .map(|files| files.iter().map(|(path, size)| ((*path).to_owned(), *size)).collect())
+        .collect();
+    folders.push(many.into_iter().map(|(path, size)| (path, Some(size))).collect());
+    let mut cases = Vec::new();
+    let mut ours = Vec::new();
+    for files in &folders {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, size) in files {
+            let path = dir.path().join(path);
+            match size {
+                None => std::fs::create_dir_all(&path).unwrap(),
+                Some(size) => {
+                    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    std::fs::write(&path, &data[..*size]).unwrap();
+                }
+            }
+        }
+        for profile in [Profile::V0_2015, Profile::V1_2025] {
+            let root = add_folder(
+                &dir.path().join("f"),
+                profile,
+                FolderOptions::default(),
+                &mut |_, _| Ok(()),
+            );
+            ours.push(root.unwrap().cid.to_string());
+            let files: Vec<_> =
+                files.iter().map(|(path, size)| json!({ "path": path, "size": size })).collect();
+            cases.push(json!({ "profile": profile.to_string(), "files": files }));
+        }
+    }
+    let answer = node.run("unixfs.mjs", &json!({ "cases": cases }));
+    assert_eq!(texts(&answer["roots"]), ours);
 }

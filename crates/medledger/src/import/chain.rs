@@ -1,0 +1,246 @@
+//! A chain from a CAR: verified from genesis, and taken only where it goes on from what is here.
+
+use super::{ImportError, ImportStep, ImportedChain};
+use crate::create::follower;
+use crate::files::Spool;
+use crate::ledger::Ledger;
+use medledger_core::block::{self, Block};
+use medledger_core::chain::{Rules, block_at, tip};
+use medledger_core::checkpoint::quorum;
+use medledger_core::cid::{Cid, Codec};
+use medledger_core::clock::{Clock, Timestamp};
+use medledger_core::ids::ChainId;
+use medledger_core::pow::Header;
+use medledger_core::registry::Kind;
+use medledger_core::state::{SignatureCheck, State};
+use medledger_core::store::{RecordQuery, Unit, View};
+use medledger_core::{finality, follow};
+use medledger_ipfs::BlockRead;
+use medledger_ipfs::car::{IndexedCar, Limits, ReadOptions, copy};
+use std::io::Read;
+use std::path::Path;
+
+impl Ledger {
+    /// Takes the blocks of a chain's CAR, as [`export_chain`](Self::export_chain) writes it, that go on
+    /// from this ledger's newest block: all of them or none. Each is judged by this ledger's own rules,
+    /// with every signature. Reports in the file whose records are on the chain come along.
+    ///
+    /// The file is kept in the folder meanwhile, for blocks stand in it newest first.
+    ///
+    /// # Errors
+    /// See [`ImportError`]; a chain that parts from this ledger's is refused.
+    pub fn import_chain(
+        &self,
+        input: impl Read,
+        progress: &mut dyn FnMut(ImportStep),
+    ) -> Result<ImportedChain, ImportError> {
+        let file = ChainFile::open(input, self.folder(), progress)?;
+        if file.rules.chain != self.chain() {
+            let (found, expected) = (file.rules.chain, self.chain());
+            return Err(ImportError::OtherChain { found, expected });
+        }
+        let mut unit = self.store().unit()?;
+        let done = file.append(unit.as_mut(), self.now(), progress)?;
+        let reports = file.reports(unit.as_ref())?;
+        // Ciphertext first, as with an upload: a record without its report would be worse than a
+        // report without its record.
+        for envelope in &reports {
+            copy(&file.car, envelope, self.blocks(), Limits::FILES)?;
+        }
+        unit.commit()?;
+        Ok(done)
+    }
+
+    /// Makes a ledger in `folder`, which must not exist or be empty, that follows a chain: it holds
+    /// the chain of a CAR, verified from genesis, and takes no records of its own. Later exports of
+    /// that chain bring it up to date by [`import_chain`](Self::import_chain).
+    ///
+    /// `chain` is the chain's id, from someone you trust: it is what all else is checked against.
+    ///
+    /// # Errors
+    /// See [`ImportError`]; then `folder` is as it was.
+    #[cfg(feature = "sqlite")]
+    pub fn follow(
+        folder: impl AsRef<Path>,
+        chain: &ChainId,
+        input: impl Read,
+        progress: &mut dyn FnMut(ImportStep),
+    ) -> Result<(Self, ImportedChain), ImportError> {
+        let folder = folder.as_ref();
+        let make = |building: &Path| {
+            let file = ChainFile::open(input, building, progress)?;
+            if file.rules.chain != *chain {
+                let (found, expected) = (file.rules.chain, *chain);
+                return Err(ImportError::OtherChain { found, expected });
+            }
+            follower::make(building, |unit, blocks| {
+                follow::found(unit, &file.rules, &file.genesis)?;
+                follower::note(unit, &file.rules)?;
+                let done = file.append(unit, crate::SystemClock.now(), progress)?;
+                for envelope in file.reports(unit)? {
+                    copy(&file.car, &envelope, blocks, Limits::FILES)?;
+                }
+                Ok(done)
+            })
+        };
+        crate::create::in_new_folder(folder, make, |done| Ok((Self::open(folder)?, done)))
+    }
+}
+
+/// A CAR whose first root is a block of a chain, down to its genesis.
+struct ChainFile {
+    car: IndexedCar<Spool>,
+    /// Nodes from genesis to the newest block.
+    nodes: Vec<Cid>,
+    genesis: Header,
+    rules: Rules,
+}
+
+impl ChainFile {
+    /// Reads and verifies the file, and goes down from its first root to genesis. Judges no block but
+    /// that one.
+    fn open(
+        input: impl Read,
+        folder: &Path,
+        progress: &mut dyn FnMut(ImportStep),
+    ) -> Result<Self, ImportError> {
+        let spool = Spool::of(input, folder)
+            .map_err(|(path, source)| ImportError::Spool { path, source })?;
+        let mut options = ReadOptions::default();
+        options.limits = Limits::CHAIN;
+        let mut read = |bytes| progress(ImportStep::Read { bytes });
+        let car = IndexedCar::open(spool, options, &mut read)?;
+        let mut nodes = Vec::new();
+        let mut next = car.roots().first().copied();
+        while let Some(node) = next {
+            let bytes = get(&car, &node)?;
+            next =
+                block::parent_of(&bytes).map_err(|error| ImportError::NotABlock { node, error })?;
+            nodes.push(node);
+        }
+        nodes.reverse();
+        // A reader of the default kind demands a root.
+        let node = nodes[0];
+        let (genesis, configuration) = block::read_genesis_node(&get(&car, &node)?)
+            .map_err(|error| ImportError::NotABlock { node, error })?;
+        let rules = Rules::new(&genesis, configuration).map_err(ImportError::Genesis)?;
+        let expected = rules.stored_genesis(&genesis).node;
+        if expected != node {
+            let error = follow::FollowError::Node { height: 0, expected, found: node };
+            return Err(error.into());
+        }
+        Ok(Self { car, nodes, genesis, rules })
+    }
+
+    /// Puts what goes on from the newest block of `unit` on top of it, and keeps the checkpoint.
+    fn append(
+        &self,
+        unit: &mut dyn Unit,
+        now: Timestamp,
+        progress: &mut dyn FnMut(ImportStep),
+    ) -> Result<ImportedChain, ImportError> {
+        let here = tip(unit)?.height;
+        let newest = self.nodes.len() as u64 - 1;
+        self.compare(unit, here.min(newest))?;
+        let mut records = 0;
+        for height in here + 1..=newest {
+            let node = self.nodes[height as usize];
+            let block = self.block(&node)?;
+            records += block.records.len() as u64;
+            let mut signatures = SignatureCheck::Now;
+            follow::append(unit, &self.rules, &block, &node, now, &mut signatures)?;
+            progress(ImportStep::Block { height, of: newest });
+        }
+        let tip = tip(unit)?;
+        let finalized = self.checkpoint(unit)?;
+        let blocks = tip.height + 1;
+        // Alone, a hospital signs a checkpoint with each block: without it the end may be cut off.
+        if finalized < blocks && quorum(self.rules.genesis.founders.len()) == 1 {
+            return Err(ImportError::NotFinal { finalized, blocks });
+        }
+        let reports = self.reports(unit)?.len() as u64;
+        Ok(ImportedChain {
+            chain: self.rules.chain,
+            height: tip.height,
+            head: tip.id,
+            added: tip.height - here,
+            records,
+            finalized,
+            reports,
+        })
+    }
+
+    /// Whether the blocks up to `height` are those here.
+    fn compare(&self, view: &dyn View, height: u64) -> Result<(), ImportError> {
+        let same = |height: u64| -> Result<bool, ImportError> {
+            Ok(block_at(view, height)?.node == self.nodes[height as usize])
+        };
+        if same(height)? {
+            return Ok(());
+        }
+        // A node links its parent, so where one differs all above do: halve the distance.
+        let (mut alike, mut differs) = (0, height);
+        while alike + 1 < differs {
+            let middle = alike + (differs - alike) / 2;
+            if same(middle)? { alike = middle } else { differs = middle }
+        }
+        Err(ImportError::Forked { height: differs })
+    }
+
+    fn block(&self, node: &Cid) -> Result<Block, ImportError> {
+        let bytes = get(&self.car, node)?;
+        let mut failed = None;
+        let page = |cid: &Cid| match self.car.get(cid) {
+            Ok(page) => page.map(|page| page.to_vec()),
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        };
+        let block = Block::from_nodes(&bytes, page);
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        block.map_err(|error| ImportError::NotABlock { node: *node, error })
+    }
+
+    /// Keeps the checkpoint in the file, if there is one; blocks that are final then.
+    fn checkpoint(&self, unit: &mut dyn Unit) -> Result<u64, ImportError> {
+        for root in &self.car.roots()[1..] {
+            if root.codec() == Codec::Raw {
+                finality::accept(unit, &self.rules, &get(&self.car, root)?)?;
+            }
+        }
+        Ok(finality::final_size(unit, &self.rules)?)
+    }
+
+    /// The further roots: each is the envelope of a report on the chain, or refused.
+    fn reports(&self, view: &dyn View) -> Result<Vec<Cid>, ImportError> {
+        let roots = &self.car.roots()[1..];
+        let roots: Vec<Cid> = roots.iter().filter(|r| r.codec() != Codec::Raw).copied().collect();
+        if roots.is_empty() {
+            return Ok(roots);
+        }
+        let query = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
+        let state = State::new(view);
+        let mut envelopes = std::collections::BTreeSet::new();
+        for record in view.find(&query)? {
+            if let Some(report) = record.report
+                && let Some(entry) = state.report(&report)?
+            {
+                envelopes.insert(entry.envelope);
+            }
+        }
+        match roots.iter().find(|root| !envelopes.contains(root)) {
+            Some(root) => Err(ImportError::UnknownReport { root: *root }),
+            None => Ok(roots),
+        }
+    }
+}
+
+/// A block of a CAR that is known to be complete.
+fn get(car: &IndexedCar<Spool>, cid: &Cid) -> Result<Vec<u8>, ImportError> {
+    let block = car.get(cid)?;
+    let missing = || medledger_ipfs::car::DagFault::Missing { cid: *cid };
+    Ok(block.ok_or_else(|| ImportError::Car(missing().into()))?.to_vec())
+}

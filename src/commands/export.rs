@@ -1,0 +1,113 @@
+//! `medledger export report` and `export chain`: CAR files, for other machines and for safety.
+
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::interrupt::Partial;
+use crate::output::{Show, bytes, fields};
+use crate::{failures, lookup, progress};
+use clap::{Args, Subcommand};
+use medledger::{Exported, Ledger};
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Write a report's ciphertext; it opens only with a key and a permission
+    Report(ReportArgs),
+    /// Write the chain: every block and record, and the newest checkpoint
+    Chain(ChainArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// The report
+    report: String,
+    /// Where the CAR file goes; - is standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChainArgs {
+    /// Where the CAR file goes; - is standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// Also the ciphertext of every report
+    #[arg(long)]
+    with_reports: bool,
+}
+
+#[derive(Serialize)]
+struct Written {
+    chain: String,
+    /// Roots of the file; the first is the report's envelope, or the newest block's node.
+    roots: Vec<String>,
+    reports: u64,
+    blocks: u64,
+    length: u64,
+    output: String,
+}
+
+impl Show for Written {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(
+            out,
+            &[
+                ("file", format!("{}, {}", self.output, bytes(self.length))),
+                ("root", self.roots.first().cloned().unwrap_or_default()),
+                ("reports", self.reports.to_string()),
+                ("IPFS blocks", self.blocks.to_string()),
+            ],
+        )
+    }
+}
+
+pub(crate) fn run(context: &Context, command: &ExportCommand) -> Result<()> {
+    let output = match command {
+        ExportCommand::Report(args) => &args.output,
+        ExportCommand::Chain(args) => &args.output,
+    };
+    let to_stdout = output == Path::new("-");
+    if to_stdout && (context.json() || io::stdout().is_terminal()) {
+        let text = "a CAR file is binary and needs standard output for itself";
+        return Err(Failure::usage("output", text).hint("give --output FILE"));
+    }
+    let ledger = context.open_read_only()?;
+    if to_stdout {
+        return write(&ledger, command, &mut io::stdout().lock()).map(drop);
+    }
+    let failed = |error: io::Error| failures::file(output, &error);
+    let (partial, mut file) = Partial::create(output).map_err(failed)?;
+    let exported = write(&ledger, command, &mut file)?;
+    file.sync_all().and_then(|()| partial.finish(output)).map_err(failed)?;
+    context.print(&Written {
+        chain: ledger.chain().to_string(),
+        roots: exported.roots.iter().map(ToString::to_string).collect(),
+        reports: exported.reports,
+        blocks: exported.blocks,
+        length: exported.bytes,
+        output: output.display().to_string(),
+    })
+}
+
+fn write(ledger: &Ledger, command: &ExportCommand, out: &mut dyn Write) -> Result<Exported> {
+    match command {
+        ExportCommand::Report(args) => {
+            let report = lookup::report(ledger, &args.report)?;
+            let bar = progress::bytes("exporting", None);
+            let exported = ledger.export_report(&report, bar.wrap_write(out));
+            bar.finish_and_clear();
+            Ok(exported?)
+        }
+        ExportCommand::Chain(args) => {
+            let bar = progress::blocks("exporting", 0);
+            let exported = ledger.export_chain(out, args.with_reports, &mut |done, all| {
+                bar.set_length(all);
+                bar.set_position(done);
+            });
+            bar.finish_and_clear();
+            Ok(exported?)
+        }
+    }
+}

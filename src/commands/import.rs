@@ -1,0 +1,183 @@
+//! `medledger import report` and `import chain`: CAR files, verified to the last bit.
+
+use crate::context::Context;
+use crate::exit::Result;
+use crate::output::{Done, Show, bytes, fields};
+use crate::{failures, interrupt, progress};
+use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use medledger::{ChainId, ImportStep, ImportedChain, ImportedReports, Ledger};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Bring back a report's missing or damaged blocks
+    Report(ReportArgs),
+    /// Add the blocks that go on from this ledger's newest one
+    Chain(ChainArgs),
+    /// Make a ledger that follows a chain and takes no records of its own
+    Follow(FollowArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// The CAR file; - is standard input
+    file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChainArgs {
+    /// The CAR file; - is standard input
+    file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FollowArgs {
+    /// The CAR file; - is standard input
+    file: PathBuf,
+    /// The chain's id, from someone you trust
+    #[arg(long, value_name = "ID")]
+    chain: ChainId,
+}
+
+#[derive(Serialize)]
+struct Healed {
+    reports: Vec<String>,
+    blocks: u64,
+    length: u64,
+}
+
+impl From<ImportedReports> for Healed {
+    fn from(imported: ImportedReports) -> Self {
+        Self {
+            reports: imported.reports.iter().map(ToString::to_string).collect(),
+            blocks: imported.blocks,
+            length: imported.bytes,
+        }
+    }
+}
+
+impl Show for Healed {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(
+            out,
+            &[
+                ("whole again", self.reports.join("\n")),
+                ("IPFS blocks", format!("{}, {}", self.blocks, bytes(self.length))),
+            ],
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Taken {
+    chain: String,
+    height: u64,
+    head: String,
+    added: u64,
+    records: u64,
+    finalized: u64,
+    reports: u64,
+}
+
+impl From<ImportedChain> for Taken {
+    fn from(imported: ImportedChain) -> Self {
+        Self {
+            chain: imported.chain.to_string(),
+            height: imported.height,
+            head: imported.head.to_string(),
+            added: imported.added,
+            records: imported.records,
+            finalized: imported.finalized,
+            reports: imported.reports,
+        }
+    }
+}
+
+impl Show for Taken {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(
+            out,
+            &[
+                ("chain", self.chain.clone()),
+                ("newest block", format!("{}  {}", self.height, self.head)),
+                ("blocks added", format!("{}, with {} records", self.added, self.records)),
+                ("final", format!("{} blocks", self.finalized)),
+                ("reports", self.reports.to_string()),
+            ],
+        )
+    }
+}
+
+pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
+    match command {
+        ImportCommand::Report(args) => {
+            let input = open(&args.file)?;
+            let ledger = context.open()?;
+            let imported = shown(|step| ledger.import_report(input, step))?;
+            let done = Done::new("the blocks are here", "`medledger verify` counts them");
+            context.print_done(&Healed::from(imported), &done)
+        }
+        ImportCommand::Chain(args) => {
+            let input = open(&args.file)?;
+            let ledger = context.open()?;
+            let imported = shown(|step| ledger.import_chain(input, step))?;
+            taken(context, imported)
+        }
+        ImportCommand::Follow(args) => {
+            let input = open(&args.file)?;
+            interrupt::writes();
+            let follow = |step: &mut dyn FnMut(ImportStep)| {
+                Ledger::follow(context.folder(), &args.chain, input, step)
+            };
+            let (_, imported) = shown(follow)?;
+            taken(context, imported)
+        }
+    }
+}
+
+fn taken(context: &Context, imported: ImportedChain) -> Result<()> {
+    let done = Done::new("the chain is here", "`medledger status` shows it");
+    context.print_done(&Taken::from(imported), &done)
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = File::open(path).map_err(|error| failures::file(path, &error))?;
+    Ok(Box::new(file))
+}
+
+/// Shows bytes while the file is read, blocks while they are judged.
+fn shown<T, E>(work: impl FnOnce(&mut dyn FnMut(ImportStep)) -> Result<T, E>) -> Result<T, E> {
+    let mut bar: Option<(bool, ProgressBar)> = None;
+    let mut show = |judging: bool, at: u64, of: u64| {
+        if bar.as_ref().is_none_or(|(before, _)| *before != judging) {
+            if let Some((_, old)) = bar.take() {
+                old.finish_and_clear();
+            }
+            let new = if judging {
+                progress::blocks("judging", of)
+            } else {
+                progress::bytes("reading", None)
+            };
+            bar = Some((judging, new));
+        }
+        if let Some((_, bar)) = &bar {
+            bar.set_position(at);
+        }
+    };
+    let result = work(&mut |step| match step {
+        ImportStep::Read { bytes } => show(false, bytes, 0),
+        ImportStep::Block { height, of } => show(true, height, of),
+        _ => {}
+    });
+    if let Some((_, bar)) = bar {
+        bar.finish_and_clear();
+    }
+    result
+}
