@@ -13,8 +13,8 @@ pub(crate) struct Job<'a> {
 /// the same sooner, or plain code where there are none.
 pub(crate) fn least_active(kernel: Kernel) -> usize {
     match (kernel, Kernel::ShaNi.is_available()) {
-        (Kernel::Avx512, true) => 9,
-        (Kernel::Avx2, true) => 7,
+        (Kernel::Avx512, true) => 12,
+        (Kernel::Avx2, true) => 8,
         (Kernel::Avx2 | Kernel::Avx512, false) => 3,
         _ => 1,
     }
@@ -28,7 +28,7 @@ pub(crate) fn compress_all(kernel: Kernel, jobs: &mut [Job<'_>]) {
     kernel.assert_available();
     #[cfg(target_arch = "x86_64")]
     {
-        use crate::x86::{avx2, avx512, shani};
+        use crate::x86::{avx2, avx512};
         let least = least_active(kernel);
         match kernel {
             // SAFETY: the kernel is available, so the features of its functions are there.
@@ -38,8 +38,8 @@ pub(crate) fn compress_all(kernel: Kernel, jobs: &mut [Job<'_>]) {
             Kernel::ShaNi | Kernel::Portable => {}
         }
         if kernel != Kernel::Portable && Kernel::ShaNi.is_available() {
-            // SAFETY: the SHA instructions are there.
-            run_lanes(jobs, 2, |s, d| unsafe { shani::compress::<2>(s, d) });
+            run_lanes(jobs, 4, compress_sha::<4>);
+            run_lanes(jobs, 2, compress_sha::<2>);
         }
     }
     for job in jobs {
@@ -55,11 +55,24 @@ pub(crate) fn compress_all(kernel: Kernel, jobs: &mut [Job<'_>]) {
 pub(crate) fn compress_one(state: &mut [u32; 8], data: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     if Kernel::ShaNi.is_available() {
-        // SAFETY: the SHA instructions are there.
-        unsafe { crate::x86::shani::compress::<1>(std::array::from_mut(state), &[data]) };
-        return;
+        return compress_sha::<1>(std::array::from_mut(state), &[data]);
     }
     portable::compress(state, data);
+}
+
+/// # Panics
+/// When this machine has no SHA instructions.
+#[cfg(target_arch = "x86_64")]
+fn compress_sha<const N: usize>(states: &mut [[u32; 8]; N], data: &[&[u8]; N]) {
+    use crate::x86::shani;
+    Kernel::ShaNi.assert_available();
+    if is_x86_feature_detected!("avx") {
+        // SAFETY: the SHA instructions are there, and AVX is.
+        unsafe { shani::compress_avx(states, data) }
+    } else {
+        // SAFETY: the SHA instructions are there.
+        unsafe { shani::compress(states, data) }
+    }
 }
 
 /// Runs jobs side by side while at least `least` of them have work; what is left stays in the jobs.
