@@ -95,7 +95,14 @@ fn main() {
 /// last word was zero.
 fn midstate_scan(header: &[u8; 80], nonces: u32) -> bool {
     const INITIAL: [u32; 8] = [
-        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
     ];
     let padded = |end: &[u8], bits: u16| {
         let mut block = [0; 64];
