@@ -5,7 +5,7 @@
 //! ```
 
 use medledger::Threads;
-use medledger::core::pow::{Header, Outcome, Target, mine};
+use medledger::core::pow::{Header, Outcome, Scan, Target, mine};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
@@ -17,7 +17,7 @@ const HEADER: &str = concat!(
 );
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let tries = std::env::args().nth(1).map_or(Ok(5_000_000), |text| text.parse())?;
+    let tries = std::env::args().nth(1).map_or(Ok(50_000_000), |text| text.parse())?;
     search(tries)
 }
 
@@ -27,6 +27,7 @@ fn search(expected: u128) -> Result<(), Box<dyn Error>> {
 
     header.bits = Target::from_expected_tries(expected).to_bits();
     println!("bits      {}, about {expected} tries", header.bits);
+    println!("kernel    {}", Scan::best_kernel());
     // When all nonces are used up, another header is asked for: here one second later.
     let mut later = |extra: u64| Header { time: header.time.wrapping_add(extra as u32), ..header };
     let (cancel, progress) = (AtomicBool::new(false), AtomicU64::new(0));
