@@ -15,8 +15,8 @@ use medledger_core::registry::Kind;
 use medledger_core::state::{SignatureCheck, State};
 use medledger_core::store::{RecordQuery, Unit, View};
 use medledger_core::{finality, follow};
-use medledger_ipfs::car::{IndexedCar, Limits, ReadOptions, copy};
 use medledger_ipfs::BlockRead;
+use medledger_ipfs::car::{IndexedCar, Limits, ReadOptions, copy};
 use std::io::Read;
 use std::path::Path;
 
