@@ -189,7 +189,16 @@ fn read_header<R: Read>(source: &mut Source<R>, bytes: &mut Vec<u8>) -> Result<(
     if found > MAX_HEADER_BYTES as u64 {
         return Err(CarError::HeaderTooLong { found, limit: MAX_HEADER_BYTES });
     }
-    source.fill(bytes, found as usize)
+    let start = source.at();
+    match source.fill(bytes, found as usize) {
+        // Shorter than its first byte says, and no map: a file of another kind.
+        Err(CarError::Truncated { at })
+            if at > start && !matches!(bytes.first(), Some(0xa1 | 0xa2)) =>
+        {
+            Err(CarError::Header)
+        }
+        filled => filled,
+    }
 }
 
 /// Bytes of the CID a section begins with, whatever its codec and hash; none when it does not end.

@@ -4,6 +4,7 @@
 mod files;
 mod hostile;
 mod js;
+mod kubo_cars;
 mod oracle;
 mod pipeline;
 mod reader;
