@@ -1,7 +1,7 @@
 //! Arguments: the global options, the list of commands, and the help that concerns them all.
 
 use crate::commands::{
-    approve, bench, cid, demo, export, header, import, init, log, mail, member, mine, open,
+    approve, bench, blocks, cid, demo, export, header, import, init, log, mail, member, mine, open,
     receipt, refuse, reports, request, requests, revoke, seal, share, unseal, upload, verify,
 };
 use crate::exit::Fault;
@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// Take a report's blocks or a chain from a CAR file, after checking all of it
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Check, mend and tidy the store of ciphertext
+    #[command(subcommand)]
+    Blocks(blocks::BlocksCommand),
     /// Put what was accepted into blocks
     Mine(mine::MineArgs),
     /// Letters that wait

@@ -2,6 +2,7 @@
 
 pub(crate) mod approve;
 pub(crate) mod bench;
+pub(crate) mod blocks;
 pub(crate) mod cid;
 pub(crate) mod demo;
 pub(crate) mod export;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Receipt(command) => receipt::run(&context, &command),
         Command::Export(command) => export::run(&context, &command),
         Command::Import(command) => import::run(&context, &command),
+        Command::Blocks(command) => blocks::run(&context, &command),
         Command::Mine(args) => mine::run(&context, &args),
         Command::Mail(command) => mail::run(&context, &command),
         Command::Status => status::run(&context),

@@ -52,6 +52,7 @@
 
 mod approve;
 pub mod bench;
+mod blocks;
 mod create;
 mod export;
 mod files;
@@ -79,6 +80,7 @@ mod upload;
 mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
+pub use blocks::{BlocksCollected, BlocksError};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
 pub use export::{ExportError, Exported};
 pub use idempotency::IdempotencyError;

@@ -126,7 +126,9 @@ impl<'l, 'a> Group<'l, 'a> {
         if stored.is_empty() {
             return Ok(());
         }
-        let keep = |one: &Stored| (one.envelope_cid, Keep::now(Reason::Report(one.report)));
+        let keep = |one: &Stored<'_>| {
+            (one.envelope_cid, Keep::since(Reason::Report(one.report), ledger.now()))
+        };
         session.finish(&stored.iter().map(keep).collect::<Vec<_>>())?;
         ledger.step(Step::BlocksStored);
         self.accept(stored);
@@ -167,7 +169,7 @@ impl<'l, 'a> Group<'l, 'a> {
     }
 
     /// All records in one unit of work; should one of them be refused, each in its own.
-    fn accept(&mut self, mut stored: Vec<Stored>) {
+    fn accept(&mut self, mut stored: Vec<Stored<'_>>) {
         match self.ledger.accept_stored(&stored) {
             Ok(accepted) => {
                 let sent = self.ledger.try_mail().letters;

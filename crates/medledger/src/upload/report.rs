@@ -1,6 +1,7 @@
 //! The steps of one report: what speaks against it, its envelope and slots, its record.
 
 use super::{Remembered, Tee, Upload, UploadError, UploadOptions, Uploaded};
+use crate::blocks::UploadGuard;
 use crate::idempotency::{IdempotencyError, Idempotent};
 use crate::ledger::Ledger;
 use crate::mail::{LetterId, texts};
@@ -39,7 +40,7 @@ pub(super) struct Draft<'a> {
 }
 
 /// A report that is stored, but on no ledger yet.
-pub(super) struct Stored {
+pub(super) struct Stored<'l> {
     pub(super) place: usize,
     pub(super) patient: MemberId,
     pub(super) contact: Contact,
@@ -51,6 +52,8 @@ pub(super) struct Stored {
     pub(super) record: SignedRecord,
     pub(super) access_key: AccessKey,
     pub(super) slots: [(SlotPlace, Slot); 2],
+    /// Until the record is accepted or refused, no collection releases the pin.
+    pub(super) _under_way: UploadGuard<'l>,
 }
 
 /// A report on the ledger.
@@ -139,7 +142,7 @@ impl Ledger {
         draft: Draft<'_>,
         body: &SealedBody,
         session: &dyn Session,
-    ) -> Result<Stored, UploadError> {
+    ) -> Result<Stored<'_>, UploadError> {
         let options = &draft.options;
         let metadata = Metadata::new(&options.file_name, &options.media_type, body.length)?
             .with_note(&options.note)?;
@@ -168,6 +171,7 @@ impl Ledger {
             record,
             access_key,
             slots,
+            _under_way: self.under_way().begin(draft.context.report),
         })
     }
 
@@ -197,14 +201,17 @@ impl Ledger {
     }
 
     /// Records, slots, letters and idempotency keys of all of them in one unit of work.
-    pub(super) fn accept_stored(&self, stored: &[Stored]) -> Result<Vec<Accepted>, UploadError> {
+    pub(super) fn accept_stored(
+        &self,
+        stored: &[Stored<'_>],
+    ) -> Result<Vec<Accepted>, UploadError> {
         let records: Vec<_> = stored.iter().map(|one| one.record.clone()).collect();
         self.accept(&records, |unit| {
             stored.iter().map(|one| self.accept_one(unit, one)).collect::<Result<Vec<_>, _>>()
         })
     }
 
-    fn accept_one(&self, unit: &mut dyn Unit, one: &Stored) -> Result<Accepted, UploadError> {
+    fn accept_one(&self, unit: &mut dyn Unit, one: &Stored<'_>) -> Result<Accepted, UploadError> {
         for (place, slot) in &one.slots {
             self.put_slot(unit, place, slot)?;
         }
