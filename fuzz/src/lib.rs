@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod car;
+pub mod lanes;
 pub mod oracle;
 pub mod scan;
 pub mod structures;
@@ -75,6 +76,7 @@ pub const TARGETS: &[Target] = &[
         oracle: structures::locked_identity,
         seeds: structures::locked_identity_seeds,
     },
+    Target { name: "lanes", oracle: lanes::lanes, seeds: lanes::lanes_seeds },
     Target { name: "nonce_scan", oracle: scan::nonce_scan, seeds: scan::nonce_scan_seeds },
     Target { name: "receipt", oracle: structures::receipt, seeds: structures::receipt_seeds },
     Target { name: "record", oracle: structures::record, seeds: structures::record_seeds },

@@ -2,7 +2,7 @@
 
 use crate::peers::{PEERS, Peer};
 use crate::step::{Outcome, Step};
-use crate::tools::{cargo, crate_folder, export, have_cargo_command, root, run};
+use crate::tools::{cargo, command, crate_folder, export, have_cargo_command, output, root, run};
 use crate::{fuzz, python};
 
 /// Crates with features that are off by default, and the features to check them with once more.
@@ -59,6 +59,7 @@ pub(crate) fn steps(required: &[String]) -> Vec<Step> {
     steps.push(documentation());
     steps
         .push(Step::new("fuzz oracles on their seeds", || fuzz::smoke().map(|()| Outcome::Passed)));
+    steps.push(Step::new("sanitizer, sha256-lanes", sanitizer));
     steps.push(tool(
         "licences and bans",
         "deny",
@@ -123,6 +124,29 @@ fn documentation() -> Step {
         run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
             .map(|()| Outcome::Passed)
     })
+}
+
+/// The tests of the only crate with unsafe code, under AddressSanitizer.
+fn sanitizer() -> Result<Outcome, String> {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
+        return Ok(Outcome::Skipped(format!("AddressSanitizer is run on {TARGET} only")));
+    }
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let libraries = output(command(rustc).args(["--print", "target-libdir"]))?;
+    let runtime =
+        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with("_rt.asan.a");
+    let mut files = std::fs::read_dir(&libraries).map_err(|e| format!("{libraries}: {e}"))?;
+    if !files.any(|entry| entry.is_ok_and(|entry| runtime(&entry))) {
+        return Ok(Outcome::Skipped("this toolchain comes without AddressSanitizer".to_owned()));
+    }
+    // Behind an unstable flag; on a stable toolchain this opens it. A folder of its own, as the flags
+    // would have everything else built again.
+    let args = ["test", "-p", "sha256-lanes", "--lib", "--tests", "--target", TARGET];
+    let mut test = cargo();
+    test.args(args).args(["--target-dir", "target/sanitizer"]);
+    test.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
+    run(&mut test).map(|()| Outcome::Passed)
 }
 
 fn python_tests() -> Result<Outcome, String> {
