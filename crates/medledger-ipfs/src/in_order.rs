@@ -64,9 +64,9 @@ pub(crate) fn in_order<P: Send, R: Send, E: Send>(
         }
     };
     if alone {
-        job(0)
+        job(0);
     } else {
-        workers.run(&job)
+        workers.run(&job);
     }
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),

@@ -122,6 +122,9 @@ impl std::fmt::Debug for SealItem<'_> {
 ///
 /// # Errors
 /// See [`PipelineError`]; blocks already put are left to the store's collection.
+///
+/// # Panics
+/// When this machine has not got the processor's kernel.
 pub fn seal_file(
     job: &SealJob<'_>,
     source: &mut (dyn Read + Send),
@@ -150,7 +153,8 @@ pub fn seal_file(
 /// When the store fails; the session cannot be committed then.
 ///
 /// # Panics
-/// When a profile wraps its leaves: reports are laid out with raw ones.
+/// When a profile wraps its leaves: reports are laid out with raw ones. When this machine has not got the
+/// processor's kernel.
 pub fn seal_files(
     items: Vec<SealItem<'_>>,
     session: &dyn Session,

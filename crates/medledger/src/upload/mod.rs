@@ -255,6 +255,9 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`UploadError`].
+    ///
+    /// # Panics
+    /// Never: each upload has a result.
     pub fn upload_with(
         &self,
         author: &Identity,
@@ -263,8 +266,7 @@ impl Ledger {
         options: &UploadOptions,
     ) -> Result<Uploaded, UploadError> {
         let upload = Upload::new(*patient, source).with(options.clone());
-        let mut results = self.upload_many(author, [upload]);
-        let result = results.pop().expect("as many results as uploads");
+        let result = self.upload_many(author, [upload]).pop().expect("a result for each upload");
         // Alone, it failed for itself.
         result.map_err(|error| match error {
             UploadError::Together(cause) => {
