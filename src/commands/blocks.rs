@@ -283,7 +283,7 @@ impl Show for Pins {
 fn pins(context: &Context) -> Result<()> {
     let ledger = context.open_read_only()?;
     let since = |time: &Timestamp| show_time(*time);
-    let pins = ledger.pins()?.iter().map(|pin| PinRow {
+    let pins = ledger.pins()?.into_iter().map(|pin| PinRow {
         root: pin.root.to_string(),
         reasons: pin
             .reasons

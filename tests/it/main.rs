@@ -5,6 +5,7 @@ mod big;
 mod cars;
 mod child;
 mod cli;
+mod cli_blocks;
 mod cli_faults;
 mod cli_output;
 mod command;
