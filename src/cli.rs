@@ -1,8 +1,8 @@
 //! Arguments: the global options, the list of commands, and the help that concerns them all.
 
 use crate::commands::{
-    approve, cid, demo, header, init, log, mail, member, mine, open, receipt, refuse, reports,
-    request, requests, revoke, seal, share, unseal, upload, verify,
+    approve, blocks, cid, demo, header, init, log, mail, member, mine, open, receipt, refuse,
+    reports, request, requests, revoke, seal, share, unseal, upload, verify,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Receipts: proof, checkable offline, that a record is on the ledger
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Check, mend and tidy the store of ciphertext
+    #[command(subcommand)]
+    Blocks(blocks::BlocksCommand),
     /// Put what was accepted into blocks
     Mine(mine::MineArgs),
     /// Letters that wait

@@ -1,6 +1,7 @@
 //! The commands, one file each: what they take, what they call, what they print.
 
 pub(crate) mod approve;
+pub(crate) mod blocks;
 pub(crate) mod cid;
 pub(crate) mod demo;
 pub(crate) mod header;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Log(args) => log::run(&context, &args),
         Command::Verify(args) => verify::run(&context, &args),
         Command::Receipt(command) => receipt::run(&context, &command),
+        Command::Blocks(command) => blocks::run(&context, &command),
         Command::Mine(args) => mine::run(&context, &args),
         Command::Mail(command) => mail::run(&context, &command),
         Command::Status => status::run(&context),

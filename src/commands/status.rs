@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::exit::Result;
-use crate::output::{Show, fields, grouped};
+use crate::output::{Show, bytes, fields, grouped};
 use crate::progress::expected_tries;
 use medledger::core::registry::Kind;
 use medledger::core::store::{Drawer, RecordQuery};
@@ -26,6 +26,17 @@ struct Status {
     records_waiting: u64,
     letters_waiting: usize,
     mail: &'static str,
+    cache: Cache,
+}
+
+/// Of this process: a server's grows, a single command's says little.
+#[derive(Serialize)]
+struct Cache {
+    capacity: u64,
+    bytes: u64,
+    hits: u64,
+    misses: u64,
+    hit_ratio: f64,
 }
 
 impl Show for Status {
@@ -48,6 +59,7 @@ impl Show for Status {
                 ("reports", self.reports.to_string()),
                 ("waiting", format!("{} records to be mined", self.records_waiting)),
                 ("mail", format!("{}, {} letters waiting", self.mail, self.letters_waiting)),
+                ("cache", format!("{} of ciphertext at most", bytes(self.cache.capacity))),
             ],
         )
     }
@@ -61,6 +73,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     let tries = expected_tries(bits);
     let reports = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
     let hospital = ledger.hospital();
+    let cache = ledger.cache_stats();
     let members = ledger.members()?;
     let name = members.iter().find(|member| member.id == hospital);
     context.print(&Status {
@@ -86,6 +99,13 @@ pub(crate) fn run(context: &Context) -> Result<()> {
             MailSettings::None => "none",
             MailSettings::Outbox(_) => "outbox",
             _ => "smtp",
+        },
+        cache: Cache {
+            capacity: cache.capacity,
+            bytes: cache.bytes,
+            hits: cache.hits,
+            misses: cache.misses,
+            hit_ratio: cache.hit_ratio(),
         },
     })
 }

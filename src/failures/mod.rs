@@ -24,9 +24,9 @@ use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, CreateError, IdempotencyError, IdentityError, NodeKeyError, OpenError,
-    OpenReportError, RefuseError, RegisterError, RequestError, RevokeError, SettingsError,
-    UploadError, WaitError,
+    ApproveError, BlocksError, CreateError, IdempotencyError, IdentityError, NodeKeyError,
+    OpenError, OpenReportError, RefuseError, RegisterError, RequestError, RevokeError,
+    SettingsError, UploadError, WaitError,
 };
 use std::io;
 use use_cases::{
@@ -93,6 +93,7 @@ from_ref! {
     SubmitError => submit,
     OrderError => order,
     OpenError => open,
+    BlocksError => blocks,
     SettingsError => settings,
     NodeKeyError => node_key,
     NotifyError => notify,
@@ -150,9 +151,11 @@ fn block_store(error: &BlockError) -> Failure {
         | BlockError::TooLarge { .. }
         | BlockError::NoRoot { .. }
         | BlockError::Pinned { .. }
-        | BlockError::InUse { .. } => (Bug, "blocks"),
+        | BlockError::InUse { .. }
+        | BlockError::TooManyReasons { .. } => (Bug, "blocks"),
+        BlockError::Sharding { .. } => (Damaged, "sharding"),
         BlockError::SessionFailed | BlockError::Io { .. } => (Environment, "io"),
-        BlockError::Locked { .. } => (Environment, "in_use"),
+        BlockError::Locked { .. } | BlockError::Sweeping => (Environment, "in_use"),
         BlockError::NoSpace { .. } => (Environment, "no_space"),
         BlockError::ReadOnly { .. } => (Environment, "read_only"),
         BlockError::Denied { .. } => (Environment, "no_permission"),
@@ -160,6 +163,16 @@ fn block_store(error: &BlockError) -> Failure {
         _ => (Bug, "unknown"),
     };
     hinted(Failure::of(fault, code, error))
+}
+
+fn blocks(error: &BlocksError) -> Failure {
+    match error {
+        BlocksError::Blocks(error) => block_store(error),
+        BlocksError::Blind(_) => Failure::of(Damaged, "blind", error)
+            .hint("`medledger blocks repair` fetches them; nothing was removed"),
+        BlocksError::Store(error) => store(error),
+        _ => Failure::of(Bug, "unknown", error),
+    }
 }
 
 /// A rule of the chain that says no. The code is the rule's name, such as `role_not_allowed`.

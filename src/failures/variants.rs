@@ -13,6 +13,7 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger-core/src/slot.rs", &["SlotError"]),
     ("crates/medledger-ipfs/src/store/error.rs", &["StoreError"]),
     ("crates/medledger/src/ledger.rs", &["OpenError"]),
+    ("crates/medledger/src/blocks.rs", &["BlocksError"]),
     ("crates/medledger/src/create.rs", &["CreateError"]),
     ("crates/medledger/src/settings.rs", &["SettingsError"]),
     ("crates/medledger/src/node_key.rs", &["NodeKeyError"]),

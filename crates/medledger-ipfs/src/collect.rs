@@ -129,13 +129,24 @@ pub fn collect(
     options: CollectOptions,
 ) -> Result<Collected, CollectError> {
     if options.dry_run {
-        let pins = store.pins()?;
-        return sweep(store, &pins, options, &mut |_| Ok(true));
+        return would_remove(store, &store.pins()?, options);
     }
     // First of all: from here on what sessions claim is noted.
     let mut sweeping = store.sweep()?;
     let pins: Vec<Cid> = sweeping.pins()?.into_iter().map(|pin| pin.root).collect();
     sweep(store, &pins, options, &mut |cid| sweeping.remove(cid))
+}
+
+/// What a collection would remove if these roots, and no others, were pinned.
+///
+/// # Errors
+/// As [`collect`].
+pub fn would_remove(
+    store: &(impl BlockStore + ?Sized),
+    roots: &[Cid],
+    options: CollectOptions,
+) -> Result<Collected, CollectError> {
+    sweep(store, roots, options, &mut |_| Ok(true))
 }
 
 fn sweep(

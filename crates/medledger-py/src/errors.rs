@@ -12,9 +12,9 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, CreateError, IdempotencyError, IdentityError, NodeKeyError, OpenError,
-    OpenReportError, RefuseError, RegisterError, RequestError, RevokeError, SettingsError,
-    UploadError, WaitError,
+    ApproveError, BlocksError, CreateError, IdempotencyError, IdentityError, NodeKeyError,
+    OpenError, OpenReportError, RefuseError, RegisterError, RequestError, RevokeError,
+    SettingsError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -188,8 +188,9 @@ classify! {
     }
     BlockError, error => {
         Self::Damaged { .. } | Self::Corrupt { .. } | Self::Mismatch { .. } => Class::Damaged,
+        Self::Sharding { .. } => Class::Damaged,
         Self::ReadOnly { .. } => Class::ReadOnly,
-        Self::Locked { .. } => Class::InUse,
+        Self::Locked { .. } | Self::Sweeping => Class::InUse,
         _ => Class::Storage,
     }
     ReadError, error => {
@@ -237,6 +238,11 @@ classify! {
         Self::Store(error) => error.class(),
         Self::Blocks(error) => error.class(),
         _ => Class::Storage,
+    }
+    BlocksError, error => {
+        Self::Blocks(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Damaged,
     }
     CreateError, error => {
         Self::NotEmpty(_) | Self::Seconds(_) | Self::Genesis(_) => Class::InvalidArgument,

@@ -1,5 +1,6 @@
 //! A ledger in a folder: making it, opening it, and what every use case shares.
 
+use crate::blocks::UnderWay;
 use crate::mail::{self, Letter, LetterId, Notifier, NotifyError};
 use crate::node_key::{NodeKey, NodeKeyError};
 use crate::settings::{MailSettings, Settings, SettingsError};
@@ -30,6 +31,7 @@ pub struct Ledger {
     store: Box<dyn Store>,
     engine: Box<dyn Engine>,
     blocks: Arc<CachedStore<FileStore>>,
+    under_way: UnderWay,
     node_key: NodeKey,
     notifier: Option<Box<dyn Notifier>>,
     clock: Arc<dyn Clock>,
@@ -181,6 +183,7 @@ impl Ledger {
         };
         Ok(Self {
             blocks: Arc::new(CachedStore::new(files, settings.cache_bytes)),
+            under_way: UnderWay::default(),
             folder,
             rules,
             hospital,
@@ -237,6 +240,10 @@ impl Ledger {
     #[must_use]
     pub fn blocks(&self) -> &dyn BlockStore {
         self.blocks.as_ref()
+    }
+
+    pub(crate) const fn under_way(&self) -> &UnderWay {
+        &self.under_way
     }
 
     pub(crate) fn blocks_arc(&self) -> Arc<CachedStore<FileStore>> {

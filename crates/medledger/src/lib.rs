@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 
 mod approve;
+mod blocks;
 mod create;
 mod files;
 mod idempotency;
@@ -76,6 +77,7 @@ mod upload;
 mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
+pub use blocks::{BlocksCollected, BlocksError};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
 pub use idempotency::IdempotencyError;
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};

@@ -1,5 +1,6 @@
 //! Upload: a report becomes ciphertext blocks, an envelope, slots for the patient and a record.
 
+use crate::blocks::UploadGuard;
 use crate::idempotency::{IdempotencyError, Idempotent};
 use crate::ledger::Ledger;
 use crate::mail::texts;
@@ -22,6 +23,7 @@ use medledger_core::slot::{Slot, SlotRole};
 use medledger_core::state::State;
 use medledger_core::store::StoreError;
 use medledger_ipfs::pipeline::{PipelineError, SealJob, seal_file};
+use medledger_ipfs::store::{Keep, Reason};
 use medledger_ipfs::unixfs::Profile;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -258,7 +260,8 @@ impl Ledger {
             Ok(uploaded) => uploaded,
             Err(error) => {
                 // No record names these blocks now: they must not stay pinned.
-                if let Err(error) = self.blocks().unpin(&sealed.envelope_cid) {
+                let reason = Reason::Report(sealed.report);
+                if let Err(error) = self.blocks().release(&sealed.envelope_cid, &reason) {
                     tracing::warn!(%error, cid = %sealed.envelope_cid, "a pin without record stays");
                 }
                 // The same request, made at the same time, may have been accepted first.
@@ -324,7 +327,7 @@ impl Ledger {
         patient: &MemberId,
         source: &mut dyn Read,
         options: &UploadOptions,
-    ) -> Result<SealedReport, UploadError> {
+    ) -> Result<SealedReport<'_>, UploadError> {
         let mut rng = self.rng();
         let nonce = RecordNonce::random(&mut rng);
         let report = ReportId::derive(&author.id(), &nonce);
@@ -354,15 +357,26 @@ impl Ledger {
         };
         let envelope_cid = envelope.cid();
         session.put(&envelope_cid, &envelope.encode())?;
-        session.commit(&envelope_cid)?;
+        let under_way = self.under_way().begin(report);
+        let keep = Keep::since(Reason::Report(report), self.now());
+        session.finish(Some((&envelope_cid, &keep)))?;
         self.step(Step::BlocksStored);
-        Ok(SealedReport { nonce, report, dek, envelope, envelope_cid, length: body.length })
+        let length = body.length;
+        Ok(SealedReport {
+            nonce,
+            report,
+            dek,
+            envelope,
+            envelope_cid,
+            length,
+            _under_way: under_way,
+        })
     }
 
     /// The report's key for the patient twice: for a key that goes by mail, and for the collection.
     fn patient_slots(
         &self,
-        sealed: &SealedReport,
+        sealed: &SealedReport<'_>,
         patient: &MemberId,
         collection: &HpkePublicKey,
     ) -> (AccessKey, [(SlotPlace, Slot); 2]) {
@@ -387,13 +401,15 @@ impl Ledger {
 }
 
 /// A report that is stored, but on no ledger yet.
-struct SealedReport {
+struct SealedReport<'a> {
     nonce: RecordNonce,
     report: ReportId,
     dek: Dek,
     envelope: Envelope,
     envelope_cid: Cid,
     length: u64,
+    /// Until the record is accepted or refused, no collection releases the pin.
+    _under_way: UploadGuard<'a>,
 }
 
 /// Hashes what is read, where an idempotency key asks for it.

@@ -1,0 +1,298 @@
+//! `medledger blocks`: the store of ciphertext, checked, mended, and rid of what nothing keeps.
+
+use crate::context::Context;
+use crate::exit::{Failure, Fault, Result};
+use crate::output::{Column, Done, Show, bytes, fields, table};
+use clap::{Args, Subcommand};
+use medledger::core::clock::Timestamp;
+use medledger::ipfs::FlatfsReader;
+use medledger::ipfs::check::{Broken, StoreCheck};
+use medledger::ipfs::collect::CollectOptions;
+use medledger::show_time;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BlocksCommand {
+    /// Hash every block again; say what is damaged, missing or kept by nothing
+    Check,
+    /// Remove blocks that nothing keeps, such as those of uploads that failed
+    Collect(CollectArgs),
+    /// Fetch damaged and missing blocks from another store, each verified
+    Repair(RepairArgs),
+    /// List what is kept, and why
+    Pins,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CollectArgs {
+    /// Remove nothing, say what would be removed
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on although nodes are missing or damaged: what hangs on those alone is removed
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepairArgs {
+    /// Another ledger's folder, a Kubo repository, or a folder of blocks; only read
+    #[arg(long, value_name = "FOLDER")]
+    from: PathBuf,
+}
+
+pub(crate) fn run(context: &Context, command: &BlocksCommand) -> Result<()> {
+    match command {
+        BlocksCommand::Check => check(context),
+        BlocksCommand::Collect(args) => collect(context, args),
+        BlocksCommand::Repair(args) => repair(context, args),
+        BlocksCommand::Pins => pins(context),
+    }
+}
+
+#[derive(Serialize)]
+struct Checked {
+    ok: bool,
+    pins: u64,
+    blocks: u64,
+    bytes: u64,
+    damaged: Vec<BrokenBlock>,
+    missing: Vec<BrokenBlock>,
+    malformed: Vec<BrokenBlock>,
+    unreferenced: u64,
+    unreferenced_bytes: u64,
+    strays: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct BrokenBlock {
+    cid: String,
+    /// A root that is kept and needs it; null for garbage.
+    below: Option<String>,
+}
+
+impl From<&Broken> for BrokenBlock {
+    fn from(broken: &Broken) -> Self {
+        Self { cid: broken.cid.to_string(), below: broken.below.map(|root| root.to_string()) }
+    }
+}
+
+impl From<&StoreCheck> for Checked {
+    fn from(check: &StoreCheck) -> Self {
+        Self {
+            ok: check.is_healthy(),
+            pins: check.pins,
+            blocks: check.blocks,
+            bytes: check.bytes,
+            damaged: check.damaged.iter().map(Into::into).collect(),
+            missing: check.missing.iter().map(Into::into).collect(),
+            malformed: check.malformed.iter().map(|(broken, _)| broken.into()).collect(),
+            unreferenced: check.unreferenced,
+            unreferenced_bytes: check.unreferenced_bytes,
+            strays: check.strays.iter().map(|path| path.display().to_string()).collect(),
+        }
+    }
+}
+
+impl Show for Checked {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(
+            out,
+            &[
+                ("roots kept", self.pins.to_string()),
+                ("healthy blocks", format!("{}, {}", self.blocks, bytes(self.bytes))),
+                (
+                    "kept by nothing",
+                    format!("{}, {}", self.unreferenced, bytes(self.unreferenced_bytes)),
+                ),
+            ],
+        )?;
+        let lists = [
+            ("DAMAGED", &self.damaged),
+            ("MISSING", &self.missing),
+            ("MALFORMED", &self.malformed),
+        ];
+        for (what, list) in lists {
+            for block in list {
+                match &block.below {
+                    Some(root) => writeln!(out, "{what}: {} below {root}", block.cid)?,
+                    None => writeln!(out, "{what}: {} kept by nothing", block.cid)?,
+                }
+            }
+        }
+        for stray in &self.strays {
+            writeln!(out, "not ours: {stray}")?;
+        }
+        if self.ok { writeln!(out, "all is as it should be") } else { Ok(()) }
+    }
+}
+
+fn check(context: &Context) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let check = ledger.check_blocks()?;
+    context.print(&Checked::from(&check))?;
+    if check.is_healthy() {
+        return Ok(());
+    }
+    let count = check.damaged.len() + check.missing.len() + check.malformed.len();
+    Err(Failure::new(Fault::Damaged, "blocks", format!("{count} blocks are not as they should be"))
+        .hint("`medledger blocks repair --from FOLDER` fetches them from another store"))
+}
+
+#[derive(Serialize)]
+struct CollectedBlocks {
+    dry_run: bool,
+    removed: u64,
+    bytes: u64,
+    kept: u64,
+    pins: u64,
+    released: Vec<String>,
+    pinned: Vec<String>,
+    /// Nodes that could not be read; only with --force.
+    blind: usize,
+}
+
+impl Show for CollectedBlocks {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (would, removed) =
+            if self.dry_run { ("would be ", "would be removed") } else { ("", "removed") };
+        for root in &self.released {
+            writeln!(out, "{would}released: {root}, of an upload that failed")?;
+        }
+        for report in &self.pinned {
+            writeln!(out, "{would}kept again: report {report}")?;
+        }
+        writeln!(
+            out,
+            "{} blocks {removed}, {}; {} kept",
+            self.removed,
+            bytes(self.bytes),
+            self.kept
+        )
+    }
+}
+
+fn collect(context: &Context, args: &CollectArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let options = if args.dry_run { CollectOptions::dry_run() } else { CollectOptions::default() };
+    let done = ledger.collect_blocks(if args.force { options.forced() } else { options })?;
+    let shown = CollectedBlocks {
+        dry_run: args.dry_run,
+        removed: done.collected.removed,
+        bytes: done.collected.bytes,
+        kept: done.collected.kept,
+        pins: done.collected.pins,
+        released: done.released.iter().map(ToString::to_string).collect(),
+        pinned: done.pinned.iter().map(ToString::to_string).collect(),
+        blind: done.collected.blind.len(),
+    };
+    let what = format!("{} blocks removed", shown.removed);
+    context.print_done(&shown, &Done::new(what, "only what nothing keeps"))
+}
+
+#[derive(Serialize)]
+struct RepairedBlocks {
+    ok: bool,
+    repaired: Vec<String>,
+    bytes: u64,
+    /// The source does not have them.
+    absent: Vec<String>,
+    /// The source gave other bytes.
+    wrong: Vec<String>,
+    /// The source could not be asked.
+    failed: Vec<String>,
+}
+
+impl Show for RepairedBlocks {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{} blocks repaired, {}", self.repaired.len(), bytes(self.bytes))?;
+        let lists = [
+            ("NOT THERE", &self.absent),
+            ("WRONG BYTES THERE", &self.wrong),
+            ("NOT READABLE THERE", &self.failed),
+        ];
+        for (what, list) in lists {
+            for cid in list {
+                writeln!(out, "{what}: {cid}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn repair(context: &Context, args: &RepairArgs) -> Result<()> {
+    let source = FlatfsReader::open(&args.from)
+        .map_err(|error| Failure::from(error).doing(&args.from.display().to_string()))?;
+    let ledger = context.open()?;
+    let check = ledger.check_blocks()?;
+    let done = ledger.repair_blocks(&check, &source)?;
+    let texts = |cids: &[medledger::core::Cid]| cids.iter().map(ToString::to_string).collect();
+    let shown = RepairedBlocks {
+        ok: done.is_complete(),
+        repaired: texts(&done.repaired),
+        bytes: done.bytes,
+        absent: texts(&done.absent),
+        wrong: texts(&done.wrong),
+        failed: done.failed.iter().map(|(cid, _)| cid.to_string()).collect(),
+    };
+    let what = format!("{} blocks repaired", shown.repaired.len());
+    context.print_done(&shown, &Done::new(what, "`medledger blocks check` says what is left"))?;
+    if shown.ok {
+        return Ok(());
+    }
+    let left = shown.absent.len() + shown.wrong.len() + shown.failed.len();
+    Err(Failure::new(Fault::Damaged, "blocks", format!("{left} blocks are still broken"))
+        .hint("try another store with --from"))
+}
+
+#[derive(Serialize)]
+struct Pins {
+    pins: Vec<PinRow>,
+}
+
+#[derive(Serialize)]
+struct PinRow {
+    root: String,
+    reasons: Vec<ReasonRow>,
+}
+
+#[derive(Serialize)]
+struct ReasonRow {
+    reason: String,
+    since: Option<String>,
+}
+
+impl Show for Pins {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rows: Vec<[String; 3]> = self
+            .pins
+            .iter()
+            .flat_map(|pin| {
+                pin.reasons.iter().map(|row| {
+                    let since = row.since.clone().unwrap_or_else(|| "-".into());
+                    [pin.root.clone(), row.reason.clone(), since]
+                })
+            })
+            .collect();
+        let columns = [Column::Whole("root"), Column::Flexible("kept for"), Column::Whole("since")];
+        table(out, columns, &rows)
+    }
+}
+
+fn pins(context: &Context) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let since = |time: &Timestamp| show_time(*time);
+    let pins = ledger.pins()?.into_iter().map(|pin| PinRow {
+        root: pin.root.to_string(),
+        reasons: pin
+            .reasons
+            .iter()
+            .map(|keep| ReasonRow {
+                reason: keep.reason.to_string(),
+                since: keep.since.as_ref().map(since),
+            })
+            .collect(),
+    });
+    context.print(&Pins { pins: pins.collect() })
+}
