@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod oracle;
+pub mod stores;
 pub mod structures;
 
 use medledger_core::{Cid, cbor::encode, cid::Codec, cid::Link, ids};
@@ -79,6 +80,8 @@ pub const TARGETS: &[Target] = &[
         oracle: structures::signed_record,
         seeds: structures::signed_record_seeds,
     },
+    Target { name: "pin", oracle: stores::pin, seeds: stores::pin_seeds },
+    Target { name: "sharding", oracle: stores::sharding, seeds: stores::sharding_seeds },
     Target { name: "slot", oracle: structures::slot, seeds: structures::slot_seeds },
     Target { name: "unixfs", oracle: structures::unixfs, seeds: structures::node_seeds },
 ];

@@ -1,0 +1,51 @@
+//! Oracles for the small files of a block store, and seeds written by their own encoders.
+
+use medledger_core::cid::Codec;
+use medledger_core::clock::Timestamp;
+use medledger_core::ids::{ChainId, ReportId};
+use medledger_core::Cid;
+use medledger_ipfs::store::{Keep, Pin, Reason, Sharding, Word};
+
+/// A pin file read is written back as the same bytes, or is one of the version before, which is its
+/// CID alone; then it is written in the new form and reads back.
+pub fn pin(data: &[u8]) {
+    let Ok(pin) = Pin::decode(data) else { return };
+    let written = pin.encode();
+    assert_eq!(Pin::decode(written.as_bytes()), Ok(pin.clone()));
+    if written.as_bytes() != data {
+        assert_eq!(data.trim_ascii_end(), pin.root.to_string().as_bytes());
+        assert_eq!(pin.reasons, [Keep { reason: Reason::Untold, since: None }]);
+    }
+}
+
+pub(crate) fn pin_seeds() -> Vec<Vec<u8>> {
+    let root = Cid::of(Codec::DagCbor, b"root");
+    let mut pin = Pin::new(root, Keep { reason: Reason::Untold, since: None });
+    let word = |text| Word::new(text).expect("a word");
+    let at = Timestamp::from_secs(1_800_000_000);
+    for reason in [
+        Reason::Report(ReportId::from_bytes([7; 16])),
+        Reason::Head(ChainId::from_bytes([9; 32])),
+        Reason::Import(word("reports.car")),
+        Reason::User(word("zweite Meinung, nächstes Jahr")),
+    ] {
+        pin.add(Keep::since(reason, at));
+    }
+    vec![pin.encode().into_bytes(), format!("{root}\n").into_bytes()]
+}
+
+/// What a file `SHARDING` says reads back from how it is written, and names folders of its length.
+pub fn sharding(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(sharding) = text.parse::<Sharding>() else { return };
+    assert_eq!(sharding.to_string(), text.trim());
+    for name in ["", "A", "CIQLSTJHXGJU2PQIUUXFFV62PWV7VREE57RXUU4A52IIR55M4LX432I"] {
+        assert_eq!(sharding.folder(name).chars().count(), sharding.length());
+    }
+}
+
+pub(crate) fn sharding_seeds() -> Vec<Vec<u8>> {
+    ["next-to-last/2", "prefix/5", "suffix/50"]
+        .map(|way| format!("/repo/flatfs/shard/v1/{way}\n").into_bytes())
+        .to_vec()
+}
