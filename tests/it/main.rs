@@ -4,6 +4,7 @@
 mod big;
 mod child;
 mod cli;
+mod cli_blocks;
 mod cli_faults;
 mod cli_output;
 mod command;
