@@ -77,7 +77,7 @@ mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
-pub use idempotency::IdempotencyError;
+pub use idempotency::{IdempotencyError, idempotency_key_of_part};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;
 pub use mine::{MiningControl, WaitError};
