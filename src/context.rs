@@ -4,8 +4,9 @@ use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{self, Done, Show, fields};
 use crate::{interrupt, progress};
-use medledger::{Delivery, Ledger, OpenOptions, RecordId, Step};
+use medledger::{Delivery, Ledger, OpenOptions, RecordId, Step, WaitError};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -81,6 +82,27 @@ impl Context {
             Ok(None)
         })
     }
+
+    /// The same for several records, or none.
+    pub(crate) fn all_accepted(
+        &self,
+        ledger: &Ledger,
+        result: &impl Show,
+        done: &Done,
+        records: &[RecordId],
+        wait: bool,
+    ) -> Result<()> {
+        output::print_in_two(self.json(), result, done, "blocks", || match records {
+            [] => Ok(None),
+            _ if wait => blocks_of(ledger, records).map(Some).map_err(not_mined),
+            _ => {
+                let text =
+                    "accepted: durable here, in no block yet; `medledger mine` puts them in blocks";
+                self.note(text);
+                Ok(None)
+            }
+        })
+    }
 }
 
 /// The block a record is in.
@@ -96,6 +118,16 @@ impl Show for InBlock {
     }
 }
 
+/// The blocks that records are in.
+#[derive(Debug, Serialize)]
+pub(crate) struct InBlocks(Vec<InBlock>);
+
+impl Show for InBlocks {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.0.iter().try_for_each(|block| block.show(out))
+    }
+}
+
 /// The record is accepted all the same.
 fn not_mined(failure: Failure) -> Failure {
     let failure = failure.doing("accepted, but in no block yet");
@@ -108,8 +140,42 @@ fn not_mined(failure: Failure) -> Failure {
 /// Mines until the record is in a block.
 fn block_of(ledger: &Ledger, record: &RecordId) -> Result<InBlock> {
     let height = progress::mining(ledger, |control| Ok(ledger.wait_mined_with(record, control)?))?;
+    in_block(ledger, height)
+}
+
+fn in_block(ledger: &Ledger, height: u64) -> Result<InBlock> {
     let id = ledger.view()?.block(height)?.map(|block| block.id.to_string());
     Ok(InBlock { height, id: id.unwrap_or_default() })
+}
+
+/// Mines until all the records are in blocks. One that a rule refuses meanwhile keeps no other back.
+fn blocks_of(ledger: &Ledger, records: &[RecordId]) -> Result<InBlocks> {
+    let mut refused = None;
+    let heights = progress::mining(ledger, |control| {
+        let mut heights = BTreeSet::new();
+        for record in records {
+            match ledger.wait_mined_with(record, control) {
+                Ok(height) => {
+                    heights.insert(height);
+                }
+                Err(error @ WaitError::Refused { .. }) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(heights)
+    })?;
+    match refused {
+        Some(error) => Err(error.into()),
+        None => heights.into_iter().map(|height| in_block(ledger, height)).collect(),
+    }
+}
+
+impl FromIterator<InBlock> for InBlocks {
+    fn from_iter<I: IntoIterator<Item = InBlock>>(blocks: I) -> Self {
+        Self(blocks.into_iter().collect())
+    }
 }
 
 /// How an access key reaches its owner. The key itself is here only when it must be handed over.
@@ -151,6 +217,16 @@ impl From<Delivery> for Handover {
 }
 
 impl Handover {
+    /// `mailed`, `queued`, `pick_up` or `none`.
+    pub(crate) const fn delivery(&self) -> &'static str {
+        self.delivery
+    }
+
+    /// The key, where it must be handed over.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.access_key.as_ref().map(|KeyText(key)| key.as_str())
+    }
+
     /// Whether the key must be shown now, or is lost.
     pub(crate) const fn must_be_shown(&self) -> bool {
         self.access_key.is_some()

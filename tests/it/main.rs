@@ -5,6 +5,7 @@ mod big;
 mod child;
 mod cli;
 mod cli_faults;
+mod cli_many;
 mod cli_output;
 mod command;
 mod damage;
