@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Register members, list them
     #[command(subcommand)]
     Member(member::MemberCommand),
-    /// Encrypt and store a report about a patient
+    /// Encrypt and store reports about a patient
     Upload(upload::UploadArgs),
     /// Ask a patient for permission to read a report
     Request(request::RequestArgs),
@@ -138,7 +138,11 @@ JSON:
   {{\"error\": {{\"code\", \"message\", \"fault\", \"hint\"}}}} on standard error:
   \"fault\" is a name from the table above, \"code\" says more, \"hint\" may be
   absent. Results of commands that add a record have \"block\": {{\"height\", \"id\"}}
-  with --wait, beside the work it took, and null without. An access key handed over is \"access_key\"."
+  with --wait, beside the work it took, and null without. An access key handed
+  over is \"access_key\".
+  Of several files uploaded together, \"reports\" lists each \"file\" with its
+  report or its \"error\", and \"blocks\" lists the blocks. If some failed, the
+  others are accepted all the same; the exit code is that of the first failed."
     )
 }
 

@@ -4,8 +4,9 @@ use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{self, Done, Show, fields};
 use crate::{interrupt, progress};
-use medledger::{Delivery, Ledger, MiningProgress, OpenOptions, RecordId, Step};
+use medledger::{Delivery, Ledger, MiningProgress, OpenOptions, RecordId, Step, WaitError};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
@@ -82,6 +83,27 @@ impl Context {
             Ok(None)
         })
     }
+
+    /// The same for several records, or none.
+    pub(crate) fn all_accepted(
+        &self,
+        ledger: &Ledger,
+        result: &impl Show,
+        done: &Done,
+        records: &[RecordId],
+        wait: bool,
+    ) -> Result<()> {
+        output::print_in_two(self.json(), result, done, "blocks", || match records {
+            [] => Ok(None),
+            _ if wait => blocks_of(ledger, records).map(Some).map_err(not_mined),
+            _ => {
+                let text =
+                    "accepted: durable here, in no block yet; `medledger mine` puts them in blocks";
+                self.note(text);
+                Ok(None)
+            }
+        })
+    }
 }
 
 /// The block a record is in.
@@ -89,7 +111,14 @@ impl Context {
 pub(crate) struct InBlock {
     height: u64,
     id: String,
-    /// Hashes tried while waiting for it, and how fast.
+    /// Where one record was waited for.
+    #[serde(flatten)]
+    work: Option<Work>,
+}
+
+/// Hashes tried while waiting, and how fast.
+#[derive(Debug, Serialize)]
+struct Work {
     tries: u64,
     seconds: f64,
     hash_rate: f64,
@@ -98,6 +127,16 @@ pub(crate) struct InBlock {
 impl Show for InBlock {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         fields(out, &[("mined in block", format!("{}  {}", self.height, self.id))])
+    }
+}
+
+/// The blocks that records are in.
+#[derive(Debug, Serialize)]
+pub(crate) struct InBlocks(Vec<InBlock>);
+
+impl Show for InBlocks {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.0.iter().try_for_each(|block| block.show(out))
     }
 }
 
@@ -113,20 +152,52 @@ fn not_mined(failure: Failure) -> Failure {
 /// Mines until the record is in a block.
 fn block_of(ledger: &Ledger, record: &RecordId) -> Result<InBlock> {
     let begin = Instant::now();
-    let (height, tries) = progress::mining(|control| {
+    let (height, tried) = progress::mining(|control| {
         let height = ledger.wait_mined_with(record, control)?;
         Ok::<_, Failure>((height, control.tried()))
     })?;
-    let elapsed = begin.elapsed();
-    let id = ledger.view()?.block(height)?.map(|block| block.id.to_string());
-    let done = MiningProgress { tried: tries, elapsed, expected_tries: None };
-    Ok(InBlock {
-        height,
-        id: id.unwrap_or_default(),
-        tries,
-        seconds: elapsed.as_secs_f64(),
+    let done = MiningProgress { tried, elapsed: begin.elapsed(), expected_tries: None };
+    let work = Work {
+        tries: tried,
+        seconds: done.elapsed.as_secs_f64(),
         hash_rate: done.hash_rate().round(),
-    })
+    };
+    Ok(InBlock { work: Some(work), ..in_block(ledger, height)? })
+}
+
+fn in_block(ledger: &Ledger, height: u64) -> Result<InBlock> {
+    let id = ledger.view()?.block(height)?.map(|block| block.id.to_string());
+    Ok(InBlock { height, id: id.unwrap_or_default(), work: None })
+}
+
+/// Mines until all the records are in blocks. One that a rule refuses meanwhile keeps no other back.
+fn blocks_of(ledger: &Ledger, records: &[RecordId]) -> Result<InBlocks> {
+    let mut refused = None;
+    let heights = progress::mining(|control| {
+        let mut heights = BTreeSet::new();
+        for record in records {
+            match ledger.wait_mined_with(record, control) {
+                Ok(height) => {
+                    heights.insert(height);
+                }
+                Err(error @ WaitError::Refused { .. }) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(Failure::from(error)),
+            }
+        }
+        Ok(heights)
+    })?;
+    match refused {
+        Some(error) => Err(error.into()),
+        None => heights.into_iter().map(|height| in_block(ledger, height)).collect(),
+    }
+}
+
+impl FromIterator<InBlock> for InBlocks {
+    fn from_iter<I: IntoIterator<Item = InBlock>>(blocks: I) -> Self {
+        Self(blocks.into_iter().collect())
+    }
 }
 
 /// How an access key reaches its owner. The key itself is here only when it must be handed over.
@@ -168,6 +239,16 @@ impl From<Delivery> for Handover {
 }
 
 impl Handover {
+    /// `mailed`, `queued`, `pick_up` or `none`.
+    pub(crate) const fn delivery(&self) -> &'static str {
+        self.delivery
+    }
+
+    /// The key, where it must be handed over.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.access_key.as_ref().map(|KeyText(key)| key.as_str())
+    }
+
     /// Whether the key must be shown now, or is lost.
     pub(crate) const fn must_be_shown(&self) -> bool {
         self.access_key.is_some()

@@ -18,8 +18,8 @@ pub(crate) trait Show: Serialize {
 #[derive(Debug)]
 pub(crate) struct Done {
     what: String,
-    /// What to do now that an access key is lost, if one had to be shown.
-    lost_key: Option<String>,
+    /// What is lost if an access key had to be shown, and what to do now.
+    lost_key: Option<(&'static str, String)>,
     next: &'static str,
 }
 
@@ -39,13 +39,18 @@ impl Done {
 
     /// The same with an access key to show. `next` says what to do when it cannot be shown.
     pub(crate) fn with_key(self, next: Option<String>) -> Self {
-        Self { lost_key: next, ..self }
+        Self { lost_key: next.map(|next| ("its access key", next)), ..self }
+    }
+
+    /// The same with several access keys to show.
+    pub(crate) fn with_keys(self, next: Option<String>) -> Self {
+        Self { lost_key: next.map(|next| ("their access keys", next)), ..self }
     }
 
     /// The failure to show what is done. Not even a reader that left early makes it a success.
     pub(crate) fn unshown(&self, failure: &Failure) -> Failure {
         let (what, next) = match &self.lost_key {
-            Some(next) => ("its access key", next.clone()),
+            Some((keys, next)) => (*keys, next.clone()),
             None => ("the answer", self.next.to_owned()),
         };
         let message =
@@ -88,32 +93,82 @@ pub(crate) fn print_in_two<T: Show>(
         };
     }
     let first = to_json(accepted)?;
-    let first = first.trim_end().strip_suffix(['}']).unwrap_or(&first).trim_end();
-    let interrupted = format!(",\n  \"{name}\": null\n}}\n");
-    interrupt::write(first, Some(&interrupted)).map_err(|failure| done.unshown(&failure))?;
+    let first = unclosed(&first);
+    interrupt::write(first, Some(&closed(name, "null")))
+        .map_err(|failure| done.unshown(&failure))?;
     let result = rest();
     let more = match &result {
         Ok(Some(more)) => serde_json::to_string(more).map_err(|e| Failure::bug("json", e))?,
         _ => "null".into(),
     };
-    write(&format!(",\n  \"{name}\": {more}\n}}\n"))?;
+    write(&closed(name, &more))?;
     result.map(drop)
 }
 
+/// The text that [`print_in_two`] leaves when nothing comes after what is accepted.
+pub(crate) fn text_in_two(
+    json: bool,
+    accepted: &impl Show,
+    name: &str,
+) -> Result<Zeroizing<String>> {
+    let text = text_of(json, accepted)?;
+    if !json {
+        return Ok(text);
+    }
+    let (first, rest) = (unclosed(&text), closed(name, "null"));
+    // Room for all of it at once: a buffer that grows leaves copies of keys.
+    let mut whole = Zeroizing::new(String::with_capacity(first.len() + rest.len()));
+    whole.push_str(first);
+    whole.push_str(&rest);
+    Ok(whole)
+}
+
+/// A JSON object without its end.
+fn unclosed(object: &str) -> &str {
+    let object = object.trim_end();
+    object.strip_suffix(['}']).unwrap_or(object).trim_end()
+}
+
+/// The end of a JSON object, with a last field.
+fn closed(name: &str, value: &str) -> String {
+    format!(",\n  \"{name}\": {value}\n}}\n")
+}
+
 fn to_json(result: &impl Show) -> Result<Zeroizing<String>> {
-    let mut text =
-        Zeroizing::new(serde_json::to_string_pretty(result).map_err(|e| Failure::bug("json", e))?);
-    text.push('\n');
-    Ok(text)
+    to_string(|out| {
+        serde_json::to_writer_pretty(&mut *out, result)?;
+        out.write_all(b"\n")
+    })
 }
 
 fn to_text(result: &impl Show) -> Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(Vec::new());
-    result.show(&mut *text).map_err(|error| Failure::bug("output", error))?;
-    let text = String::from_utf8(std::mem::take(&mut *text));
-    let text =
-        text.map(Zeroizing::new).map_err(|error| Failure::bug("output", error.utf8_error()))?;
+    let text = to_string(|out| result.show(out))?;
     Ok(Zeroizing::new(escaped(&text, is_refused_in_note)))
+}
+
+/// What `show` writes. It is called twice: the text may hold access keys, and a buffer that grows leaves
+/// copies of them.
+fn to_string(show: impl Fn(&mut dyn Write) -> io::Result<()>) -> Result<Zeroizing<String>> {
+    let mut count = Count(0);
+    show(&mut count).map_err(|error| Failure::bug("output", error))?;
+    let mut text = Zeroizing::new(Vec::with_capacity(count.0));
+    show(&mut *text).map_err(|error| Failure::bug("output", error))?;
+    let text = String::from_utf8(std::mem::take(&mut *text));
+    text.map(Zeroizing::new).map_err(|error| Failure::bug("output", error.utf8_error()))
+}
+
+/// Counts what is written.
+struct Count(usize);
+
+impl Write for Count {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0 += buf.len();
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Text with each character that `hostile` names written out, as in `\u{1b}`: what others wrote must
@@ -146,20 +201,25 @@ pub(crate) fn print_failure(failure: &Failure, json: bool) {
     let mut err = io::stderr().lock();
     // Nobody to tell when this fails.
     let _ = if json {
-        let mut error = json!({
-            "code": failure.code(),
-            "message": failure.message(),
-            "fault": failure.fault().name(),
-        });
-        if let Some(hint) = failure.what_next() {
-            error["hint"] = hint.into();
-        }
-        writeln!(err, "{}", json!({ "error": error }))
+        writeln!(err, "{}", json!({ "error": failure_json(failure) }))
     } else {
         let hint = failure.what_next().map(|hint| format!("\n  next: {hint}")).unwrap_or_default();
         let text = format!("error: {}{hint}", failure.message());
         writeln!(err, "{}", escaped(&text, is_refused_in_note))
     };
+}
+
+/// A failure for programs.
+pub(crate) fn failure_json(failure: &Failure) -> serde_json::Value {
+    let mut error = json!({
+        "code": failure.code(),
+        "message": failure.message(),
+        "fault": failure.fault().name(),
+    });
+    if let Some(hint) = failure.what_next() {
+        error["hint"] = hint.into();
+    }
+    error
 }
 
 /// Lines of a name and a value, values in one column; further lines of a value are indented, so that

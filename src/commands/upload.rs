@@ -1,14 +1,17 @@
-//! `medledger upload`: a report is encrypted, stored and recorded.
+//! `medledger upload`: reports are encrypted, stored and recorded.
+
+mod many;
+mod media;
 
 use crate::context::{Context, Handover};
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, bytes, fields};
 use crate::secret::Acting;
 use crate::{failures, lookup, progress};
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use medledger::core::padding::Padding;
-use medledger::{Step, UploadOptions};
+use medledger::{Ledger, Step, UploadOptions, Uploaded};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,9 +20,10 @@ use std::sync::{Arc, OnceLock};
 
 #[derive(Args, Debug)]
 pub(crate) struct UploadArgs {
-    /// The report; - is standard input
-    file: PathBuf,
-    /// Whom it is about
+    /// The report; - is standard input. Several are uploaded together
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Whom they are about
     #[arg(long, value_name = "MEMBER")]
     patient: String,
     #[command(flatten)]
@@ -30,16 +34,16 @@ pub(crate) struct UploadArgs {
     /// Media type, such as application/pdf [default: guessed]
     #[arg(long, value_name = "TYPE")]
     media_type: Option<String>,
-    /// File name to keep; sealed with the report [default: the file's]
+    /// File name to keep, of one file; sealed with the report [default: the file's]
     #[arg(long)]
     name: Option<String>,
-    /// Makes a repetition harmless: the same key and report return the first answer
+    /// Makes a repetition harmless: the same key and files return the first answer
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Whether the exact size is hidden [default: as the ledger's settings say]
     #[arg(long, value_enum)]
     padding: Option<PaddingChoice>,
-    /// Mine until the report is in a block
+    /// Mine until all of them are in blocks
     #[arg(long)]
     wait: bool,
 }
@@ -90,35 +94,44 @@ impl Show for Report {
     }
 }
 
-pub(crate) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
-    let (mut source, length) = source(&args.file)?;
-    // The first bytes tell the type; they go in front of the rest again.
-    let mut head = Vec::new();
-    let failed = |error: io::Error| failures::file(&args.file, &error);
-    (&mut source).take(HEAD).read_to_end(&mut head).map_err(failed)?;
-    let is_stdin = args.file == Path::new("-");
-    let mut options = UploadOptions::named(
-        match &args.name {
-            Some(name) => name.clone(),
-            None if is_stdin => String::new(),
-            None => args.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        },
-        args.media_type.clone().unwrap_or_else(|| guess(&args.file, &head).to_owned()),
-    );
-    options.note.clone_from(&args.note);
-    options.idempotency_key.clone_from(&args.idempotency_key);
-    options.padding = args.padding.map(|padding| match padding {
-        PaddingChoice::None => Padding::None,
-        PaddingChoice::Padme => Padding::Padme,
-    });
-
-    let shown = Arc::new(OnceLock::<ProgressBar>::new());
-    let bar = Arc::clone(&shown);
-    let ledger = context.open_observed(move |step| {
-        if let (Step::Sealed { bytes }, Some(bar)) = (step, shown.get()) {
-            bar.set_position(bytes);
+impl Report {
+    fn new(uploaded: Uploaded, media_type: String, patient: &str) -> Self {
+        Self {
+            report: uploaded.report.to_string(),
+            label: uploaded.label,
+            record: uploaded.record.to_string(),
+            envelope: uploaded.envelope.to_string(),
+            body: uploaded.body.to_string(),
+            length: uploaded.length,
+            sealed: uploaded.sealed,
+            media_type,
+            repeated: uploaded.repeated,
+            handover: uploaded.delivery.into(),
+            patient: patient.to_owned(),
         }
-    })?;
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
+    match &args.files[..] {
+        [file] => one(context, args, file),
+        _ => many::run(context, args),
+    }
+}
+
+fn one(context: &Context, args: &UploadArgs, file: &Path) -> Result<()> {
+    let (mut source, length) = source(file)?;
+    // The first bytes tell the type; they go in front of the rest again.
+    let head = head(file, &mut source)?;
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None if file == Path::new("-") => String::new(),
+        None => file_name(file),
+    };
+    let mut options = args.options(name, media::guess(file, &head));
+    options.idempotency_key.clone_from(&args.idempotency_key);
+
+    let (ledger, bar) = open(context)?;
     let patient = lookup::member(&ledger, &args.patient)?;
     let (_, author) = args.author.unlock(&ledger)?;
     // Not before the password is typed: the bar would be drawn over the question, and count the time.
@@ -129,29 +142,40 @@ pub(crate) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
     bar.finish_and_clear();
     let uploaded = uploaded?;
     let record = uploaded.record;
-    let result = Report {
-        report: uploaded.report.to_string(),
-        label: uploaded.label,
-        record: record.to_string(),
-        envelope: uploaded.envelope.to_string(),
-        body: uploaded.body.to_string(),
-        length: uploaded.length,
-        sealed: uploaded.sealed,
-        media_type,
-        repeated: uploaded.repeated,
-        handover: uploaded.delivery.into(),
-        patient: patient.contact.name,
-    };
+    let result = Report::new(uploaded, media_type, &patient.contact.name);
     let lost = result.handover.must_be_shown().then(|| LOST_KEY.to_owned());
     let done = Done::accepted("the report", &result.report).with_key(lost);
     context.accepted(&ledger, &result, &done, &record, args.wait)
 }
 
+/// The ledger, and the bar that will show what is sealed.
+fn open(context: &Context) -> Result<(Ledger, Arc<OnceLock<ProgressBar>>)> {
+    let bar = Arc::new(OnceLock::<ProgressBar>::new());
+    let shown = Arc::clone(&bar);
+    let ledger = context.open_observed(move |step| {
+        if let (Step::Sealed { bytes }, Some(bar)) = (step, shown.get()) {
+            bar.set_position(bytes);
+        }
+    })?;
+    Ok((ledger, bar))
+}
+
+impl UploadArgs {
+    /// What is asked for each file, but for its idempotency key.
+    fn options(&self, name: String, guessed: &str) -> UploadOptions {
+        let media_type = self.media_type.clone().unwrap_or_else(|| guessed.to_owned());
+        let mut options = UploadOptions::named(name, media_type);
+        options.note.clone_from(&self.note);
+        options.padding = self.padding.map(|padding| match padding {
+            PaddingChoice::None => Padding::None,
+            PaddingChoice::Padme => Padding::Padme,
+        });
+        options
+    }
+}
+
 const LOST_KEY: &str = "do not upload it again: the patient opens and approves with their identity, \
     which needs no access key";
-
-/// Bytes looked at to guess the type; DICOM's mark ends at 132.
-const HEAD: u64 = 512;
 
 fn source(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     if path == Path::new("-") {
@@ -161,56 +185,27 @@ fn source(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
+        return Err(folder(path));
     }
     Ok((Box::new(file), about.is_file().then_some(about.len())))
 }
 
-/// A simple guess from the first bytes, then from the name.
-fn guess(path: &Path, head: &[u8]) -> &'static str {
-    const MAGIC: &[(usize, &[u8], &str)] = &[
-        (0, b"%PDF-", "application/pdf"),
-        (128, b"DICM", "application/dicom"),
-        (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-        (0, b"\xff\xd8\xff", "image/jpeg"),
-        (0, b"II*\0", "image/tiff"),
-        (0, b"MM\0*", "image/tiff"),
-    ];
-    const EXTENSIONS: &[(&str, &str)] = &[
-        ("pdf", "application/pdf"),
-        ("dcm", "application/dicom"),
-        ("txt", "text/plain"),
-        ("md", "text/markdown"),
-        ("csv", "text/csv"),
-        ("html", "text/html"),
-        ("json", "application/json"),
-        ("xml", "application/xml"),
-        ("zip", "application/zip"),
-        ("hl7", "x-application/hl7-v2+er7"),
-        ("nii", "application/x-nifti"),
-    ];
-    let found = MAGIC
-        .iter()
-        .find(|(at, magic, _)| head.get(*at..).is_some_and(|bytes| bytes.starts_with(magic)));
-    if let Some((_, _, media_type)) = found {
-        return media_type;
-    }
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let found = EXTENSIONS.iter().find(|(known, _)| *known == extension);
-    found.map_or("application/octet-stream", |(_, media_type)| media_type)
+/// A folder is no report.
+fn folder(path: &Path) -> Failure {
+    let files = path.join("*").display().to_string();
+    failures::file(path, &io::ErrorKind::IsADirectory.into())
+        .hint(format!("name the files in it: most shells do for {files}"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn head(path: &Path, source: &mut dyn Read) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    source
+        .take(media::HEAD)
+        .read_to_end(&mut head)
+        .map_err(|error| failures::file(path, &error))?;
+    Ok(head)
+}
 
-    #[test]
-    fn media_types_come_from_the_bytes_then_from_the_name() {
-        assert_eq!(guess(Path::new("a.txt"), b"%PDF-1.7"), "application/pdf");
-        let mut dicom = vec![0; 128];
-        dicom.extend_from_slice(b"DICM");
-        assert_eq!(guess(Path::new("-"), &dicom), "application/dicom");
-        assert_eq!(guess(Path::new("a.CSV"), b"1,2"), "text/csv");
-        assert_eq!(guess(Path::new("a"), b""), "application/octet-stream");
-    }
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -193,3 +193,43 @@ fn ctrl_c_leaves_nothing_of_a_report_in_clear() {
     }
     panic!("20 reports were opened before Ctrl-C came");
 }
+
+/// Some hundreds are accepted together; those that come after them may take as long as they like.
+#[test]
+fn ctrl_c_amid_many_reports_keeps_the_keys_of_those_accepted() {
+    const TOGETHER: usize = 512;
+    if !ctrl_c_works("ctrl_c_amid_many_reports_keeps_the_keys_of_those_accepted") {
+        return;
+    }
+    let hospital = Hospital::new(&[]);
+    let files: Vec<_> = (0..TOGETHER)
+        .map(|n| hospital.write(&format!("{n}.txt"), n.to_string().as_bytes()))
+        .collect();
+    // Nobody writes to it.
+    let pipe = hospital.path("pipe");
+    let pipe = pipe.to_str().unwrap();
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let mut upload = vec!["upload", "--as", "2", "--patient", "3"];
+    upload.extend(files.iter().map(String::as_str));
+    upload.push(pipe);
+    let run = interrupted(hospital.command(&upload), |_| {
+        while hospital.run(&["reports", "--as", "3"]).json()["reports"][TOGETHER - 1].is_null() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Time to note them after they were committed.
+        std::thread::sleep(Duration::from_millis(500));
+        Vec::new()
+    });
+    let message = run.fails(130, "interrupted", "interrupted");
+    assert!(message.contains("what was accepted is kept"), "{message}");
+    let document: Value = serde_json::from_slice(&run.stdout).expect("a whole document");
+    let reports = document["reports"].as_array().unwrap();
+    assert_eq!((reports.len(), &document["blocks"]), (TOGETHER, &Value::Null));
+    assert!(reports.iter().all(|report| text(report, "access_key").len() == 34));
+    hospital.run(&["mine"]).json();
+    let last = &reports[TOGETHER - 1];
+    let target = hospital.path("opened");
+    let open = ["open", text(last, "report"), "--as", "3", "-o", target.to_str().unwrap()];
+    hospital.run_with_key(&open, text(last, "access_key")).json();
+    assert_eq!(fs::read(target).unwrap(), (TOGETHER - 1).to_string().as_bytes());
+}

@@ -1,5 +1,7 @@
 //! A disk that is full or can only be read, and two that want to write one ledger.
 
+mod many;
+
 use crate::child::{self, Task, tell};
 use crate::world::{self, PASSWORD, World, easy, options, peer, read_only, report};
 use medledger::core::engine::{OrderError, SubmitError};

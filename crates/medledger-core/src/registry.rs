@@ -50,6 +50,8 @@ pub mod domain {
     pub const LOCAL_ROW: &[u8] = b"medledger/v1/local-row\0";
     /// Hash of a request that took an idempotency key.
     pub const IDEMPOTENCY: &[u8] = b"medledger/v1/idempotency\0";
+    /// Idempotency key of one of several uploads that were asked for under one key.
+    pub const IDEMPOTENCY_PART: &[u8] = b"medledger/v1/idempotency-part\0";
     /// Every domain, for the test that no two are equal and each ends in a zero byte.
     pub const ALL: &[&[u8]] = &[
         MEMBER_ID,
@@ -71,6 +73,7 @@ pub mod domain {
         SUBMITTED,
         LOCAL_ROW,
         IDEMPOTENCY,
+        IDEMPOTENCY_PART,
     ];
 }
 

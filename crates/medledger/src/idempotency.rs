@@ -5,10 +5,10 @@ use crate::ledger::Ledger;
 use hmac::{Hmac, Mac};
 use medledger_core::cbor;
 use medledger_core::ids::MemberId;
-use medledger_core::registry::limit;
+use medledger_core::registry::{domain, limit};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use std::io::Read;
 
 /// Why an idempotency key was not accepted.
@@ -27,6 +27,41 @@ pub enum IdempotencyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The idempotency key of one of several uploads that are asked for under one `key`: made of that, of the
+/// upload's place among them (the first is 1) and of its file name. So the whole may be asked for again, by
+/// the command and from Python alike, and what was accepted the first time is not added a second time. 64
+/// hexadecimal characters, which show no file name.
+///
+/// # Errors
+/// When `key` itself is not one.
+///
+/// ```
+/// let key = medledger::idempotency_key_of_part("monday's scans", 1, "scan.dcm")?;
+/// assert_eq!(key, medledger::idempotency_key_of_part("monday's scans", 1, "scan.dcm")?);
+/// assert_ne!(key, medledger::idempotency_key_of_part("monday's scans", 2, "scan.dcm")?);
+/// # Ok::<(), medledger::IdempotencyError>(())
+/// ```
+pub fn idempotency_key_of_part(
+    key: &str,
+    place: u64,
+    file_name: &str,
+) -> Result<String, IdempotencyError> {
+    check(key)?;
+    let mut hash = Sha256::new_with_prefix(domain::IDEMPOTENCY_PART);
+    hash.update((key.len() as u64).to_be_bytes());
+    hash.update(key);
+    hash.update(place.to_be_bytes());
+    hash.update(file_name);
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+const fn check(key: &str) -> Result<(), IdempotencyError> {
+    if key.is_empty() || key.len() > limit::IDEMPOTENCY_KEY_BYTES {
+        return Err(IdempotencyError::Length { found: key.len() });
+    }
+    Ok(())
 }
 
 /// One use of an idempotency key, with the digest of what is asked.
@@ -56,9 +91,7 @@ impl Idempotent {
         author: &MemberId,
         key: &str,
     ) -> Result<Self, IdempotencyError> {
-        if key.is_empty() || key.len() > limit::IDEMPOTENCY_KEY_BYTES {
-            return Err(IdempotencyError::Length { found: key.len() });
-        }
+        check(key)?;
         let row = [author.as_bytes(), key.as_bytes()].concat();
         Ok(Self { row, request: ledger.node_key().digest() })
     }
@@ -127,5 +160,22 @@ impl Idempotent {
         let sealed =
             ledger.node_key().seal(Drawer::Idempotency, &self.row, &plain, &mut ledger.rng());
         Ok(unit.set_local(Drawer::Idempotency, &self.row, Some(&sealed))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_parts_are_as_documented() {
+        // Computed with Python's hashlib from what docs/format.md says.
+        let expected = "7a5f089b3c0b1f8cea6feb82d9c2bbfd51ee5d8da16de13f15d4da6eda8ba8e2";
+        assert_eq!(idempotency_key_of_part("monday's scans", 1, "scan.dcm").unwrap(), expected);
+        let long = "x".repeat(limit::IDEMPOTENCY_KEY_BYTES + 1);
+        for (key, found) in [("", 0), (&long, long.len())] {
+            let refused = idempotency_key_of_part(key, 1, "scan.dcm");
+            assert!(matches!(refused, Err(IdempotencyError::Length { found: n }) if n == found));
+        }
     }
 }

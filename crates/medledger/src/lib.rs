@@ -83,7 +83,7 @@ pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
 pub use blocks::{BlocksCollected, BlocksError};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
 pub use export::{ExportError, Exported};
-pub use idempotency::IdempotencyError;
+pub use idempotency::{IdempotencyError, idempotency_key_of_part};
 pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;

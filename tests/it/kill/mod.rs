@@ -2,6 +2,7 @@
 //! nothing unacknowledged is half there, no key is in clear on the disk.
 
 mod approve;
+mod many;
 mod mine;
 mod upload;
 
@@ -13,7 +14,7 @@ use medledger::{
     AccessKey, Contact, Delivery, IdempotencyError, Identity, Key, Ledger, MemberId, Purpose,
     ReaderKey, RecordId, ReportId, Role, UploadError, UploadOptions, VerifyDepth,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -63,10 +64,6 @@ pub(crate) fn child(task: &Task) {
     let ledger = observed(Path::new(&folder), move |step| listener(step.name()));
     let member = |name: &str| task.value(name).parse::<MemberId>().expect("a member");
     let identity = |name: &str| ledger.unlock(&member(name), PASSWORD).expect("an identity");
-    let key = |delivery| match delivery {
-        Delivery::PickUp(key) => key.to_text().to_string(),
-        _ => "-".to_owned(),
-    };
     let author = task.optional("author").map(|_| identity("author"));
     reach("open");
     match task.value("job").as_str() {
@@ -79,14 +76,15 @@ pub(crate) fn child(task: &Task) {
             let uploaded = ledger
                 .upload_with(&author.expect("an author"), &member("patient"), &bytes[..], &options)
                 .expect("uploaded");
-            tell(&format!("acked {} {}", uploaded.record, key(uploaded.delivery)));
+            tell(&format!("acked {} {}", uploaded.record, told_key(uploaded.delivery)));
         }
+        "upload-many" => many::child(task, &ledger, &author.expect("an author"), member("patient")),
         "approve" => {
             let request = task.value("request").parse().expect("a record");
             let approved = ledger
                 .approve(&author.expect("the patient"), &request, &Key::Identity)
                 .expect("approved");
-            tell(&format!("acked {} {}", approved.record, key(approved.delivery)));
+            tell(&format!("acked {} {}", approved.record, told_key(approved.delivery)));
         }
         "mine" => {
             while let Some(mined) = ledger.mine().expect("mined") {
@@ -118,10 +116,24 @@ struct Watch {
     round: u64,
 }
 
+fn acked(record: &str, key: &str) -> (RecordId, Option<AccessKey>) {
+    let key = (key != "-").then(|| AccessKey::from_text(key).expect("a key"));
+    (record.parse().expect("a record"), key)
+}
+
+fn told_key(delivery: Delivery) -> String {
+    match delivery {
+        Delivery::PickUp(key) => key.to_text().to_string(),
+        _ => "-".to_owned(),
+    }
+}
+
 /// What a child said before it died.
 #[derive(Default)]
 struct Said {
     acked: Option<(RecordId, Option<AccessKey>)>,
+    /// The same of each of many, by its place.
+    all_acked: BTreeMap<usize, (RecordId, Option<AccessKey>)>,
     mined: u64,
     files: scan::Files,
 }
@@ -180,9 +192,10 @@ impl Watch {
                     }
                     running.kill();
                 }
-                ["acked", record, key] => {
-                    let key = (key != "-").then(|| AccessKey::from_text(key).expect("a key"));
-                    said.acked = Some((record.parse().expect("a record"), key));
+                ["acked", record, key] => said.acked = Some(acked(record, key)),
+                ["acked", place, record, key] => {
+                    let place = place.parse().expect("a number");
+                    said.all_acked.insert(place, acked(record, key));
                 }
                 ["mined", height] => said.mined = height.parse().expect("a height"),
                 _ => panic!("the child said {line:?}"),
@@ -197,7 +210,7 @@ impl Watch {
         assert!(left.is_empty(), "temporary files stay: {:?}", left.keys());
         assert!(tip(ledger) >= self.height.max(said.mined), "the chain went back");
         assert_clean(ledger);
-        if let Some((record, _)) = &said.acked {
+        for (record, _) in said.acked.iter().chain(said.all_acked.values()) {
             let stored = ledger.view().unwrap().record(record).unwrap();
             let stored = stored.expect("an acknowledged record is there");
             assert!(!matches!(stored.standing, Standing::Refused { .. }), "{stored:?}");
@@ -278,6 +291,39 @@ fn pitfall_29_killed_somewhere_between_the_steps_of_an_upload() {
         watch.upload(after("blocks-stored", delay), i % 2 == 0, 2000);
         watch.upload(after("about-to-accept", delay), i % 2 == 1, 2000);
         watch.upload(after("accepted", delay), i % 2 == 0, 2000);
+    }
+    watch.finish();
+}
+
+#[test]
+fn pitfall_29_killed_at_each_step_of_many_uploads_together() {
+    let mut watch = Watch::new();
+    watch.upload_many(at("open", 0), true);
+    watch.upload_many(at("sealed", 0), false);
+    watch.upload_many(at("sealed", 25), true);
+    watch.upload_many(at("sealed", 47), false);
+    for group in 0..2 {
+        for step in ["blocks-stored", "about-to-accept", "accepted"] {
+            watch.upload_many(at(step, group), (group == 0) == (step == "accepted"));
+        }
+    }
+    watch.upload_many(at("mail-tried", 0), true);
+    for by_mail in [true, false] {
+        watch.upload_many(at("end", 0), by_mail);
+    }
+    watch.finish();
+}
+
+#[test]
+fn pitfall_29_killed_somewhere_between_the_steps_of_many_uploads_together() {
+    let mut watch = Watch::new();
+    for (i, delay) in delays(4, 60_000).enumerate() {
+        watch.upload_many(after("open", delay), i % 2 == 0);
+    }
+    for (i, delay) in delays(3, 8000).enumerate() {
+        watch.upload_many(after("sealed", delay), i % 2 == 1);
+        watch.upload_many(after("blocks-stored", delay), i % 2 == 0);
+        watch.upload_many(after("about-to-accept", delay), i % 2 == 1);
     }
     watch.finish();
 }

@@ -1,6 +1,6 @@
 //! Uploads that go through together: one pass, one commit of blocks, one unit of work.
 
-use super::report::{Draft, Drafted, Stored};
+use super::report::{Accepted, Draft, Drafted, Stored};
 use super::{Delivery, Upload, UploadError, Uploaded};
 use crate::ledger::Ledger;
 use crate::steps::Step;
@@ -25,23 +25,30 @@ pub(super) fn run<'a>(
     ledger: &Ledger,
     author: &Identity,
     uploads: impl Iterator<Item = Upload<'a>>,
-) -> Vec<Outcome> {
+    ended: &mut dyn FnMut(Vec<Outcome>),
+) {
     let mut uploads = uploads.peekable();
-    let mut outcomes = Vec::new();
     let mut sealed_before = 0;
     while uploads.peek().is_some() {
         let mut group = Group::new(ledger, author, sealed_before);
         group.gather(&mut uploads);
-        let (done, read) = group.finish();
-        sealed_before = read;
-        outcomes.extend(done);
-        if let Some(Err(UploadError::Together(cause))) = outcomes.last() {
-            let cause = Arc::clone(cause);
-            outcomes.extend(uploads.map(|_| Err(UploadError::Together(Arc::clone(&cause)))));
+        let done = group.finish();
+        sealed_before = done.sealed;
+        ended(done.outcomes);
+        if let Some(cause) = done.failure {
+            ended(uploads.map(|_| Err(UploadError::Together(Arc::clone(&cause)))).collect());
             break;
         }
     }
-    outcomes
+}
+
+/// What became of a group.
+struct Done {
+    outcomes: Vec<Outcome>,
+    /// Bytes sealed until now.
+    sealed: u64,
+    /// Why a store failed: nothing that comes after should be tried.
+    failure: Option<Arc<UploadError>>,
 }
 
 /// Reports on their way together.
@@ -88,17 +95,17 @@ impl<'l, 'a> Group<'l, 'a> {
         }
     }
 
-    /// Seals, stores and accepts the drafts. The outcomes, and the bytes sealed until now.
-    fn finish(mut self) -> (Vec<Outcome>, u64) {
+    /// Seals, stores and accepts the drafts.
+    fn finish(mut self) -> Done {
         let mut sealed = self.sealed_before;
-        if let Err(error) = self.store_and_accept(&mut sealed) {
-            let cause = Arc::new(error);
-            for outcome in self.outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
-                *outcome = Some(Err(UploadError::Together(Arc::clone(&cause))));
-            }
-        }
-        let outcomes = self.outcomes.into_iter();
-        (outcomes.map(|outcome| outcome.expect("every draft came to an end")).collect(), sealed)
+        let failure = self.store_and_accept(&mut sealed).err().map(Arc::new);
+        let ended = |outcome: Option<Outcome>| match (outcome, &failure) {
+            (Some(outcome), _) => outcome,
+            (None, Some(cause)) => Err(UploadError::Together(Arc::clone(cause))),
+            (None, None) => unreachable!("every draft came to an end"),
+        };
+        let outcomes = self.outcomes.into_iter().map(ended).collect();
+        Done { outcomes, sealed, failure }
     }
 
     fn store_and_accept(&mut self, sealed: &mut u64) -> Result<(), UploadError> {
@@ -131,8 +138,7 @@ impl<'l, 'a> Group<'l, 'a> {
         };
         session.finish(&stored.iter().map(keep).collect::<Vec<_>>())?;
         ledger.step(Step::BlocksStored);
-        self.accept(stored);
-        Ok(())
+        self.accept(stored)
     }
 
     /// All drafts in one pass.
@@ -169,30 +175,57 @@ impl<'l, 'a> Group<'l, 'a> {
     }
 
     /// All records in one unit of work; should one of them be refused, each in its own.
-    fn accept(&mut self, mut stored: Vec<Stored<'_>>) {
-        match self.ledger.accept_stored(&stored) {
+    ///
+    /// # Errors
+    /// When the store fails: what has no outcome then is not accepted.
+    fn accept(&mut self, stored: Vec<Stored<'_>>) -> Result<(), UploadError> {
+        let error = match self.ledger.accept_stored(&stored) {
             Ok(accepted) => {
-                let sent = self.ledger.try_mail().letters;
-                for (one, accepted) in stored.into_iter().zip(accepted) {
-                    let mut uploaded = accepted.remembered.uploaded();
-                    uploaded.repeated = false;
-                    uploaded.delivery = match accepted.letter {
-                        Some(letter) if sent.contains(&letter) => Delivery::Mailed,
-                        Some(_) => Delivery::Queued,
-                        None => Delivery::PickUp(one.access_key),
-                    };
-                    self.outcomes[one.place] = Some(Ok(uploaded));
+                self.accepted(stored, accepted);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if stored.len() > 1 && !error.is_of_a_store() {
+            let mut stored = stored.into_iter();
+            while let Some(one) = stored.next() {
+                if let Err(error) = self.accept(vec![one]) {
+                    self.unpin(stored.as_slice());
+                    return Err(error);
                 }
             }
-            Err(_) if stored.len() > 1 => stored.into_iter().for_each(|one| self.accept(vec![one])),
-            Err(error) => {
-                let Some(one) = stored.pop() else { return };
-                // No record names these blocks now: they must not stay pinned.
-                let reason = Reason::Report(one.report);
-                if let Err(error) = self.ledger.blocks().release(&one.envelope_cid, &reason) {
-                    tracing::warn!(%error, cid = %one.envelope_cid, "a pin without record stays");
-                }
+            return Ok(());
+        }
+        self.unpin(&stored);
+        match stored.into_iter().next() {
+            Some(one) if !error.is_of_a_store() => {
                 self.outcomes[one.place] = Some(self.ledger.answered_first(one.once, error));
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn accepted(&mut self, stored: Vec<Stored<'_>>, accepted: Vec<Accepted>) {
+        let sent = self.ledger.try_mail().letters;
+        for (one, accepted) in stored.into_iter().zip(accepted) {
+            let mut uploaded = accepted.remembered.uploaded();
+            uploaded.repeated = false;
+            uploaded.delivery = match accepted.letter {
+                Some(letter) if sent.contains(&letter) => Delivery::Mailed,
+                Some(_) => Delivery::Queued,
+                None => Delivery::PickUp(one.access_key),
+            };
+            self.outcomes[one.place] = Some(Ok(uploaded));
+        }
+    }
+
+    /// No record names these blocks: they must not stay pinned.
+    fn unpin(&self, stored: &[Stored<'_>]) {
+        for one in stored {
+            let reason = Reason::Report(one.report);
+            if let Err(error) = self.ledger.blocks().release(&one.envelope_cid, &reason) {
+                tracing::warn!(%error, cid = %one.envelope_cid, "a pin without record stays");
             }
         }
     }

@@ -126,6 +126,19 @@ pub enum UploadError {
     Together(Arc<UploadError>),
 }
 
+impl UploadError {
+    /// Whether a store failed, so that others would fare no better.
+    const fn is_of_a_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Blocks(_)
+                | Self::Store(_)
+                | Self::Submit(SubmitError::Store(_))
+                | Self::Idempotency(IdempotencyError::Store(_))
+        )
+    }
+}
+
 impl From<PipelineError> for UploadError {
     fn from(error: PipelineError) -> Self {
         match error {
@@ -192,6 +205,13 @@ impl<'a> Upload<'a> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let options = UploadOptions { file_name: name, ..UploadOptions::default() };
         Self { patient, source: Box::new(LateFile::Closed(path)), size, options }
+    }
+
+    /// The same from a source of about so many bytes: with it the uploads are put together in groups.
+    #[must_use]
+    pub fn of_size(mut self, bytes: u64) -> Self {
+        self.size = bytes;
+        self
     }
 
     /// The same with these options; a file's name is kept where they have none.
@@ -304,7 +324,20 @@ impl Ledger {
         author: &Identity,
         uploads: impl IntoIterator<Item = Upload<'a>>,
     ) -> Vec<Result<Uploaded, UploadError>> {
-        batch::run(self, author, uploads.into_iter())
+        let mut outcomes = Vec::new();
+        self.upload_in_groups(author, uploads, |ended| outcomes.extend(ended));
+        outcomes
+    }
+
+    /// As [`Ledger::upload_many`], and tells the results of each group as soon as it is accepted: who hands the
+    /// keys on then loses none of them when the process ends early. The results come in the order of the uploads.
+    pub fn upload_in_groups<'a>(
+        &self,
+        author: &Identity,
+        uploads: impl IntoIterator<Item = Upload<'a>>,
+        mut ended: impl FnMut(Vec<Result<Uploaded, UploadError>>),
+    ) {
+        batch::run(self, author, uploads.into_iter(), &mut ended);
     }
 
     fn upload_once(

@@ -7,5 +7,6 @@ mod delivery;
 mod durability;
 mod journey;
 mod many;
+mod many_props;
 mod names;
 mod support;

@@ -130,3 +130,41 @@ fn nothing_to_upload_is_nothing_done() {
     assert!(w.ledger.upload_many(&w.doctor, []).is_empty());
     assert_eq!(w.ledger.waiting().unwrap(), 0);
 }
+
+#[test]
+fn nothing_is_tried_after_a_store_failed_whatever_failed_before() {
+    let w = world();
+    std::fs::remove_dir(w.folder.join("blocks").join("tmp")).unwrap();
+    // The last of the first group fails for itself.
+    let uploads = (0..530).map(|n| {
+        let upload = Upload::new(w.patient.id(), io::Cursor::new(text(n)));
+        let name = if n == 511 { "a/b" } else { "a" };
+        upload.with(UploadOptions::named(name, "text/plain")).of_size(1)
+    });
+    let results = w.ledger.upload_many(&w.doctor, uploads);
+    assert!(matches!(results[511], Err(UploadError::Metadata(_))), "{:?}", results[511]);
+    let cause = |n: usize| match &results[n] {
+        Err(UploadError::Together(cause)) => cause,
+        other => panic!("{other:?}"),
+    };
+    assert!(std::sync::Arc::ptr_eq(cause(0), cause(529)), "tried after a store failed");
+}
+
+#[test]
+fn each_group_is_told_as_soon_as_it_is_accepted() {
+    let w = world();
+    let uploads =
+        (0..520).map(|n| Upload::new(w.patient.id(), io::Cursor::new(text(n))).of_size(1));
+    let mut told = Vec::new();
+    let mut groups = 0;
+    w.ledger.upload_in_groups(&w.doctor, uploads, |ended| {
+        told.extend(ended.into_iter().map(|result| result.unwrap().report));
+        groups += 1;
+        let there = w.ledger.reports(&w.patient.id()).unwrap();
+        assert_eq!(there.len(), told.len());
+    });
+    assert_eq!((groups, told.len()), (2, 520));
+    let there: Vec<_> = w.ledger.reports(&w.patient.id()).unwrap();
+    let there: std::collections::HashSet<_> = there.into_iter().map(|report| report.id).collect();
+    assert_eq!(there, told.into_iter().collect());
+}
