@@ -147,7 +147,7 @@ fn sealing(bench: &mut Bench, backend: Backend, report: &[u8]) {
     let dek = Dek::from_bytes([7; 16]);
     let work = Work::Bytes(report.len() as u64);
     bench.case(format!("seal + CID, kept nowhere/{}", backend.name()), work, || {
-        black_box(seal(backend, &dek, report, &mut Nowhere));
+        black_box(seal(backend, &dek, report, &Nowhere));
     });
     bench.timed(format!("seal + CID, to memory/{}", backend.name()), work, || {
         let store = MemoryStore::new();

@@ -327,7 +327,7 @@ fn pins_of_the_version_before_are_read_and_written_anew() {
     let pin = fs::read_dir(&pins).unwrap().next().unwrap().unwrap().path();
     fs::write(&pin, format!("{}\n", root.cid)).unwrap();
     let old = Keep { reason: Reason::Untold, since: None };
-    assert_eq!(store.pinned().unwrap()[0].reasons, [old.clone()]);
+    assert_eq!(store.pinned().unwrap()[0].reasons, std::slice::from_ref(&old));
     let new = Keep::now(Reason::User(Word::new("audit").unwrap()));
     store.pin(&root.cid, &new).unwrap();
     assert_eq!(store.pinned().unwrap()[0].reasons, [new.clone(), old]);
