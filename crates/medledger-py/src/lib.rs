@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod blocks;
 mod cars;
 mod data;
 mod errors;
