@@ -4,8 +4,11 @@ use medledger_core::{Cid, cbor::encode, cid::Codec, cid::Link};
 use medledger_ipfs::car::{CarReader, CarWriter, ReadOptions, export};
 use medledger_ipfs::{BlockStore, MemoryStore};
 
-/// Reads a file to its end: roots and blocks, if it is one.
-fn read(data: &[u8], complete: bool) -> Option<(Vec<Cid>, Vec<(Cid, Vec<u8>)>, u8)> {
+/// Roots, blocks and version of a file.
+type Read = (Vec<Cid>, Vec<(Cid, Vec<u8>)>, u8);
+
+/// Reads a file to its end, if it is one.
+fn read(data: &[u8], complete: bool) -> Option<Read> {
     let mut options = ReadOptions::default();
     options.complete = complete;
     let mut reader = CarReader::with_options(data, options).ok()?;

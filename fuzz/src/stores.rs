@@ -1,9 +1,9 @@
 //! Oracles for the small files of a block store, and seeds written by their own encoders.
 
+use medledger_core::Cid;
 use medledger_core::cid::Codec;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::{ChainId, ReportId};
-use medledger_core::Cid;
 use medledger_ipfs::store::{Keep, Pin, Reason, Sharding, Word};
 
 /// A pin file read is written back as the same bytes, or is one of the version before, which is its
