@@ -21,7 +21,7 @@ def test_blocks_are_kept_checked_repaired_and_collected(fresh, tmp_path):
     check = ledger.check_blocks()
     assert check.ok and check.unreferenced == 0 and check.strays == ()
 
-    folder = ledger.folder
+    folder = ledger.path
     copy = tmp_path / "copy"
     shutil.copytree(folder / "blocks" / "blocks", copy)
     files = data_files(folder)
