@@ -1,6 +1,7 @@
 //! The class `Ledger`: one method a use case.
 
 use crate::args::{KeyArgument, TimeArgument, key, parse, parse_some};
+use crate::blocks;
 use crate::data::Source;
 use crate::errors::{Class, raise, raise_io};
 use crate::identity::Identity;
@@ -10,9 +11,11 @@ use crate::wait::{interruptible, wait_mined};
 use medledger::core::padding::Padding;
 use medledger::core::receipt::Receipt;
 use medledger::core::store::RecordQuery;
+use medledger::ipfs::FlatfsReader;
+use medledger::ipfs::collect::CollectOptions;
 use medledger::{
-    Contact, CreateOptions, Difficulty, EngineChoice, MailSettings, Permission, ReaderKey, Role,
-    UploadError, UploadOptions, VerifyDepth,
+    BlocksError, Contact, CreateOptions, Difficulty, EngineChoice, MailSettings, Permission,
+    ReaderKey, Role, UploadError, UploadOptions, VerifyDepth,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -519,6 +522,57 @@ impl Ledger {
         let depth = if full { VerifyDepth::Full } else { VerifyDepth::Chain };
         let report = py.detach(|| ledger.verify(depth)).map_err(raise)?;
         results::verified(py, &report)
+    }
+
+    /// What is kept in the store of ciphertext, and why; returns a tuple of Pin.
+    fn pins<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let pins = py.detach(|| ledger.pins()).map_err(raise)?;
+        blocks::pins(py, &pins)
+    }
+
+    /// Hash every block again and walk all that is kept; returns BlockCheck, which tells what is wrong.
+    fn check_blocks<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let check = py.detach(|| ledger.check_blocks()).map_err(raise)?;
+        blocks::checked(py, &check)
+    }
+
+    /// Remove blocks that nothing keeps, such as those of uploads that failed; returns CollectedBlocks.
+    ///
+    /// `dry_run` only tells what would be removed. Raises DamagedError, and removes nothing, when nodes
+    /// that are kept cannot be read; `force` goes on, and removes what hangs on those alone.
+    #[pyo3(signature = (*, dry_run = false, force = false))]
+    fn collect_blocks<'py>(
+        &self,
+        py: Python<'py>,
+        dry_run: bool,
+        force: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let options = if dry_run { CollectOptions::dry_run() } else { CollectOptions::default() };
+        let options = if force { options.forced() } else { options };
+        let done = py.detach(|| ledger.collect_blocks(options)).map_err(raise)?;
+        blocks::collected(py, &done)
+    }
+
+    /// Fetch damaged and missing blocks from another store, each verified; returns RepairedBlocks.
+    ///
+    /// `source` is another ledger's folder, a Kubo repository, or a folder of blocks; it is only read.
+    fn repair_blocks<'py>(&self, py: Python<'py>, source: PathBuf) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let repair = || -> Result<_, BlocksError> {
+            let source = FlatfsReader::open(&source)?;
+            let check = ledger.check_blocks()?;
+            ledger.repair_blocks(&check, &source)
+        };
+        let done = py.detach(repair).map_err(raise)?;
+        blocks::repaired(py, &done)
+    }
+
+    /// How often reading a block of ciphertext was spared by the cache; returns CacheStats.
+    fn cache_stats<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        blocks::cache(py, &self.get()?.cache_stats())
     }
 
     /// The receipt of a record: proof, checkable offline, that it is in this chain.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod blocks;
 mod data;
 mod errors;
 mod identity;

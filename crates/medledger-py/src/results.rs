@@ -14,23 +14,23 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 /// An instance of a class of `medledger._types`, from its fields by name.
-struct Maker<'py> {
+pub(crate) struct Maker<'py> {
     py: Python<'py>,
     fields: Bound<'py, PyDict>,
 }
 
 impl<'py> Maker<'py> {
-    fn new(py: Python<'py>) -> Self {
+    pub(crate) fn new(py: Python<'py>) -> Self {
         Self { py, fields: PyDict::new(py) }
     }
 
-    fn set(self, name: &str, value: impl IntoPyObjectExt<'py>) -> PyResult<Self> {
+    pub(crate) fn set(self, name: &str, value: impl IntoPyObjectExt<'py>) -> PyResult<Self> {
         self.fields.set_item(name, value.into_bound_py_any(self.py)?)?;
         Ok(self)
     }
 
     /// An id, a CID or a code, as text.
-    fn text(self, name: &str, value: impl ToString) -> PyResult<Self> {
+    pub(crate) fn text(self, name: &str, value: impl ToString) -> PyResult<Self> {
         self.set(name, value.to_string())
     }
 
@@ -58,14 +58,14 @@ impl<'py> Maker<'py> {
         self.set("delivery", name)?.set("access_key", key)
     }
 
-    fn make(self, class: &str) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn make(self, class: &str) -> PyResult<Bound<'py, PyAny>> {
         let class = self.py.import("medledger._types")?.getattr(class)?;
         class.call((), Some(&self.fields))
     }
 }
 
 /// An aware `datetime` in UTC; the last one there is for times beyond the calendar.
-fn datetime(py: Python<'_>, time: Timestamp) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn datetime(py: Python<'_>, time: Timestamp) -> PyResult<Bound<'_, PyAny>> {
     const LAST: u64 = 253_402_300_799;
     let module = py.import("datetime")?;
     let utc = module.getattr("timezone")?.getattr("utc")?;

@@ -11,13 +11,18 @@ from medledger._report import OpenedReport
 from medledger._types import (
     Approved,
     Block,
+    BlockCheck,
+    CacheStats,
+    CollectedBlocks,
     LogEntry,
     MailReport,
     Member,
+    Pin,
     Profile,
     Proven,
     Purpose,
     Registration,
+    RepairedBlocks,
     Report,
     Request,
     Role,
@@ -295,6 +300,21 @@ class Ledger:
 
     def verify(self, *, full: bool = True) -> VerifyReport:
         """Check this copy from its first block on."""
+
+    def pins(self) -> tuple[Pin, ...]:
+        """What is kept in the store of ciphertext, and why."""
+
+    def check_blocks(self) -> BlockCheck:
+        """Hash every block again and walk all that is kept."""
+
+    def collect_blocks(self, *, dry_run: bool = False, force: bool = False) -> CollectedBlocks:
+        """Remove blocks that nothing keeps, such as those of uploads that failed."""
+
+    def repair_blocks(self, source: str | PathLike[str]) -> RepairedBlocks:
+        """Fetch damaged and missing blocks from another store, each verified."""
+
+    def cache_stats(self) -> CacheStats:
+        """How often reading a block of ciphertext was spared by the cache."""
 
     def receipt(self, record: str) -> bytes:
         """The receipt of a record: proof, checkable offline, that it is in this chain."""

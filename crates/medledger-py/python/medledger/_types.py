@@ -209,6 +209,95 @@ class VerifyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PinReason:
+    """Why a root of blocks is kept."""
+
+    reason: str
+    """Such as ``report`` and an id, or ``user`` and some words."""
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A root of blocks that is kept with all that lies below it."""
+
+    root: str
+    reasons: tuple[PinReason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCheck:
+    """What was found in the store of ciphertext."""
+
+    pins: int
+    blocks: int
+    """Healthy blocks."""
+    bytes: int
+    damaged: tuple[str, ...]
+    """Blocks whose bytes are not those their CID names."""
+    missing: tuple[str, ...]
+    malformed: tuple[str, ...]
+    unreferenced: int
+    """Blocks that nothing keeps."""
+    unreferenced_bytes: int
+    strays: tuple[str, ...]
+    """Files that are none of the store's own."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every block that is kept is there and healthy."""
+        return not (self.damaged or self.missing or self.malformed)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedBlocks:
+    """What a collection removed, or would remove."""
+
+    removed: int
+    bytes: int
+    kept: int
+    released: tuple[str, ...]
+    """Roots that only uploads kept which never came to be."""
+    pinned: tuple[str, ...]
+    """Reports on the ledger that were not kept, and are now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairedBlocks:
+    """What a repair did."""
+
+    repaired: tuple[str, ...]
+    bytes: int
+    absent: tuple[str, ...]
+    """The source does not have them."""
+    wrong: tuple[str, ...]
+    """The source has other bytes in their place."""
+    failed: tuple[str, ...]
+    """The source could not be read."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that was broken is healthy again."""
+        return not (self.absent or self.wrong or self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """How the cache of ciphertext did since the ledger was opened."""
+
+    hits: int
+    misses: int
+    bytes: int
+    """Held now."""
+    capacity: int
+
+    @property
+    def hit_ratio(self) -> float:
+        """Hits among all that was asked for, from 0 to 1."""
+        return self.hits / max(self.hits + self.misses, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class MailReport:
     """What became of the letters that waited."""
 
