@@ -6,7 +6,9 @@ use medledger_core::Cid;
 use medledger_core::cid::Codec;
 use medledger_core::padding::PaddedReader;
 use medledger_core::rand_core::CryptoRng;
-use medledger_core::seal::{Head, SealError, SealingReader, Unsealed};
+use medledger_core::seal::{
+    HEAD_LEN, Head, SEALED_CHUNK_LEN, SealError, SealingReader, TAG_LEN, Unsealed,
+};
 use sha256_lanes::{Kernel, Streams};
 use std::io::Read;
 use zeroize::Zeroize;
@@ -16,19 +18,29 @@ use zeroize::Zeroize;
 const STRIPE: usize = 16 * 1024;
 
 /// Gives the reports' bytes away, buffer by buffer.
-pub(super) struct Feed<'a, 'p> {
+pub(super) struct Feed<'a> {
     items: Vec<Item<'a>>,
     /// The report that is being read.
     current: usize,
     lanes: usize,
-    progress: &'p mut (dyn FnMut(usize, u64) + Send),
 }
 
 struct Item<'a> {
     sealing: SealingReader<PaddedReader<&'a mut (dyn Read + Send)>>,
     /// Bytes of a leaf.
     chunk: usize,
+    /// Bytes of ciphertext given away.
+    sealed: u64,
     failure: Option<SealError>,
+}
+
+impl Item<'_> {
+    /// Bytes of plaintext, padding not counted, in the first `sealed` bytes of ciphertext.
+    fn plain(&self, sealed: u64) -> u64 {
+        let chunks = sealed.saturating_sub(HEAD_LEN as u64);
+        let tags = chunks.div_ceil(SEALED_CHUNK_LEN as u64) * TAG_LEN as u64;
+        chunks.saturating_sub(tags).min(self.sealing.get_ref().true_len())
+    }
 }
 
 /// What is known of a report once all of it was read.
@@ -52,26 +64,28 @@ struct Leaf {
     unsealed: Unsealed,
     /// Where in the buffer the positions in `unsealed` count from.
     base: usize,
+    /// Bytes of the report's plaintext up to the end of this leaf.
+    plain: u64,
 }
 
-/// CIDs and lengths of the leaves of each report, in order.
+/// A leaf that is stored.
 pub(super) struct Done {
-    pub(super) leaves: Vec<(usize, Vec<(Cid, usize)>)>,
+    pub(super) item: usize,
+    pub(super) cid: Cid,
+    pub(super) len: usize,
+    /// Bytes of the report's plaintext up to the end of this leaf.
+    pub(super) plain: u64,
 }
 
-impl<'a, 'p> Feed<'a, 'p> {
-    pub(super) fn new(
-        items: Vec<SealItem<'a>>,
-        lanes: usize,
-        rng: &mut dyn CryptoRng,
-        progress: &'p mut (dyn FnMut(usize, u64) + Send),
-    ) -> Self {
+impl<'a> Feed<'a> {
+    pub(super) fn new(items: Vec<SealItem<'a>>, lanes: usize, rng: &mut dyn CryptoRng) -> Self {
         let open = |item: SealItem<'a>| Item {
             chunk: item.job.profile.chunk(),
             sealing: item.job.reader(item.source, rng),
+            sealed: 0,
             failure: None,
         };
-        Self { items: items.into_iter().map(open).collect(), current: 0, lanes, progress }
+        Self { items: items.into_iter().map(open).collect(), current: 0, lanes }
     }
 
     /// Fills a buffer with leaves, from as many reports as it takes; none when all were read.
@@ -85,8 +99,8 @@ impl<'a, 'p> Feed<'a, 'p> {
             let Some(space) = buffer.get_mut(start..start + room) else { break };
             match item.sealing.fill_unsealed(space) {
                 Ok((filled, unsealed)) => {
-                    batch.add(self.current, item.chunk, filled, unsealed, buffer);
-                    (self.progress)(self.current, item.sealing.get_ref().true_len());
+                    batch.add(self.current, item, filled, unsealed, buffer);
+                    item.sealed += filled as u64;
                     if filled < room {
                         self.current += 1;
                     }
@@ -117,21 +131,28 @@ impl Batch {
     /// Takes the `filled` bytes of a report that were read to the end of this batch.
     fn add(
         &mut self,
-        item: usize,
-        chunk: usize,
+        number: usize,
+        item: &Item<'_>,
         filled: usize,
         mut unsealed: Unsealed,
         buffer: &mut [u8],
     ) {
-        let start = self.used;
-        let bytes = &mut buffer[start..];
+        let base = self.used;
+        let bytes = &mut buffer[base..];
         let mut at = 0;
         while at < filled {
-            let len = chunk.min(filled - at);
+            let len = item.chunk.min(filled - at);
             let inner = unsealed.split_at(at + len);
             // A chunk that reaches into the next leaf must be sealed before that is hashed.
             unsealed.seal_until(bytes, at + len);
-            self.leaves.push(Leaf { item, start: start + at, len, unsealed: inner, base: start });
+            self.leaves.push(Leaf {
+                item: number,
+                start: base + at,
+                len,
+                unsealed: inner,
+                base,
+                plain: item.plain(item.sealed + (at + len) as u64),
+            });
             at += len;
         }
         self.used += at;
@@ -143,7 +164,7 @@ impl Batch {
         kernel: Kernel,
         buffer: &mut [u8],
         session: &dyn Session,
-    ) -> Result<Done, StoreError> {
+    ) -> Result<Vec<Done>, StoreError> {
         let plain = WipedByPanic(&mut buffer[..self.used]);
         let buffer = &mut *plain.0;
         let mut streams = Streams::with_kernel(kernel, self.leaves.len());
@@ -163,16 +184,14 @@ impl Batch {
                 .collect();
             streams.update(&stripes);
         }
-        let mut done: Vec<(usize, Vec<(Cid, usize)>)> = Vec::new();
-        for (leaf, digest) in self.leaves.iter().zip(streams.finish()) {
-            let cid = Cid::from_digest(Codec::Raw, digest);
-            session.put(&cid, &buffer[leaf.start..][..leaf.len])?;
-            match done.last_mut() {
-                Some((item, leaves)) if *item == leaf.item => leaves.push((cid, leaf.len)),
-                _ => done.push((leaf.item, vec![(cid, leaf.len)])),
-            }
-        }
-        Ok(Done { leaves: done })
+        let digests = self.leaves.iter().zip(streams.finish());
+        digests
+            .map(|(leaf, digest)| {
+                let cid = Cid::from_digest(Codec::Raw, digest);
+                session.put(&cid, &buffer[leaf.start..][..leaf.len])?;
+                Ok(Done { item: leaf.item, cid, len: leaf.len, plain: leaf.plain })
+            })
+            .collect()
     }
 }
 

@@ -91,7 +91,7 @@ impl std::fmt::Debug for SealItem<'_> {
 }
 
 /// Seals `source` under a fresh salt and puts its blocks into `session`, which the caller commits.
-/// `progress` is told now and then the bytes of plaintext read so far, and at the end all of them.
+/// `progress` is told, leaf by leaf, the bytes of plaintext sealed and put so far.
 ///
 /// ```
 /// use medledger_core::{dek::Dek, padding::Padding, rand_core::UnwrapErr};
@@ -144,7 +144,7 @@ pub fn seal_file(
 
 /// Seals several reports, each under a fresh salt of its own, and puts their blocks into `session`, which the
 /// caller commits. Small reports fill the lanes together. `progress` is told which report, by its place,
-/// and the bytes of its plaintext read so far.
+/// and the bytes of its plaintext sealed and put so far.
 ///
 /// The bodies are in the order of the reports. A report that cannot be read or sealed does not keep the others
 /// from being so; blocks of it that were put before are left to the store's collection.
@@ -167,18 +167,17 @@ pub fn seal_files(
     let chunk = items.iter().map(|item| item.job.profile.chunk()).max().unwrap_or(1);
     let lanes = processor.kernel.lanes();
     let mut builders: Vec<_> = items.iter().map(|item| Builder::new(item.job.profile)).collect();
-    let mut feed = Feed::new(items, lanes, rng, progress);
+    let mut feed = Feed::new(items, lanes, rng);
     let mut sink = |cid: &Cid, block: &[u8]| session.put(cid, block);
     in_order(
         processor.workers,
         lanes * chunk,
         |buffer| Ok(feed.next(buffer)),
         |batch: Batch, buffer| batch.run(processor.kernel, buffer, session),
-        |done: Done| {
-            for (item, leaves) in done.leaves {
-                for (cid, len) in leaves {
-                    builders[item].push_hashed_leaf(cid, len, &mut sink)?;
-                }
+        |leaves: Vec<Done>| {
+            for Done { item, cid, len, plain } in leaves {
+                builders[item].push_hashed_leaf(cid, len, &mut sink)?;
+                progress(item, plain);
             }
             Ok(())
         },

@@ -123,6 +123,28 @@ fn a_report_of_many_leaves_goes_over_all_workers() {
 }
 
 #[test]
+fn progress_is_told_leaf_by_leaf_and_never_counts_padding() {
+    let report = bytes(5 * (1 << 20), 3);
+    for padding in [Padding::None, Padding::Padme] {
+        let (store, dek) = (MemoryStore::new(), Dek::from_bytes([5; 16]));
+        let mut told = Vec::new();
+        let body = seal_file(
+            &job(&dek, padding, raw(100_000, 8)),
+            &mut &report[..],
+            &*store.begin().unwrap(),
+            &Processor::new(&Threads(3)),
+            &mut UnwrapErr(SysRng),
+            &mut |bytes| told.push(bytes),
+        )
+        .unwrap();
+        assert_eq!(told.len() as u64, body.size.div_ceil(100_000));
+        assert!(told.is_sorted(), "{told:?}");
+        assert!(told[0] > 99_000 && told[0] <= 100_000, "{}", told[0]);
+        assert_eq!(told.last(), Some(&(report.len() as u64)));
+    }
+}
+
+#[test]
 fn leaves_that_wrap_their_bytes_are_sealed_too() {
     let (store, dek) = (MemoryStore::new(), Dek::from_bytes([5; 16]));
     let report = bytes(700_000, 1);
