@@ -27,6 +27,7 @@ from medledger._errors import (
     RevokedError,
     StorageError,
     UpdateNeededError,
+    UploadManyError,
     WrongKeyError,
     WrongPasswordError,
 )
@@ -60,6 +61,7 @@ from medledger._types import (
     Request,
     Role,
     State,
+    Upload,
     Uploaded,
     VerifyReport,
 )
@@ -104,6 +106,8 @@ __all__ = [
     "State",
     "StorageError",
     "UpdateNeededError",
+    "Upload",
+    "UploadManyError",
     "Uploaded",
     "VerifyReport",
     "WrongKeyError",
