@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Upload a report: connect to the ledger, encrypt, store, append a block.
+"""Upload reports: connect to the ledger, encrypt, store, append a block.
 
     MEDLEDGER_PASSWORD=... upload.py --ledger DIR --init report.pdf
     MEDLEDGER_PASSWORD=... upload.py --ledger DIR --key-file patient.key report.pdf
+    MEDLEDGER_PASSWORD=... upload.py --ledger DIR scans/*.dcm
 
 `--init` makes the ledger, with a hospital, a doctor and a patient for demonstration, all under one
 password. What is left when keys for others, proof and consent are taken away is `by_hand` below; with
@@ -60,41 +61,52 @@ def by_hand(source: Path, target: Path) -> None:
 
 
 def upload(options: argparse.Namespace) -> None:
-    """The report goes to the ledger, its key to the patient."""
+    """The reports go to the ledger, their keys to the patient."""
     secret = password()
     with connect(options.ledger, options.init, secret) as ledger:
         doctor = ledger.unlock(member_of(ledger, "doctor", options.doctor).id, secret)
         patient = member_of(ledger, "patient", options.patient)
-        done = ledger.upload(doctor, patient.id, options.file)
-        print(f"report  {done.report}")
-        print(f"cid     {done.body}")
-        # From here on the report is on the ledger; the key is handed over once, so that comes first.
-        if done.access_key is None:
-            print(f"key     {done.delivery}")
-        elif options.key_file is None:
-            print(f"key     {done.access_key.text}")
-        else:
-            write_secret(options.key_file, done.access_key.text)
-            print(f"key     in {options.key_file}")
-        print(f"block   {ledger.wait(done.record)}")
+        uploads = [(patient.id, file) for file in options.files]
+        results = ledger.upload_many(doctor, uploads, return_exceptions=True)
+        # From here on the reports are on the ledger; the keys are handed over once, so that comes first.
+        for file, done in zip(options.files, results, strict=True):
+            if isinstance(done, Exception):
+                print(f"upload.py: {file} is not uploaded: {done}", file=sys.stderr)
+                continue
+            print(f"report  {done.report}")
+            print(f"cid     {done.body}")
+            if done.access_key is None:
+                print(f"key     {done.delivery}")
+            elif options.key_file is None:
+                print(f"key     {done.access_key.text}")
+            else:
+                write_secret(options.key_file, done.access_key.text)
+                print(f"key     in {options.key_file}")
+        for done in results:
+            if isinstance(done, medledger.Uploaded):
+                print(f"block   {ledger.wait(done.record)}")
+        if any(isinstance(done, Exception) for done in results):
+            sys.exit(1)
 
 
 def main() -> None:
     """Read the arguments and do it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", type=Path, help="the report")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="the reports")
     parser.add_argument("--ledger", type=Path, default=Path("ledger"), help="folder of the ledger")
     parser.add_argument("--init", action="store_true", help="make the ledger, with demo members")
     parser.add_argument("--doctor", metavar="ID|NAME", help="who uploads; by default the first")
     parser.add_argument("--patient", metavar="ID|NAME", help="whose report; by default the first")
-    parser.add_argument("--key-file", type=Path, help="where the patient's key goes, unshown")
+    parser.add_argument("--key-file", type=Path, help="where the key of one goes, unshown")
     parser.add_argument("--by-hand", type=Path, metavar="TARGET", help="only seal FILE to TARGET")
     options = parser.parse_args()
+    if len(options.files) > 1 and (options.key_file or options.by_hand):
+        parser.error("--key-file and --by-hand are for one file")
     if options.key_file is not None and options.key_file.exists():
         parser.error(f"{options.key_file} exists: a key is never written over another file")
     try:
         if options.by_hand is not None:
-            by_hand(options.file, options.by_hand)
+            by_hand(options.files[0], options.by_hand)
         else:
             upload(options)
     except EOFError:

@@ -2,14 +2,14 @@
 
 use crate::errors::raise_io;
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyBlockingIOError, PyTypeError};
+use pyo3::exceptions::{PyBlockingIOError, PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Below so many bytes a call is done before another thread could use the interpreter.
@@ -39,6 +39,12 @@ impl Deref for Data {
             Self::Shared(bytes) => bytes,
             Self::Copied(bytes) => bytes,
         }
+    }
+}
+
+impl AsRef<[u8]> for Data {
+    fn as_ref(&self) -> &[u8] {
+        self
     }
 }
 
@@ -119,28 +125,69 @@ impl Source {
         }
     }
 
+    /// How many bytes come, if that can be told.
+    pub(crate) fn size(&self) -> Option<u64> {
+        match self {
+            Self::Data(data) => Some(data.len() as u64),
+            Self::Path(path) => path.metadata().ok().map(|about| about.len()),
+            Self::File(_) => None,
+        }
+    }
+
+    /// A reader of it all, to be used detached, that has a file open only while it is read. It does not look
+    /// at signals.
+    pub(crate) fn into_reader(self) -> Box<dyn Read + Send> {
+        match self {
+            Self::Data(data) => Box::new(io::Cursor::new(data)),
+            Self::Path(path) => Box::new(LateFile::Closed(path)),
+            Self::File(object) => {
+                Box::new(FileObject { object, held: None, at: 0, checks_signals: false })
+            }
+        }
+    }
+
     /// A reader of it all, to be used detached.
     pub(crate) fn reader(&self) -> PyResult<Box<dyn Read + Send + '_>> {
         Ok(match self {
             Self::Data(data) => Box::new(&data[..]),
-            Self::Path(path) => {
-                let file = File::open(path).map_err(|error| {
-                    // As `open` would, with the name of the file.
-                    let text = io::Error::from(error.kind()).to_string();
-                    match error.raw_os_error() {
-                        Some(number) => {
-                            pyo3::exceptions::PyOSError::new_err((number, text, path.clone()))
-                        }
-                        None => raise_io(error),
-                    }
-                })?;
-                Box::new(Interruptible { source: file, since_check: 0 })
-            }
+            Self::Path(path) => Box::new(Interruptible { source: open(path)?, since_check: 0 }),
             Self::File(file) => {
                 let object = Python::attach(|py| file.clone_ref(py));
-                Box::new(FileObject { object, held: None, at: 0 })
+                Box::new(FileObject { object, held: None, at: 0, checks_signals: true })
             }
         })
+    }
+}
+
+fn open(path: &Path) -> PyResult<File> {
+    File::open(path).map_err(|error| {
+        // As Python's `open` would, with the name of the file.
+        let text = io::Error::from(error.kind()).to_string();
+        match error.raw_os_error() {
+            Some(number) => PyOSError::new_err((number, text, path.to_path_buf())),
+            None => raise_io(error),
+        }
+    })
+}
+
+/// A file that is open only while it is read.
+enum LateFile {
+    Closed(PathBuf),
+    Open(File),
+    Ended,
+}
+
+impl Read for LateFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Self::Closed(path) = self {
+            *self = Self::Open(open(path).map_err(io::Error::other)?);
+        }
+        let Self::Open(file) = self else { return Ok(0) };
+        let n = file.read(buf)?;
+        if n == 0 && !buf.is_empty() {
+            *self = Self::Ended;
+        }
+        Ok(n)
     }
 }
 
@@ -168,6 +215,7 @@ struct FileObject {
     object: Py<PyAny>,
     held: Option<Data>,
     at: usize,
+    checks_signals: bool,
 }
 
 impl Read for FileObject {
@@ -193,7 +241,9 @@ impl Read for FileObject {
 
 impl FileObject {
     fn next(&self, py: Python<'_>, wanted: usize) -> PyResult<Data> {
-        py.check_signals()?;
+        if self.checks_signals {
+            py.check_signals()?;
+        }
         let read = self.object.bind(py).call_method1("read", (wanted,))?;
         if read.is_none() {
             return Err(PyBlockingIOError::new_err(

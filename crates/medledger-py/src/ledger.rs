@@ -6,6 +6,7 @@ use crate::cars::{Target, raise_import};
 use crate::data::Source;
 use crate::errors::{Class, raise, raise_io};
 use crate::identity::Identity;
+use crate::many::{self, Asked};
 use crate::report::RawReport;
 use crate::results;
 use crate::wait::{interruptible, wait_mined};
@@ -19,7 +20,7 @@ use medledger::{
     ReaderKey, Role, UploadError, UploadOptions, VerifyDepth,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -297,6 +298,40 @@ impl Ledger {
             })?;
         let record = done.record;
         wait_mined(py, &ledger, record, wait, |block| results::uploaded(py, done, block))
+    }
+
+    /// Upload many reports of one author in one call; returns a list of Uploaded, in their order.
+    ///
+    /// `uploads` is an iterable of pairs of patient and source, as `upload` takes them, or of
+    /// medledger.Upload, which says more. Small reports are as fast as large ones so: they are sealed
+    /// together, made durable together and accepted together, some hundreds at a time. The iterable is asked
+    /// as they go, and files are open only while they are read.
+    ///
+    /// Each report is accepted or not for itself. If any was not, UploadManyError is raised in the end, and
+    /// its `result` is the list, with an exception in each place where something failed; so the keys of the
+    /// others are not lost. With `return_exceptions` that list is returned and nothing is raised for them.
+    /// Only when the disk or the database fails, all after that fail with it.
+    ///
+    /// `idempotency_key` makes repeating the whole call harmless: each upload without a key of its own gets
+    /// one made of this one, its place and its file name, the same as the command makes. `wait` waits until
+    /// all are mined.
+    ///
+    /// What ends the call before its time (an exception of the iterable, an item of another type, a wait that
+    /// fails) is raised as it is, with the list so far as its `result`. Ctrl-C also leaves out what was not
+    /// read yet.
+    #[pyo3(signature = (author, uploads, *, idempotency_key = None, wait = false,
+        return_exceptions = false))]
+    fn upload_many<'py>(
+        &self,
+        py: Python<'py>,
+        author: &Identity,
+        uploads: &Bound<'py, PyAny>,
+        idempotency_key: Option<&str>,
+        wait: bool,
+        return_exceptions: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let asked = Asked { idempotency_key, wait, return_exceptions };
+        many::upload_many(py, self.get()?.as_ref(), &author.0, uploads, &asked)
     }
 
     /// Ask the patient for permission to read a report; returns the id of the request.

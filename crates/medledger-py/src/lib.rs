@@ -9,6 +9,7 @@ mod data;
 mod errors;
 mod identity;
 mod ledger;
+mod many;
 mod report;
 mod results;
 mod sealing;

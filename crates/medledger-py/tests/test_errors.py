@@ -101,6 +101,10 @@ def invalid_argument(world, tmp_path):
     world.ledger.upload(world.doctor, "doctor", b"")
 
 
+def upload_many(world, tmp_path):
+    world.ledger.upload_many(world.doctor, [(world.doctor.id, b"")])
+
+
 def closed(world, tmp_path):
     with medledger.Ledger.open(world.ledger.path, read_only=True) as ledger:
         pass
@@ -123,6 +127,7 @@ CAUSES = {
     medledger.ReadOnlyError: read_only,
     medledger.UpdateNeededError: update_needed,
     medledger.ConflictError: conflict,
+    medledger.UploadManyError: upload_many,
     medledger.ReceiptError: receipt,
     medledger.InvalidArgumentError: invalid_argument,
     medledger.ClosedError: closed,
@@ -134,7 +139,7 @@ def test_each_class_is_reached(error, world, tmp_path):
     with pytest.raises(error) as caught:
         CAUSES[error](world, tmp_path)
     assert type(caught.value) is error and str(caught.value)
-    assert caught.value.result is None
+    assert (caught.value.result is None) is (error is not medledger.UploadManyError)
 
 
 def leaves(error):
@@ -211,6 +216,7 @@ TEXT_ARGUMENTS = [
     ("no address", lambda w: w.ledger.add_member(w.hospital, "lab", "L", PASSWORD, email="@")),
     ("a path", lambda w: w.ledger.upload(w.doctor, w.patient.id, b"", file_name="../x")),
     ("no media type", lambda w: w.ledger.upload(w.doctor, w.patient.id, b"", media_type="pdf")),
+    ("empty key of many", lambda w: w.ledger.upload_many(w.doctor, [], idempotency_key="")),
     ("empty key", lambda w: w.ledger.upload(w.doctor, w.patient.id, b"", idempotency_key="")),
     ("typing error", lambda w: w.ledger.open_report(w.reader, "00" * 16, access_key="4CT4")),
     ("reader_key", lambda w: w.ledger.approve(w.patient, "00" * 32, reader_key="none")),
@@ -240,6 +246,12 @@ TYPES = [
     lambda w: w.ledger.upload(w.doctor, w.patient, b""),
     lambda w: w.ledger.upload(w.doctor, w.patient.id, "report.pdf"),
     lambda w: w.ledger.upload(w.doctor, w.patient.id, 7),
+    lambda w: w.ledger.upload_many(w.doctor, 7),
+    lambda w: w.ledger.upload_many(w.doctor, [b""]),
+    lambda w: w.ledger.upload_many(w.doctor, [(w.patient.id, b"", "name")]),
+    lambda w: w.ledger.upload_many(w.doctor, [(w.patient.id, "report.pdf")]),
+    lambda w: w.ledger.upload_many(w.doctor, [medledger.Upload(w.patient, b"")]),
+    lambda w: medledger.Upload(w.patient.id),
     lambda w: w.ledger.open_report(w.patient, "00" * 16, access_key=7),
     lambda w: w.ledger.request(w.reader, "00" * 16, purpose="TREAT", until=30),
     lambda w: w.ledger.reports(7),

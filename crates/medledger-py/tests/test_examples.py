@@ -65,6 +65,38 @@ def test_by_default_under_its_own_name_and_the_key_is_shown_once(place, tmp_path
     assert (tmp_path / "lab.txt").read_text() == "all is well"
 
 
+def test_several_files_and_one_that_is_missing(place, tmp_path):
+    folder, _ = place
+    files = {}
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(f"this is {name}")
+        files[name] = tmp_path / name
+    paths = [files["a.txt"], tmp_path / "missing.txt", files["b.txt"]]
+    environment = {**os.environ, "MEDLEDGER_PASSWORD": "secret"}
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / "upload.py", *paths],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1 and "missing.txt is not uploaded" in run.stderr, run.stderr
+    assert "Traceback" not in run.stderr, run.stderr
+    lines = [line.split(maxsplit=1) for line in run.stdout.splitlines()]
+    reports, keys = ([rest for first, rest in lines if first == word] for word in ("report", "key"))
+    assert len(reports) == len(keys) == 2 and [first for first, _ in lines][-2:] == ["block"] * 2
+    for name, report, key in zip(files, reports, keys, strict=True):
+        (tmp_path / "key").write_text(key)
+        get = ["--output", tmp_path / "got", "--key-file", tmp_path / "key"]
+        script("download.py", report, *get, cwd=folder)
+        assert (tmp_path / "got").read_bytes() == files[name].read_bytes()
+        (tmp_path / "got").unlink()
+    several = ["upload.py", "--key-file", "new.key", *files.values()]
+    assert "for one file" in script(*several, cwd=folder, fails=True)
+
+
 def test_what_is_refused(place):
     folder, done = place
     before = sorted(folder.iterdir())

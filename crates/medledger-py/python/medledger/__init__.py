@@ -27,6 +27,7 @@ from medledger._errors import (
     RevokedError,
     StorageError,
     UpdateNeededError,
+    UploadManyError,
     WrongKeyError,
     WrongPasswordError,
 )
@@ -69,6 +70,7 @@ from medledger._types import (
     Request,
     Role,
     State,
+    Upload,
     Uploaded,
     VerifyReport,
 )
@@ -122,6 +124,8 @@ __all__ = [
     "State",
     "StorageError",
     "UpdateNeededError",
+    "Upload",
+    "UploadManyError",
     "Uploaded",
     "VerifyReport",
     "WrongKeyError",

@@ -9,6 +9,11 @@ A later version may raise a new class; it will be a subclass of one of these.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medledger._types import Uploaded
+
 
 class MedledgerError(Exception):
     """Base of all exceptions of medledger."""
@@ -105,6 +110,29 @@ class UpdateNeededError(MedledgerError):
 
 class ConflictError(MedledgerError):
     """The idempotency key was used before by this author for another request."""
+
+
+class UploadManyError(MedledgerError):
+    """Some of the reports given to :meth:`Ledger.upload_many` were not accepted; the others are."""
+
+    result: list[Uploaded | Exception]
+    """What became of each report, in their order: what was accepted, with its key, or why not."""
+
+    def __init__(self, result: list[Uploaded | Exception]) -> None:
+        super().__init__(result)
+        self.result = result
+
+    @property
+    def failures(self) -> dict[int, Exception]:
+        """The exceptions, by the places of the reports in the order in which they were given."""
+        return {
+            place: one for place, one in enumerate(self.result) if isinstance(one, Exception)
+        }
+
+    def __str__(self) -> str:
+        failures = self.failures
+        first = "".join(f"; the first is {error}" for error in list(failures.values())[:1])
+        return f"{len(failures)} of {len(self.result)} reports were not accepted{first}"
 
 
 class ReceiptError(MedledgerError):

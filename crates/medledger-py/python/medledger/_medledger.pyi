@@ -1,9 +1,10 @@
 """The private half of medledger, in Rust. Use what the package `medledger` exports."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, final
+from typing import Any, Final, Literal, Protocol, TypeAlias, final, overload
 
 from typing_extensions import Buffer, Self
 
@@ -29,6 +30,7 @@ from medledger._types import (
     Report,
     Request,
     Role,
+    Upload,
     Uploaded,
     VerifyReport,
 )
@@ -226,6 +228,30 @@ class Ledger:
         wait: bool = False,
     ) -> Uploaded:
         """Encrypt and store a report about a patient and accept its record."""
+
+    @overload
+    def upload_many(
+        self,
+        author: Identity,
+        uploads: Iterable[tuple[str, _Source] | Upload],
+        *,
+        idempotency_key: str | None = None,
+        wait: bool = False,
+        return_exceptions: Literal[False] = False,
+    ) -> list[Uploaded]:
+        """Upload many reports of one author in one call; raises in the end if any was not accepted."""
+
+    @overload
+    def upload_many(
+        self,
+        author: Identity,
+        uploads: Iterable[tuple[str, _Source] | Upload],
+        *,
+        idempotency_key: str | None = None,
+        wait: bool = False,
+        return_exceptions: Literal[True],
+    ) -> list[Uploaded | Exception]:
+        """Upload many reports of one author in one call; an exception stands for each that failed."""
 
     def request(
         self,

@@ -1,12 +1,15 @@
-"""What calls of a ledger return. Ids and CIDs are text; times are aware, in UTC."""
+"""What calls of a ledger take and return. Ids and CIDs are text; times are aware, in UTC."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from medledger._medledger import AccessKey
+
+if TYPE_CHECKING:
+    from medledger._medledger import _Source
 
 Role = Literal["hospital", "doctor", "nurse", "lab", "patient"]
 """What a member may do."""
@@ -65,6 +68,19 @@ class Member:
     """The hospital that registered them."""
     custody: Literal["self", "hospital"]
     """In whose hands their secret keys are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One report of several for :meth:`Ledger.upload_many`, told as :meth:`Ledger.upload` is."""
+
+    patient: str
+    source: _Source = field(repr=False)
+    _: KW_ONLY
+    file_name: str | None = None
+    media_type: str = ""
+    note: str = field(default="", repr=False)
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
