@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use super::prefetch;
 use crate::{BLOCK_LEN, K};
 
 macro_rules! compress_streams {
@@ -15,6 +16,7 @@ macro_rules! compress_streams {
             let mut state = states.each_ref().map(|state| load_state(state));
             for block in 0..blocks {
                 let before = state;
+                data.iter().for_each(|buffer| prefetch(buffer, block));
                 let mut w = data.map(|buffer| load_block(&buffer.as_chunks().0[block]));
                 for group in 0..16 {
                     let k = constants(group);
