@@ -83,7 +83,8 @@ fn many(bench: &mut Bench) {
     bench.timed("2,000 reports of 500 KB, upload_many", work, || {
         let hospital = Hospital::new();
         timed(|| {
-            let uploads = reports().map(|report| Upload::new(hospital.patient, report));
+            let uploads =
+                reports().map(|report| Upload::new(hospital.patient, report).of_size(len as u64));
             let results = hospital.ledger.upload_many(&hospital.doctor, uploads);
             assert!(results.iter().all(Result::is_ok));
         })

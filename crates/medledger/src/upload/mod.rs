@@ -188,7 +188,7 @@ pub struct Upload<'a> {
 }
 
 /// What a source of unknown length counts as.
-const SOME_SIZE: u64 = 8 << 20;
+const SOME_SIZE: u64 = 1 << 20;
 
 impl<'a> Upload<'a> {
     /// A report about `patient`, read when its turn comes.
