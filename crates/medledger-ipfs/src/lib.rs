@@ -44,6 +44,8 @@ pub mod collect;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod fsck;
+#[cfg(feature = "http")]
+pub mod http;
 mod in_order;
 pub mod links;
 pub mod pipeline;
