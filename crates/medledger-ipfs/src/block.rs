@@ -6,12 +6,32 @@ use std::{fmt, ops::Deref, sync::Arc};
 pub const MAX_BLOCK_BYTES: usize = 2 * 1024 * 1024;
 
 /// The bytes of one block. Cloning shares them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Block(Arc<Vec<u8>>);
+#[derive(Clone)]
+pub struct Block {
+    bytes: Arc<Vec<u8>>,
+    /// Where in the vector the block begins.
+    start: usize,
+}
+
+impl Block {
+    /// The bytes of a vector from `start` on, which lies in it.
+    pub(crate) fn from_byte(bytes: Vec<u8>, start: usize) -> Self {
+        debug_assert!(start <= bytes.len());
+        Self { bytes: Arc::new(bytes), start }
+    }
+}
+
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Block {}
 
 impl From<Vec<u8>> for Block {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(bytes))
+        Self::from_byte(bytes, 0)
     }
 }
 
@@ -25,7 +45,7 @@ impl Deref for Block {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes[self.start..]
     }
 }
 

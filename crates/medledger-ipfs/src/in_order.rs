@@ -1,5 +1,6 @@
 //! Work shared out over threads whose results are taken in the order of the pieces.
 
+use crate::aligned::Buffer;
 use medledger_core::pow::Workers;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +37,7 @@ pub(crate) fn in_order<P: Send, R: Send, E: Send>(
         done.unwrap_or_else(fail);
     };
 
-    let mut first_buffer = vec![0; buffer_len];
+    let mut first_buffer = Buffer::zeroed(buffer_len);
     let first = lock(&feed).next(&mut first_buffer)?;
     // Only now is it known whether there is a second piece; it needs a buffer of its own.
     let most = (BUDGET / buffer_len.max(1)).max(1);
@@ -46,7 +47,7 @@ pub(crate) fn in_order<P: Send, R: Send, E: Send>(
         if worker >= most {
             return;
         }
-        let mut buffer = Vec::new();
+        let mut buffer = Buffer::default();
         // Whoever comes first has the first piece.
         let begun = lock(&first).take();
         if let Some((number, piece, taken)) = begun {
@@ -54,7 +55,9 @@ pub(crate) fn in_order<P: Send, R: Send, E: Send>(
             run(number, piece, &mut buffer);
         }
         while !failed.load(Ordering::Relaxed) && !lock(&feed).ended {
-            buffer.resize(buffer_len, 0);
+            if buffer.is_empty() {
+                buffer = Buffer::zeroed(buffer_len);
+            }
             let next = lock(&feed).next(&mut buffer);
             match next {
                 Ok(Some((number, piece))) => run(number, piece, &mut buffer),

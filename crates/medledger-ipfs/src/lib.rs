@@ -37,6 +37,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod aligned;
 mod block;
 pub mod car;
 pub mod check;

@@ -2,6 +2,7 @@
 
 use super::Sharding;
 use crate::{
+    aligned,
     block::{Block, MAX_BLOCK_BYTES},
     store::{BlockRead, Key, StoreError},
 };
@@ -116,7 +117,7 @@ impl FlatfsReader {
     }
 
     /// The bytes in a block's file, not verified; `None` when there is no such file.
-    pub(super) fn read(&self, cid: &Cid) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn read(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
         let path = self.path(cid.digest());
         let at = |e| StoreError::at(&path, e);
         let mut file = match File::open(&path) {
@@ -129,9 +130,9 @@ impl FlatfsReader {
         if len > MAX_BLOCK_BYTES as u64 {
             return Err(StoreError::Damaged { cid: *cid, path: Some(path) });
         }
-        let mut bytes = Vec::with_capacity(len as usize + 1);
+        let (mut bytes, start) = aligned::with_room(len as usize + 1);
         (&mut file).take(MAX_BLOCK_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(at)?;
-        Ok(Some(bytes))
+        Ok(Some(Block::from_byte(bytes, start)))
     }
 
     /// Everything in the blocks' folders, and what else lies beside these.
@@ -181,7 +182,7 @@ impl BlockRead for FlatfsReader {
     fn get(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
         match self.read(cid)? {
             None => Ok(None),
-            Some(bytes) if cid.matches(&bytes) => Ok(Some(Block::from(bytes))),
+            Some(block) if cid.matches(&block) => Ok(Some(block)),
             Some(_) => Err(StoreError::Damaged { cid: *cid, path: Some(self.path(cid.digest())) }),
         }
     }

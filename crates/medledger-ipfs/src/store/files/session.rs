@@ -81,7 +81,7 @@ impl<'a> FileSession<'a> {
         }
         // Claimed first, only then looked for: what is found now is not deleted.
         match self.store.layout.blocks.read(cid) {
-            Ok(Some(found)) if found == block => return Ok(()),
+            Ok(Some(found)) if *found == *block => return Ok(()),
             Ok(Some(found)) if cid.matches(&found) => {
                 return Err(StoreError::Mismatch { cid: *cid });
             }
