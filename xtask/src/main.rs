@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod documents;
 mod fuzz;
+mod kubo;
 mod node;
 mod peers;
 mod plan;
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
   fuzz [TARGET [SECONDS]] fuzz one target or each of them, 20 seconds unless told (cargo-fuzz)
 
 MEDLEDGER_REQUIRE_PEERS=python,smtp,...  the absence of any of these fails the run
+MEDLEDGER_KUBO=PATH                      a Kubo binary, instead of one that is built
 MEDLEDGER_PYTHON=PATH                    the interpreter to make the virtual environment with
 ";
 
@@ -78,6 +80,8 @@ fn test(args: &[String]) -> Result<bool, String> {
     if !steps.iter().any(|step| options.selects(step)) {
         return Err(format!("no step has any of {:?} in its name; see --list", options.words));
     }
+    // Minutes of downloading, where it was never built: meanwhile the first steps run.
+    kubo::begin();
     Ok(step::run_all(&steps, &options))
 }
 

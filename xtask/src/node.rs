@@ -69,7 +69,8 @@ fn install(from: &str, name: &str, options: &[&str]) -> Result<String, String> {
     Ok(to.display().to_string())
 }
 
-fn peers() -> PathBuf {
+/// Where peers are put.
+pub(crate) fn peers() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     root().join(target).join("peers")

@@ -4,7 +4,7 @@
 //! not is skipped loudly, or fails the run when `MEDLEDGER_REQUIRE_PEERS` names it.
 
 use crate::tools::{command, output};
-use crate::{node, python};
+use crate::{kubo, node, python};
 use std::path::{Path, PathBuf};
 
 /// Something the tests may talk to or stand on.
@@ -39,6 +39,7 @@ pub(crate) const PEERS: &[Peer] = &[
         about: "Helia with the Node.js it needs; the variable is the folder of their modules",
         bring_up: node::helia,
     },
+    Peer { name: "kubo", about: "a Kubo binary; the variable is its path", bring_up: kubo::binary },
     Peer {
         name: "tmpfs",
         about: "a small tmpfs may be mounted (full disk); the variable is 1",

@@ -6,17 +6,22 @@ use crate::tools::{cargo, command, crate_folder, export, have_cargo_command, out
 use crate::{fuzz, python};
 
 /// Crates with features that are off by default, and the features to check them with once more.
-const FEATURES: &[(&str, &str)] = &[("medledger-core", "aws-lc,conformance")];
+const FEATURES: &[(&str, &str)] =
+    &[("medledger-core", "aws-lc,conformance"), ("medledger-ipfs", "http,conformance")];
 
 /// Crates that plain cargo does not test: the Python module is loaded by Python, see below.
 const NOT_BY_CARGO: &[&str] = &["medledger-py"];
 
+/// The peer that is made in the background, and waited for only before the tests.
+const LATE_PEER: &str = "kubo";
+
 /// Every step; the peers in `required` fail when they are absent.
 pub(crate) fn steps(required: &[String]) -> Vec<Step> {
-    let mut steps: Vec<Step> = PEERS
-        .iter()
-        .map(|peer| peer_step(peer, required.iter().any(|name| name == peer.name)).setup())
-        .collect();
+    let peer_steps = |late: bool| {
+        let chosen = PEERS.iter().filter(move |peer| (peer.name == LATE_PEER) == late);
+        chosen.map(|peer| peer_step(peer, required.iter().any(|name| name == peer.name)).setup())
+    };
+    let mut steps: Vec<Step> = peer_steps(false).collect();
     steps.extend([
         tool("format", "fmt", &["fmt", "--all", "--check"]),
         tool("format, fuzz", "fmt", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
@@ -47,6 +52,7 @@ pub(crate) fn steps(required: &[String]) -> Vec<Step> {
             "warnings",
         ],
     ));
+    steps.extend(peer_steps(true));
     steps.push(workspace_tests(
         "unit, property and integration tests",
         &["--lib", "--bins", "--tests", "--examples"],

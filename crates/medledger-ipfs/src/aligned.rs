@@ -16,7 +16,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     pub(crate) fn zeroed(len: usize) -> Self {
         let bytes = vec![0; len + PAGE];
-        let start = start(&bytes);
+        let start = to_next_page(bytes.as_ptr());
         Self { bytes, start }
     }
 
@@ -49,14 +49,14 @@ impl Buffer {
 /// An empty vector with room for `len` bytes from a page's beginning, and the zeros before it.
 pub(crate) fn with_room(len: usize) -> (Vec<u8>, usize) {
     let mut bytes = Vec::with_capacity(len + PAGE);
-    let start = start(&bytes);
+    let start = to_next_page(bytes.as_ptr());
     bytes.resize(start, 0);
     (bytes, start)
 }
 
-/// Where the first page begins in a vector, or its beginning, should that not be known.
-fn start(bytes: &Vec<u8>) -> usize {
-    match bytes.as_ptr().align_offset(PAGE) {
+/// Bytes to the beginning of a page, or none, should that not be known.
+fn to_next_page(at: *const u8) -> usize {
+    match at.align_offset(PAGE) {
         offset if offset < PAGE => offset,
         _ => 0,
     }

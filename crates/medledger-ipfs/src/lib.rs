@@ -48,6 +48,8 @@ pub mod fsck;
 #[cfg(feature = "http")]
 pub mod http;
 mod in_order;
+#[cfg(feature = "http")]
+pub mod kubo;
 pub mod links;
 pub mod pipeline;
 mod processor;

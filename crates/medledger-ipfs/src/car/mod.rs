@@ -59,6 +59,8 @@ pub use indexed::IndexedCar;
 pub use reader::{CarReader, ReadOptions};
 pub use v2::MAX_PADDING_BYTES;
 pub use writer::{CarSummary, CarWriter, WriteOptions, export};
+#[cfg(feature = "http")]
+pub(crate) use writer::{header_section, section_head};
 
 use crate::block::MAX_BLOCK_BYTES;
 

@@ -154,14 +154,35 @@ impl<W: Write> CarWriter<W> {
     /// A length, and what it is the length of.
     fn write(&mut self, cid: &[u8], bytes: &[u8]) -> Result<(), WriteError> {
         let len = (cid.len() + bytes.len()) as u64;
-        let mut head = Vec::with_capacity(9 + cid.len());
-        put_varint(&mut head, len);
-        head.extend_from_slice(cid);
-        self.out.write_all(&head)?;
+        self.out.write_all(&head(cid, len))?;
         self.out.write_all(bytes)?;
         self.summary.bytes += varint_len(len) as u64 + len;
         Ok(())
     }
+}
+
+/// What stands before the bytes of a section: its length and the CID.
+fn head(cid: &[u8], len: u64) -> Vec<u8> {
+    let mut head = Vec::with_capacity(9 + cid.len());
+    put_varint(&mut head, len);
+    head.extend_from_slice(cid);
+    head
+}
+
+/// What stands before a block of so many bytes.
+#[cfg(feature = "http")]
+pub(crate) fn section_head(cid: &Cid, block: usize) -> Vec<u8> {
+    let cid = cid.to_bytes();
+    head(&cid, (cid.len() + block) as u64)
+}
+
+/// A header with its length. No root is possible here: whoever reads it must know that none may come.
+#[cfg(feature = "http")]
+pub(crate) fn header_section(roots: &[Cid]) -> Vec<u8> {
+    let header = header::encode(roots);
+    let mut section = head(&[], header.len() as u64);
+    section.extend_from_slice(&header);
+    section
 }
 
 fn links(cid: &Cid, block: &[u8]) -> Result<Vec<Cid>, WriteError> {

@@ -132,6 +132,12 @@ impl Endpoint {
         self.authorization.is_some()
     }
 
+    /// The same server, asked without credentials.
+    #[must_use]
+    pub fn without_auth(&self) -> Self {
+        Self { authorization: None, ..self.clone() }
+    }
+
     /// Whether what is sent can be read on the way.
     #[must_use]
     pub fn is_in_clear(&self) -> bool {

@@ -18,8 +18,8 @@ mod tests;
 mod tls;
 
 pub use auth::{Auth, AuthError};
-pub(crate) use body::{Download, Upload, UploadBody};
-pub(crate) use endpoint::{Call, Reply};
+pub(crate) use body::{Download, Upload};
+pub(crate) use endpoint::{Begun, Call, Reply};
 pub use endpoint::{Endpoint, EndpointError, EndpointOptions, Patience};
 pub use error::{HttpError, Wait};
 pub use net::Net;

@@ -63,6 +63,16 @@ pub enum StoreError {
     /// A collection is under way, and only one at a time is possible.
     #[error("a collection of blocks is under way already")]
     Sweeping,
+    /// The store does not do that; whoever it belongs to may.
+    #[error("{store} cannot {what}: {instead}")]
+    Unsupported {
+        /// Which store.
+        store: String,
+        /// What was asked.
+        what: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
     /// More reasons than one root may be kept for.
     #[error("block {root} is kept for {limit} reasons, and no more are possible")]
     TooManyReasons {

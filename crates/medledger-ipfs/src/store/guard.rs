@@ -13,7 +13,7 @@ use std::{
 /// While a collection is on, claims are noted in `spared` too and stay there until it ends: it may
 /// have marked before the session pinned what it claimed.
 #[derive(Debug, Default)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     in_use: Mutex<InUse>,
     pinning: RwLock<()>,
 }
@@ -33,7 +33,7 @@ impl Guard {
     }
 
     /// From here on no one deletes the block.
-    pub(super) fn claim(&self, key: Key) {
+    pub(crate) fn claim(&self, key: Key) {
         let mut in_use = self.in_use();
         *in_use.claims.entry(key).or_default() += 1;
         if let Some(spared) = &mut in_use.spared {
@@ -42,7 +42,7 @@ impl Guard {
     }
 
     /// Takes claims back, one for each key.
-    pub(super) fn let_go<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
+    pub(crate) fn let_go<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
         let mut in_use = self.in_use();
         for key in keys {
             if let Some(count) = in_use.claims.get_mut(key) {
@@ -55,20 +55,20 @@ impl Guard {
     }
 
     /// Does `delete` unless the block is claimed; no one claims it meanwhile.
-    pub(super) fn unless_claimed<T>(&self, key: &Key, delete: impl FnOnce() -> T) -> Option<T> {
+    pub(crate) fn unless_claimed<T>(&self, key: &Key, delete: impl FnOnce() -> T) -> Option<T> {
         let in_use = self.in_use();
         if in_use.claims.contains_key(key) { None } else { Some(delete()) }
     }
 
     /// Does `delete` unless the collection has to spare the block.
-    pub(super) fn unless_spared<T>(&self, key: &Key, delete: impl FnOnce() -> T) -> Option<T> {
+    pub(crate) fn unless_spared<T>(&self, key: &Key, delete: impl FnOnce() -> T) -> Option<T> {
         let in_use = self.in_use();
         let spared = in_use.spared.as_ref().is_some_and(|spared| spared.contains(key));
         if spared { None } else { Some(delete()) }
     }
 
     /// Begins a collection; only one at a time is possible.
-    pub(super) fn begin_sweep(&self) -> Result<(), StoreError> {
+    pub(crate) fn begin_sweep(&self) -> Result<(), StoreError> {
         let mut in_use = self.in_use();
         if in_use.spared.is_some() {
             return Err(StoreError::Sweeping);
@@ -77,18 +77,18 @@ impl Guard {
         Ok(())
     }
 
-    pub(super) fn end_sweep(&self) {
+    pub(crate) fn end_sweep(&self) {
         self.in_use().spared = None;
     }
 
     /// Held while a pin is set, changed or taken back.
-    pub(super) fn changing_pins(&self) -> RwLockReadGuard<'_, ()> {
+    pub(crate) fn changing_pins(&self) -> RwLockReadGuard<'_, ()> {
         self.pinning.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Held while all pins are listed as they are at one moment: a listing of a folder that changes
     /// may miss both the pin that replaces another and the one replaced.
-    pub(super) fn pins_at_rest(&self) -> RwLockWriteGuard<'_, ()> {
+    pub(crate) fn pins_at_rest(&self) -> RwLockWriteGuard<'_, ()> {
         self.pinning.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

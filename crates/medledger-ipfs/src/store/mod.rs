@@ -3,7 +3,7 @@
 mod cached;
 mod error;
 mod files;
-mod guard;
+pub(crate) mod guard;
 mod memory;
 mod pin;
 

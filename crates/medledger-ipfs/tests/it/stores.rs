@@ -286,39 +286,6 @@ fn the_blocks_of_a_kubo_repository_are_read_and_never_written() {
     }
 }
 
-/// Real Kubo writes a repository; every block it made is read from it.
-#[test]
-fn the_blocks_of_real_kubo_are_read() {
-    let Ok(kubo) = std::env::var("MEDLEDGER_PEER_KUBO") else {
-        eprintln!("SKIPPED the_blocks_of_real_kubo_are_read: MEDLEDGER_PEER_KUBO names no binary");
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (repo, file) = (folder.path().join("repo"), folder.path().join("file"));
-    let data = bytes(3_000_000);
-    fs::write(&file, &data).unwrap();
-    let run = |args: &[&str]| {
-        let output =
-            std::process::Command::new(&kubo).args(args).env("IPFS_PATH", &repo).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    run(&["init", "--empty-repo"]);
-    let root: Cid = run(&["add", "-Q", file.to_str().unwrap()]).parse().unwrap();
-    let before = snapshot(&repo);
-    let reader = FlatfsReader::open(&repo).unwrap();
-    let report = verify_dag(&reader, root, 1000).unwrap();
-    assert!(report.is_complete() && report.blocks > 10, "{report:?}");
-    for cid in reader.list().unwrap() {
-        reader.get(&cid.unwrap()).unwrap().unwrap();
-    }
-    let mut out = Vec::new();
-    let mut file = medledger_ipfs::unixfs::FileReader::open(&reader, root, None).unwrap();
-    std::io::Read::read_to_end(&mut file, &mut out).unwrap();
-    assert_eq!(out, data);
-    assert_eq!(snapshot(&repo), before);
-}
-
 #[test]
 fn pins_of_the_version_before_are_read_and_written_anew() {
     let folder = tempfile::tempdir().unwrap();
