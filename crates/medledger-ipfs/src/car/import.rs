@@ -87,26 +87,39 @@ pub fn copy(
     to: &(impl BlockStore + ?Sized),
     limits: Limits,
 ) -> Result<Imported, CopyError> {
-    let mut imported = Imported { roots: vec![*root], ..Imported::default() };
-    let mut graph = Graph::new(limits);
     let session = to.begin()?;
-    let mut due = vec![(*root, 1u32)];
-    while let Some((cid, depth)) = due.pop() {
-        if graph.number(&cid).is_some() {
-            continue;
-        }
-        if depth > limits.max_depth {
-            return Err(DagFault::TooDeep { limit: limits.max_depth }.into());
-        }
-        let block = from.get(&cid)?.ok_or(DagFault::Missing { cid })?;
-        let links =
-            links_of(cid.codec(), &block).map_err(|source| DagFault::Links { cid, source })?;
-        graph.add(&cid, &links)?;
-        session.put(&cid, &block)?;
-        imported.blocks += 1;
-        imported.bytes += block.len() as u64;
-        due.extend(links.into_iter().rev().map(|link| (link, depth + 1)));
-    }
+    let imported = copy_all(from, &[*root], limits, &mut |cid, block| session.put(cid, block))?;
     session.commit(root)?;
+    Ok(imported)
+}
+
+/// Gives everything below the roots away, each block once.
+pub(crate) fn copy_all(
+    from: &(impl BlockRead + ?Sized),
+    roots: &[Cid],
+    limits: Limits,
+    put: &mut dyn FnMut(&Cid, &[u8]) -> Result<(), StoreError>,
+) -> Result<Imported, CopyError> {
+    let mut imported = Imported { roots: roots.to_vec(), ..Imported::default() };
+    let mut graph = Graph::new(limits);
+    for root in roots {
+        let mut due = vec![(*root, 1u32)];
+        while let Some((cid, depth)) = due.pop() {
+            if graph.number(&cid).is_some() {
+                continue;
+            }
+            if depth > limits.max_depth {
+                return Err(DagFault::TooDeep { limit: limits.max_depth }.into());
+            }
+            let block = from.get(&cid)?.ok_or(DagFault::Missing { cid })?;
+            let links =
+                links_of(cid.codec(), &block).map_err(|source| DagFault::Links { cid, source })?;
+            graph.add(&cid, &links)?;
+            put(&cid, &block)?;
+            imported.blocks += 1;
+            imported.bytes += block.len() as u64;
+            due.extend(links.into_iter().rev().map(|link| (link, depth + 1)));
+        }
+    }
     Ok(imported)
 }

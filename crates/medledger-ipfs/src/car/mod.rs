@@ -54,6 +54,7 @@ mod writer;
 pub use error::{CarError, DagFault, ImportError, WriteError};
 pub use graph::Limits;
 pub use header::MAX_HEADER_BYTES;
+pub(crate) use import::copy_all;
 pub use import::{CopyError, Imported, copy, import};
 pub use indexed::IndexedCar;
 pub use reader::{CarReader, ReadOptions};

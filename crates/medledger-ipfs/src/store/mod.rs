@@ -5,12 +5,14 @@ mod error;
 mod files;
 pub(crate) mod guard;
 mod memory;
+mod mirror;
 mod pin;
 
 pub use cached::{CacheStats, CachedStore};
 pub use error::StoreError;
 pub use files::{FileStore, FlatfsReader, Sharding, ShardingError};
 pub use memory::MemoryStore;
+pub use mirror::{CatchUpError, CaughtUp, Mirror};
 pub use pin::{
     Keep, MAX_PIN_BYTES, MAX_REASONS, MAX_WORD_BYTES, Pin, PinError, Reason, ReasonError, Word,
 };

@@ -301,7 +301,7 @@ impl Ahead {
 }
 
 /// Writes a small file by way of a temporary one, so that it is there whole or not at all.
-pub(super) fn write_synced(tmp: &Path, bytes: &[u8], path: &Path) -> Result<(), StoreError> {
+pub(crate) fn write_synced(tmp: &Path, bytes: &[u8], path: &Path) -> Result<(), StoreError> {
     write_temporary(tmp, bytes)?;
     put_in_place(tmp, path)
 }

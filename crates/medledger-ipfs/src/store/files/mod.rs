@@ -1,6 +1,6 @@
 //! A store in a folder, laid out as Kubo's flatfs: other tools can read the blocks.
 
-mod durable;
+pub(super) mod durable;
 mod flatfs;
 mod layout;
 mod session;
