@@ -1,8 +1,11 @@
 //! Arguments: the global options, the list of commands, and the help that concerns them all.
 
+#[cfg(feature = "kubo")]
+use crate::commands::ipfs;
 use crate::commands::{
     approve, bench, blocks, cid, demo, export, header, import, init, log, mail, member, mine, open,
-    receipt, refuse, reports, request, requests, revoke, seal, share, unseal, upload, verify,
+    receipt, refuse, reports, request, requests, revoke, seal, share, storage, unseal, upload,
+    verify,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -78,6 +81,13 @@ pub(crate) enum Command {
     /// Check, mend and tidy the store of ciphertext
     #[command(subcommand)]
     Blocks(blocks::BlocksCommand),
+    /// Where ciphertext lies: in the folder, in a Kubo node, or in both
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
+    /// Look at a Kubo node
+    #[cfg(feature = "kubo")]
+    #[command(subcommand)]
+    Ipfs(ipfs::IpfsCommand),
     /// Put what was accepted into blocks
     Mine(mine::MineArgs),
     /// Letters that wait

@@ -9,6 +9,8 @@ pub(crate) mod export;
 pub(crate) mod header;
 pub(crate) mod import;
 pub(crate) mod init;
+#[cfg(feature = "kubo")]
+pub(crate) mod ipfs;
 pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;
@@ -23,6 +25,7 @@ pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod share;
 pub(crate) mod status;
+pub(crate) mod storage;
 pub(crate) mod unseal;
 pub(crate) mod upload;
 pub(crate) mod verify;
@@ -52,6 +55,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Export(command) => export::run(&context, &command),
         Command::Import(command) => import::run(&context, &command),
         Command::Blocks(command) => blocks::run(&context, &command),
+        Command::Storage(command) => storage::run(&context, &command),
+        #[cfg(feature = "kubo")]
+        Command::Ipfs(command) => ipfs::run(&context, &command),
         Command::Mine(args) => mine::run(&context, &args),
         Command::Mail(command) => mail::run(&context, &command),
         Command::Status => status::run(&context),

@@ -3,6 +3,7 @@
 //! A test reads the service's sources and finds every variant named here.
 
 mod cars;
+mod storage;
 mod use_cases;
 #[cfg(test)]
 mod variants;
@@ -28,9 +29,10 @@ use medledger::time::ParseTimeError;
 use medledger::{
     ApproveError, BlocksError, CreateError, ExportError, IdempotencyError, IdentityError,
     ImportError, NodeKeyError, OpenError, OpenReportError, RefuseError, RegisterError,
-    RequestError, RevokeError, SettingsError, UploadError, WaitError,
+    RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
 };
 use std::io;
+use storage::storage;
 use use_cases::{
     approve, check, idempotency, identity, open_report, opened_body, receipt, refuse, register,
     request, revoke, upload, wait,
@@ -96,6 +98,7 @@ from_ref! {
     OrderError => order,
     OpenError => open,
     BlocksError => blocks,
+    StorageError => storage,
     SettingsError => settings,
     NodeKeyError => node_key,
     NotifyError => notify,
@@ -166,6 +169,7 @@ fn block_store(error: &BlockError) -> Failure {
         BlockError::ReadOnly { .. } => (Environment, "read_only"),
         BlockError::Denied { .. } => (Environment, "no_permission"),
         BlockError::Backend { .. } => (Environment, "backend"),
+        BlockError::Unsupported { .. } => (Usage, "unsupported"),
         _ => (Bug, "unknown"),
     };
     hinted(Failure::of(fault, code, error))
@@ -237,7 +241,7 @@ fn open(error: &OpenError) -> Failure {
         OpenError::NodeKey(error) => node_key(error),
         OpenError::Mail(error) => notify(error),
         OpenError::Store(error) => store(error),
-        OpenError::Blocks(error) => block_store(error),
+        OpenError::Storage(error) => storage(error),
         OpenError::Io { source, path } => file(path, source),
         _ => Failure::of(Bug, "unknown", error),
     }

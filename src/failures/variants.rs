@@ -14,6 +14,8 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger-ipfs/src/store/error.rs", &["StoreError"]),
     ("crates/medledger/src/ledger.rs", &["OpenError"]),
     ("crates/medledger/src/blocks.rs", &["BlocksError"]),
+    ("crates/medledger/src/storage/mod.rs", &["StorageError"]),
+    ("crates/medledger-ipfs/src/store/mirror/mod.rs", &["CatchUpError"]),
     ("crates/medledger/src/create.rs", &["CreateError"]),
     ("crates/medledger/src/settings.rs", &["SettingsError"]),
     ("crates/medledger/src/node_key.rs", &["NodeKeyError"]),
@@ -35,8 +37,12 @@ const MAPPED: &[(&str, &[&str])] = &[
 /// Errors of the service that are mapped as a whole, or never leave it.
 const WHOLE: &[&str] = &["ParseTimeError"];
 
-const MAPPING: &str =
-    concat!(include_str!("mod.rs"), include_str!("cars.rs"), include_str!("use_cases.rs"));
+const MAPPING: &str = concat!(
+    include_str!("mod.rs"),
+    include_str!("cars.rs"),
+    include_str!("storage.rs"),
+    include_str!("use_cases.rs")
+);
 
 /// Names of an enum's variants in its source.
 fn variants(source: &str, name: &str) -> Vec<String> {
@@ -57,7 +63,8 @@ fn every_variant_of_the_services_errors_is_mapped_by_name() {
     for (file, enums) in MAPPED {
         let source = std::fs::read_to_string(root.join(file)).expect(file);
         for name in *enums {
-            let alias = if file.contains("-ipfs/src/store") { "BlockError" } else { name };
+            let alias =
+                if file.ends_with("-ipfs/src/store/error.rs") { "BlockError" } else { name };
             let variants = variants(&source, name);
             assert!(!variants.is_empty(), "{name} in {file}");
             for variant in variants {

@@ -10,7 +10,7 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::{
     AccessKey, Contact, CreateError, Key, Ledger, MailSettings, NodeKeyError, OpenError,
     OpenReportError, Purpose, RegisterError, RequestError, RevokeError, Role, SettingsError,
-    UploadError, VerifyDepth,
+    StorageError, UploadError, VerifyDepth,
 };
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -114,7 +114,9 @@ fn pitfall_53_a_full_disk_stops_making_a_ledger_and_leaves_nothing() {
                     CreateError::Store(error) | CreateError::Open(OpenError::Store(error)) => {
                         no_space(error)
                     }
-                    CreateError::Open(OpenError::Blocks(BlockError::NoSpace { .. })) => true,
+                    CreateError::Open(OpenError::Storage(StorageError::Blocks(
+                        BlockError::NoSpace { .. },
+                    ))) => true,
                     CreateError::Io { source, .. }
                     | CreateError::NodeKey(NodeKeyError::Io { source, .. })
                     | CreateError::Settings(SettingsError::Io { source, .. })

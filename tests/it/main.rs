@@ -19,4 +19,6 @@ mod scan;
 mod secrets;
 #[cfg(feature = "smtp")]
 mod smtp;
+#[cfg(feature = "kubo")]
+mod storage;
 mod world;

@@ -14,7 +14,7 @@ use medledger::mail::NotifyError;
 use medledger::{
     ApproveError, BlocksError, CreateError, IdempotencyError, IdentityError, NodeKeyError,
     OpenError, OpenReportError, RefuseError, RegisterError, RequestError, RevokeError,
-    SettingsError, UploadError, WaitError,
+    SettingsError, StorageError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -236,7 +236,17 @@ classify! {
         Self::NodeKey(error) => error.class(),
         Self::Mail(error) => error.class(),
         Self::Store(error) => error.class(),
+        Self::Storage(error) => error.class(),
+        _ => Class::Storage,
+    }
+    StorageError, error => {
+        Self::NotBuilt => Class::InvalidArgument,
+        Self::Endpoint(_) => Class::InvalidArgument,
         Self::Blocks(error) => error.class(),
+        Self::Store(error) => error.class(),
+        Self::Settings(error) => error.class(),
+        Self::NotWhole { .. } => Class::Damaged,
+        Self::ReadOnly => Class::ReadOnly,
         _ => Class::Storage,
     }
     BlocksError, error => {

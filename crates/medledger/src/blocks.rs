@@ -222,7 +222,7 @@ impl Ledger {
     }
 
     /// The envelope of every report that is on the ledger or waits to be mined.
-    fn envelopes(&self) -> Result<BTreeMap<ReportId, Cid>, StoreError> {
+    pub(crate) fn envelopes(&self) -> Result<BTreeMap<ReportId, Cid>, StoreError> {
         let view = self.view()?;
         let added = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
         let records = view.find(&added)?;

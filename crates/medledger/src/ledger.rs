@@ -6,6 +6,7 @@ use crate::mail::{self, Letter, LetterId, Notifier, NotifyError};
 use crate::node_key::{NodeKey, NodeKeyError};
 use crate::settings::{MailSettings, Settings, SettingsError};
 use crate::steps::{Observer, Step};
+use crate::storage::{self, Follower, StorageError};
 use crate::system::{SystemClock, Threads, os_rng};
 use medledger_core::chain::Rules;
 use medledger_core::clock::{Clock, Timestamp};
@@ -15,10 +16,13 @@ use medledger_core::ids::{ChainId, MemberId, RecordNonce};
 use medledger_core::rand_core::CryptoRng;
 use medledger_core::record::{Body, Record, SignedRecord};
 use medledger_core::store::{Store, StoreError, Unit, View};
-use medledger_ipfs::store::{BlockStore, CacheStats, CachedStore, FileStore};
+use medledger_ipfs::store::{BlockStore, CacheStats, CachedStore};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Ciphertext, wherever it lies, behind a cache.
+pub(crate) type Blocks = CachedStore<Arc<dyn BlockStore>>;
 
 /// A ledger in a folder, open for use.
 ///
@@ -32,7 +36,9 @@ pub struct Ledger {
     follower: bool,
     store: Box<dyn Store>,
     engine: Box<dyn Engine>,
-    blocks: Arc<CachedStore<FileStore>>,
+    blocks: Arc<Blocks>,
+    /// Follows what is stored here.
+    follower_of_blocks: Option<Arc<dyn Follower>>,
     under_way: UnderWay,
     node_key: NodeKey,
     notifier: Option<Box<dyn Notifier>>,
@@ -76,9 +82,9 @@ pub enum OpenError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The folder of blocks.
+    /// The store of ciphertext.
     #[error(transparent)]
-    Blocks(#[from] medledger_ipfs::store::StoreError),
+    Storage(#[from] StorageError),
     /// A file of the folder cannot be used.
     #[error("{path}: {source}")]
     Io {
@@ -175,17 +181,14 @@ impl Ledger {
         let node_key = NodeKey::load(&node_key_path(&folder, &settings))?;
         let Opened { rules, hospital, follower, engine } =
             crate::create::engine(store.as_ref(), &node_key)?;
-        let files = if options.read_only {
-            FileStore::open_read_only(folder.join(BLOCKS))?
-        } else {
-            FileStore::open(folder.join(BLOCKS))?
-        };
+        let stores = storage::open(&folder, &settings.storage, options.read_only)?;
         let notifier = match options.notifier {
             Some(notifier) => Some(notifier),
             None => notifier(&folder, &settings)?,
         };
         Ok(Self {
-            blocks: Arc::new(CachedStore::new(files, settings.cache_bytes)),
+            blocks: Arc::new(CachedStore::new(stores.blocks, settings.cache_bytes)),
+            follower_of_blocks: stores.follower,
             under_way: UnderWay::default(),
             folder,
             rules,
@@ -256,7 +259,15 @@ impl Ledger {
         &self.under_way
     }
 
-    pub(crate) fn blocks_arc(&self) -> Arc<CachedStore<FileStore>> {
+    pub(crate) fn follower_of_blocks(&self) -> Option<&dyn Follower> {
+        self.follower_of_blocks.as_deref()
+    }
+
+    pub(crate) const fn can_write(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    pub(crate) fn blocks_arc(&self) -> Arc<Blocks> {
         Arc::clone(&self.blocks)
     }
 
@@ -429,7 +440,7 @@ pub struct MailReport {
 }
 
 /// Folder of ciphertext blocks in a ledger's folder.
-pub(crate) const BLOCKS: &str = "blocks";
+pub(crate) use crate::storage::BLOCKS;
 
 /// Where the node key lies; like the outbox, a relative path is below the ledger's folder.
 pub(crate) fn node_key_path(folder: &Path, settings: &Settings) -> PathBuf {

@@ -74,6 +74,7 @@ mod slots;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod steps;
+mod storage;
 mod system;
 pub mod time;
 mod upload;
@@ -96,6 +97,10 @@ pub use request::{RefuseError, Request, RequestError};
 pub use revoke::RevokeError;
 pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};
+pub use storage::{
+    KuboSettings, StorageError, StorageMode, StorageSettings, StorageStatus, SwitchOptions,
+    Switched,
+};
 pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
 pub use upload::{Delivery, Upload, UploadError, UploadOptions, Uploaded};

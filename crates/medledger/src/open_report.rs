@@ -2,7 +2,7 @@
 //! slot released. Every byte is checked against the ledger's CID before it is decrypted.
 
 use crate::approve::{ApproveError, Key};
-use crate::ledger::Ledger;
+use crate::ledger::{Blocks, Ledger};
 use crate::slots::SlotPlace;
 use medledger_core::Cid;
 use medledger_core::clock::Timestamp;
@@ -18,7 +18,7 @@ use medledger_core::slot::{SlotError, SlotRole};
 use medledger_core::state::{GrantEntry, ReportEntry, State};
 use medledger_core::store::StoreError;
 use medledger_core::token::Token;
-use medledger_ipfs::store::{BlockRead, CachedStore, FileStore};
+use medledger_ipfs::store::BlockRead;
 use medledger_ipfs::unixfs::FileReader;
 use medledger_ipfs::unixfs::ReadError;
 use std::io::{Read, Seek, SeekFrom};
@@ -121,7 +121,7 @@ impl From<ApproveError> for OpenReportError {
     }
 }
 
-type Source = FileReader<Arc<CachedStore<FileStore>>>;
+type Source = FileReader<Arc<Blocks>>;
 
 /// An opened report: its metadata, and its plaintext as a whole, as a stream, or in ranges.
 ///

@@ -1,6 +1,7 @@
 //! What an operator decides about one ledger folder; no secret stands here.
 
 use crate::files::read_bounded;
+use crate::storage::StorageSettings;
 use medledger_core::padding::Padding;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,13 @@ pub struct Settings {
     /// folder.
     #[serde(default)]
     pub node_key: Option<PathBuf>,
+    /// Where ciphertext lies.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub storage: StorageSettings,
+}
+
+fn is_default(storage: &StorageSettings) -> bool {
+    *storage == StorageSettings::default()
 }
 
 fn default_sender() -> String {
@@ -62,6 +70,7 @@ impl Default for Settings {
             cache_bytes: default_cache(),
             padding: Padding::default(),
             node_key: None,
+            storage: StorageSettings::default(),
         }
     }
 }

@@ -211,7 +211,7 @@ impl Download {
         }
         let gone = || HttpError::Broken {
             server: self.server.clone(),
-            source: "the network thread ended".into(),
+            cause: "the network thread ended".into(),
         };
         let piece = self.pieces.recv().map_err(|_| gone()).flatten();
         self.ended = !matches!(piece, Ok(Some(_)));

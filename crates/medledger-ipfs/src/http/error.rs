@@ -9,12 +9,12 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum HttpError {
     /// No connection came about: the address is wrong, the server is not running, or the way is barred.
-    #[error("cannot connect to {server}: {}", innermost(.source))]
+    #[error("cannot connect to {server}: {}", innermost(.cause))]
     Connect {
         /// The server.
         server: String,
         /// What happened.
-        source: reqwest::Error,
+        cause: reqwest::Error,
     },
     /// The server was silent for too long.
     #[error("{server} {} for {} s", .what.text(), .after.as_secs_f32())]
@@ -27,12 +27,12 @@ pub enum HttpError {
         after: Duration,
     },
     /// The connection broke, or what came over it was no HTTP.
-    #[error("the connection to {server} broke: {}", innermost(.source.as_ref()))]
+    #[error("the connection to {server} broke: {}", innermost(.cause.as_ref()))]
     Broken {
         /// The server.
         server: String,
         /// What happened.
-        source: Box<dyn Error + Send + Sync>,
+        cause: Box<dyn Error + Send + Sync>,
     },
     /// The answer began well and then the server said that it failed (trailer `X-Stream-Error`).
     #[error("{server} failed in the middle of its answer: {message}")]
@@ -105,9 +105,9 @@ impl HttpError {
         if error.is_timeout() && !error.is_connect() {
             Self::TimedOut { server, what: wait, after }
         } else if error.is_connect() {
-            Self::Connect { server, source: error }
+            Self::Connect { server, cause: error }
         } else {
-            Self::Broken { server, source: error.into() }
+            Self::Broken { server, cause: error.into() }
         }
     }
 }

@@ -230,8 +230,8 @@ fn refusal(begun: Begun, error: &io::Error, server: &str, patience: Duration) ->
         Ok(reply) => {
             let mut lines = Lines::<Line>::new(IMPORT, reply);
             lines.find_map(Result::err).unwrap_or_else(|| {
-                let source = "it answered before everything was sent".into();
-                HttpError::Broken { server, source }.into()
+                let cause = "it answered before everything was sent".into();
+                HttpError::Broken { server, cause }.into()
             })
         }
         Err(error) => error.into(),

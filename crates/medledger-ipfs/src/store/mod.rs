@@ -12,7 +12,7 @@ pub use cached::{CacheStats, CachedStore};
 pub use error::StoreError;
 pub use files::{FileStore, FlatfsReader, Sharding, ShardingError};
 pub use memory::MemoryStore;
-pub use mirror::{CatchUpError, CaughtUp, Mirror};
+pub use mirror::{CatchUpError, CaughtUp, Mirror, copy_pins};
 pub use pin::{
     Keep, MAX_PIN_BYTES, MAX_REASONS, MAX_WORD_BYTES, Pin, PinError, Reason, ReasonError, Word,
 };

@@ -176,36 +176,12 @@ impl<A: BlockStore, B: BlockStore> Mirror<A, B> {
         let pins: BTreeMap<Cid, Pin> = pins.into_iter().map(|pin| (pin.root, pin)).collect();
         for some in copies.chunks(TOGETHER) {
             // What is no longer kept here need not be kept there.
-            let wanted: Vec<&Pin> = some.iter().filter_map(|root| pins.get(root)).collect();
-            done.add(&self.copy(&wanted)?);
+            let wanted: Vec<Pin> = some.iter().filter_map(|root| pins.get(root)).cloned().collect();
+            done.add(&copy_pins(&self.first, &wanted, &self.second)?);
             let settled: Vec<Debt> = some.iter().copied().map(Debt::Copy).collect();
             self.owed.settle(&settled).map_err(first)?;
         }
         Ok(done)
-    }
-
-    fn copy(&self, pins: &[&Pin]) -> Result<CaughtUp, CatchUpError> {
-        if pins.is_empty() {
-            return Ok(CaughtUp::default());
-        }
-        let roots: Vec<Cid> = pins.iter().map(|pin| pin.root).collect();
-        let session = self.second.begin().map_err(CatchUpError::Second)?;
-        let mut failed = None;
-        let copied = copy_all(&self.first, &roots, Limits::default(), &mut |cid, block| {
-            session.put(cid, block).inspect_err(|_| failed = Some(()))
-        });
-        let copied = match (copied, failed) {
-            (Ok(copied), _) => copied,
-            (Err(CopyError::Store(error)), Some(())) => return Err(CatchUpError::Second(error)),
-            (Err(error), _) => return Err(CatchUpError::First(error)),
-        };
-        let keeps: Vec<(Cid, Keep)> = pins
-            .iter()
-            .flat_map(|pin| pin.reasons.iter().map(|keep| (pin.root, keep.clone())))
-            .collect();
-        session.finish(&keeps).map_err(CatchUpError::Second)?;
-        let (blocks, bytes) = (copied.blocks, copied.bytes);
-        Ok(CaughtUp { copied: pins.len() as u64, blocks, bytes, released: 0 })
     }
 
     /// Takes reasons away from a root, in both.
@@ -214,6 +190,39 @@ impl<A: BlockStore, B: BlockStore> Mirror<A, B> {
         // Noted first: what is forgotten here must be forgotten there, whatever happens between.
         self.owed.add(&debts)
     }
+}
+
+/// Copies everything below some pinned roots from one store to another, in one session, and pins them there for
+/// the same reasons.
+///
+/// # Errors
+/// When something is missing or damaged in the first store, or the second one fails: nothing is pinned then.
+pub fn copy_pins(
+    from: &(impl BlockRead + ?Sized),
+    pins: &[Pin],
+    to: &(impl BlockStore + ?Sized),
+) -> Result<CaughtUp, CatchUpError> {
+    if pins.is_empty() {
+        return Ok(CaughtUp::default());
+    }
+    let roots: Vec<Cid> = pins.iter().map(|pin| pin.root).collect();
+    let session = to.begin().map_err(CatchUpError::Second)?;
+    let mut refused = false;
+    let copied = copy_all(from, &roots, Limits::default(), &mut |cid, block| {
+        session.put(cid, block).inspect_err(|_| refused = true)
+    });
+    let copied = match copied {
+        Ok(copied) => copied,
+        Err(CopyError::Store(error)) if refused => return Err(CatchUpError::Second(error)),
+        Err(error) => return Err(CatchUpError::First(error)),
+    };
+    let keeps: Vec<(Cid, Keep)> = pins
+        .iter()
+        .flat_map(|pin| pin.reasons.iter().map(|keep| (pin.root, keep.clone())))
+        .collect();
+    session.finish(&keeps).map_err(CatchUpError::Second)?;
+    let (blocks, bytes) = (copied.blocks, copied.bytes);
+    Ok(CaughtUp { copied: pins.len() as u64, blocks, bytes, released: 0 })
 }
 
 fn first(error: StoreError) -> CatchUpError {

@@ -1,0 +1,177 @@
+//! `medledger storage`: where ciphertext lies, and moving it.
+
+use crate::context::Context;
+use crate::exit::{Failure, Fault, Result};
+use crate::output::{Done, Show, bytes, fields};
+use crate::progress;
+use clap::{Args, Subcommand};
+use medledger::{KuboSettings, StorageMode, StorageSettings, SwitchOptions};
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageCommand {
+    /// Say where ciphertext lies, and how far behind the node is
+    Show,
+    /// Move all ciphertext, read it back and hash it there, then use the new place
+    Use(UseArgs),
+    /// Give the node what it missed while it was away
+    Sync(SyncArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UseArgs {
+    /// embedded (the ledger's folder), kubo (a Kubo node) or both
+    #[arg(value_name = "PLACE")]
+    mode: StorageMode,
+    /// Address of the node's RPC; its credentials come from MEDLEDGER_KUBO_AUTH (bearer:TOKEN or basic:USER:PASSWORD)
+    #[arg(long, value_name = "ADDRESS", default_value_t = KuboSettings::default().address)]
+    kubo: String,
+    /// The node may tell the public network what it stores; without this, a node that would is refused
+    #[arg(long)]
+    public: bool,
+    /// Remove everything from the old place once it is in the new one
+    #[arg(long)]
+    free: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SyncArgs {
+    /// Compare everything that is kept, not only what is noted as missing
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) fn run(context: &Context, command: &StorageCommand) -> Result<()> {
+    match command {
+        StorageCommand::Show => show(context),
+        StorageCommand::Use(args) => switch(context, args),
+        StorageCommand::Sync(args) => sync(context, args),
+    }
+}
+
+#[derive(Serialize)]
+struct Storage {
+    mode: StorageMode,
+    node: Option<String>,
+    behind: usize,
+}
+
+impl Show for Storage {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut rows = vec![("reports lie in", self.mode.to_string())];
+        if let Some(node) = &self.node {
+            rows.push(("node", node.clone()));
+        }
+        if self.mode == StorageMode::Both {
+            let behind = match self.behind {
+                0 => "no".to_owned(),
+                n => format!("{n} to make up for: `medledger storage sync`"),
+            };
+            rows.push(("node is behind", behind));
+        }
+        fields(out, &rows)
+    }
+}
+
+fn show(context: &Context) -> Result<()> {
+    let status = context.open_read_only()?.storage();
+    context.print(&Storage { mode: status.mode, node: status.node, behind: status.behind })
+}
+
+#[derive(Serialize)]
+struct Moved {
+    from: StorageMode,
+    to: StorageMode,
+    copied: u64,
+    blocks: u64,
+    bytes: u64,
+    verified: u64,
+    left_over: bool,
+}
+
+impl Show for Moved {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let copied =
+            format!("{} roots, {} blocks, {}", self.copied, self.blocks, bytes(self.bytes));
+        fields(
+            out,
+            &[
+                ("reports lie in", self.to.to_string()),
+                ("copied", copied),
+                ("read back and hashed", format!("{} roots", self.verified)),
+            ],
+        )?;
+        if self.left_over {
+            writeln!(out, "what lay in {} is still there: --free removes it", self.from)?;
+        }
+        Ok(())
+    }
+}
+
+fn switch(context: &Context, args: &UseArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let from = ledger.storage().mode;
+    let kubo = KuboSettings { address: args.kubo.clone(), public: args.public };
+    // A ledger without a node does not remember one.
+    let kubo = if args.mode == StorageMode::Embedded { KuboSettings::default() } else { kubo };
+    let to = StorageSettings { mode: args.mode, kubo };
+    let mut options = SwitchOptions::default();
+    options.free = args.free;
+    let bar = progress::blocks("reading back", 0);
+    let switched = ledger.switch_storage(to, options, &mut |verified, all| {
+        bar.set_length(all);
+        bar.set_position(verified);
+    });
+    bar.finish_and_clear();
+    let switched = switched?;
+    let moved = Moved {
+        from,
+        to: args.mode,
+        copied: switched.copied,
+        blocks: switched.blocks,
+        bytes: switched.bytes,
+        verified: switched.verified,
+        left_over: switched.left_over,
+    };
+    let done = Done::new(format!("reports lie in {} now", args.mode), "");
+    context.print_done(&moved, &done)
+}
+
+#[derive(Serialize)]
+struct Synced {
+    copied: u64,
+    blocks: u64,
+    bytes: u64,
+    released: u64,
+}
+
+impl Show for Synced {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.copied + self.released == 0 {
+            return writeln!(out, "nothing was missing");
+        }
+        let bytes = bytes(self.bytes);
+        writeln!(
+            out,
+            "{} roots copied ({} blocks, {bytes}), {} let go",
+            self.copied, self.blocks, self.released
+        )
+    }
+}
+
+fn sync(context: &Context, args: &SyncArgs) -> Result<()> {
+    let ledger = context.open()?;
+    if ledger.storage().mode != StorageMode::Both {
+        let text = format!("reports lie in {} alone: nothing follows", ledger.storage().mode);
+        return Err(Failure::new(Fault::Usage, "no_follower", text)
+            .hint("`medledger storage use both` has a node follow"));
+    }
+    let done = ledger.catch_up_storage(args.all)?;
+    context.print(&Synced {
+        copied: done.copied,
+        blocks: done.blocks,
+        bytes: done.bytes,
+        released: done.released,
+    })
+}

@@ -1,0 +1,180 @@
+//! `medledger storage` and `medledger ipfs check` with a real Kubo node that comes and goes.
+
+#[allow(dead_code, reason = "the tests of the client use more of it")]
+#[path = "../../crates/medledger-ipfs/tests/kubo/daemon.rs"]
+mod daemon;
+
+use crate::command::{Hospital, Run, run, text};
+use daemon::Daemon;
+use serde_json::{Value, json};
+
+impl Hospital {
+    /// The report as its patient reads it.
+    fn read(&self, uploaded: &Value) -> Vec<u8> {
+        let target = self.path("opened");
+        let target = target.to_str().unwrap();
+        let open = ["open", text(uploaded, "report"), "--as", "3", "-o", target, "--force"];
+        assert_eq!(
+            self.run_with_key(
+                &[&open[..], &["--access-key"]].concat(),
+                text(uploaded, "access_key")
+            )
+            .code,
+            0
+        );
+        std::fs::read(target).unwrap()
+    }
+
+    fn show(&self) -> Value {
+        self.run(&["storage", "show"]).json()
+    }
+
+    /// Where a restarted node is now.
+    fn node_moved(&self, address: &str) {
+        let path = self.folder().join("settings.json");
+        let mut settings: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        settings["storage"]["kubo"]["address"] = address.into();
+        std::fs::write(path, settings.to_string()).unwrap();
+    }
+}
+
+fn ours(daemon: &Daemon) -> usize {
+    let pins = daemon.kubo().pins().unwrap();
+    pins.iter().filter(|pin| pin.name.starts_with("medledger ")).count()
+}
+
+#[test]
+fn pitfall_17_reports_move_to_a_node_and_back_and_an_outage_is_made_up_for() {
+    const TEST: &str = "pitfall_17_reports_move_to_a_node_and_back_and_an_outage_is_made_up_for";
+    let Some(mut daemon) = Daemon::start(TEST) else { return };
+    let hospital = Hospital::new(&[]);
+    let first = hospital.upload(&[1; 2_500_000]);
+    assert_eq!(hospital.show()["mode"], "embedded");
+    let moved = hospital.run(&["storage", "use", "both", "--kubo", &daemon.rpc()]).json();
+    assert_eq!((&moved["copied"], &moved["verified"]), (&1.into(), &1.into()), "{moved}");
+    assert_eq!(moved["left_over"], false);
+    let second = hospital.upload(b"second");
+    assert_eq!((ours(&daemon), &hospital.show()["behind"]), (2, &0.into()));
+
+    // The node is away: uploads go on, and what it misses is known.
+    daemon.kill();
+    let third = hospital.upload(b"third");
+    assert_eq!(hospital.show()["behind"], 1);
+    assert_eq!(hospital.read(&third), b"third");
+    hospital.run(&["storage", "sync"]).fails(6, "environment", "backend");
+    daemon.run();
+    hospital.node_moved(&daemon.rpc());
+    let synced = hospital.run(&["storage", "sync"]).json();
+    assert_eq!((&synced["copied"], ours(&daemon)), (&1.into(), 3));
+    assert_eq!(hospital.show()["behind"], 0);
+    // The next upload would have made up for it as well.
+    daemon.kill();
+    hospital.upload(b"fourth");
+    daemon.run();
+    hospital.node_moved(&daemon.rpc());
+    hospital.upload(b"fifth");
+    assert_eq!((ours(&daemon), &hospital.show()["behind"]), (5, &0.into()));
+
+    // Into the node alone.
+    let moved = hospital.run(&["storage", "use", "kubo", "--kubo", &daemon.rpc(), "--free"]).json();
+    assert_eq!((&moved["verified"], &moved["left_over"]), (&5.into(), &false.into()));
+    assert!(!hospital.folder().join("blocks").exists());
+    let sixth = hospital.upload(&[6; 1_200_000]);
+    for (uploaded, bytes) in
+        [(&first, &[1; 2_500_000][..]), (&second, b"second"), (&sixth, &[6; 1_200_000])]
+    {
+        assert!(hospital.read(uploaded) == bytes);
+    }
+    hospital.run(&["verify"]).json();
+    hospital.run(&["storage", "sync"]).fails(2, "usage", "no_follower");
+    let refused = hospital.run(&["blocks", "collect"]).fails(2, "usage", "unsupported");
+    assert!(refused.contains("ipfs repo gc"), "{refused}");
+
+    // And back.
+    let moved = hospital.run(&["storage", "use", "embedded", "--free"]).json();
+    assert_eq!((&moved["copied"], &moved["verified"]), (&6.into(), &6.into()));
+    assert_eq!(ours(&daemon), 0);
+    daemon.kill();
+    assert!(hospital.read(&first) == [1; 2_500_000]);
+    hospital.run(&["blocks", "check"]).json();
+    hospital.run(&["verify"]).json();
+}
+
+#[test]
+fn pitfall_10_a_ledger_does_not_move_to_a_node_that_announces() {
+    const TEST: &str = "pitfall_10_a_ledger_does_not_move_to_a_node_that_announces";
+    let announce = |config: &mut Value| {
+        config["Provide"] = json!({"Enabled": true});
+        config["Routing"] = json!({"Type": "dhtserver"});
+    };
+    let Some(daemon) = Daemon::with(TEST, announce, None) else { return };
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"secret");
+    let to = ["storage", "use", "both", "--kubo", &daemon.rpc()];
+    let told = hospital.run(&to).fails(6, "environment", "node_is_public");
+    assert!(told.contains("Provide.Enabled"), "{told}");
+    assert_eq!((ours(&daemon), &hospital.show()["mode"]), (0, &"embedded".into()));
+    let checked = hospital.run(&["ipfs", "check", &daemon.rpc()]);
+    checked.fails(6, "environment", "node_unfit");
+    let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(
+        (&found["fit"], &found["findings"][0]["about"]),
+        (&false.into(), &"announces".into())
+    );
+    let shown = run(hospital.people(&["ipfs", "check", &daemon.rpc()]), None);
+    let page = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        page.contains("NOT fit for reports") && page.contains("mend: run `ipfs config"),
+        "{page}"
+    );
+    hospital.run(&[&to[..], &["--public"]].concat()).json();
+    assert_eq!((ours(&daemon), hospital.read(&uploaded)), (1, b"secret".to_vec()));
+}
+
+#[test]
+fn what_is_damaged_is_not_moved_and_nothing_changes() {
+    const TEST: &str = "what_is_damaged_is_not_moved_and_nothing_changes";
+    let Some(daemon) = Daemon::start(TEST) else { return };
+    let hospital = Hospital::new(&[]);
+    hospital.upload(&[7; 3_000_000]);
+    let mut blocks = crate::command::files(&hospital.folder().join("blocks/blocks"));
+    blocks.sort_by_key(|path| std::fs::metadata(path).unwrap().len());
+    std::fs::write(blocks.last().unwrap(), b"damaged").unwrap();
+    let to = ["storage", "use", "kubo", "--kubo", &daemon.rpc(), "--free"];
+    hospital.run(&to).fails(5, "damaged", "damaged");
+    assert_eq!((ours(&daemon), &hospital.show()["mode"]), (0, &"embedded".into()));
+    assert!(hospital.folder().join("blocks").exists());
+}
+
+#[test]
+fn credentials_come_from_the_environment_and_are_shown_nowhere() {
+    const TEST: &str = "credentials_come_from_the_environment_and_are_shown_nowhere";
+    let only_us = |config: &mut Value| {
+        config["API"]["Authorizations"] =
+            json!({"us": {"AuthSecret": "bearer:s3cret", "AllowedPaths": ["/api/v0"]}});
+    };
+    let Some(mut daemon) = Daemon::with(TEST, only_us, None) else { return };
+    let hospital = Hospital::new(&[]);
+    let to = ["storage", "use", "both", "--kubo", &daemon.rpc()];
+    let with = |auth: &str, args: &[&str]| -> Run {
+        let mut command = hospital.command(args);
+        command.env("MEDLEDGER_KUBO_AUTH", auth);
+        run(command, None)
+    };
+    for auth in ["bearer:wr0ng-one", "basic:ada:wr0ng-one"] {
+        let told = with(auth, &to).fails(6, "environment", "no_permission");
+        assert!(!told.contains("wr0ng"), "{told}");
+    }
+    let told = with("wr0ng-one", &to).fails(2, "usage", "address");
+    assert!(!told.contains("wr0ng"), "{told}");
+    with("bearer:s3cret", &to).json();
+    let settings = std::fs::read_to_string(hospital.folder().join("settings.json")).unwrap();
+    assert!(settings.contains("both") && !settings.contains("s3cret"));
+    let file = hospital.write("report.txt", b"known");
+    with("bearer:s3cret", &["upload", &file, "--as", "2", "--patient", "3"]).json();
+    daemon.ask_as("bearer:s3cret");
+    assert_eq!(ours(&daemon), 1);
+    // Without them, uploads go on and the node is behind.
+    hospital.run(&["upload", &file, "--as", "2", "--patient", "3"]).json();
+    assert_eq!(hospital.show()["behind"], 1);
+}
