@@ -18,7 +18,7 @@ mod tests;
 mod tls;
 
 pub use auth::{Auth, AuthError};
-pub(crate) use body::{Download, Upload, UploadBody};
+pub(crate) use body::{Download, Upload, UploadBody, shown};
 pub(crate) use endpoint::{Call, Reply};
 pub use endpoint::{Endpoint, EndpointError, EndpointOptions, Patience};
 pub use error::{HttpError, Wait};
