@@ -33,7 +33,7 @@ pub struct Asked {
     pub backend: BackendName,
     /// When it was asked for the last time.
     pub at: Timestamp,
-    /// What it confirmed since then.
+    /// What it confirmed. Nothing from before it forgot and was asked again.
     pub confirmed: Option<Confirmed>,
     /// How often it had forgotten what it confirmed, and was asked again.
     pub forgot: u32,

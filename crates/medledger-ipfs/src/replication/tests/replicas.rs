@@ -3,10 +3,10 @@
 use super::cluster_server::ClusterServer;
 use super::service_server::ServiceServer;
 use super::*;
+use crate::Block;
 use crate::http::test_server::Answer;
 use crate::store::{BlockRead, BlockStore, Keep, MemoryStore, Reason, StoreError};
 use crate::unixfs::{Builder, Profile};
-use crate::{Block, BlockRead as _};
 use chacha20::{ChaCha20Rng, rand_core::SeedableRng};
 use medledger_core::clock::Timestamp;
 use std::sync::Arc;
@@ -128,7 +128,9 @@ fn pitfall_17_a_provider_that_forgot_is_noticed_and_asked_again() {
     assert!(ward.check(&mut other).is_met(), "what it did not forget");
     let repair = ward.check_and_repair(&mut record);
     assert!(repair.is_met() && repair.asked == [name("first")], "{repair:?}");
-    assert_eq!(record.of(&name("first")).unwrap().forgot, 1, "and it is remembered");
+    let asked = record.of(&name("first")).unwrap();
+    assert_eq!((asked.forgot, asked.at), (1, at(3)), "and it is remembered");
+    assert_eq!(asked.confirmed, None, "a promise is no confirmation");
     ward.check(&mut record);
     ward.check(&mut record);
     let audit = ward.check(&mut record);
@@ -154,6 +156,27 @@ fn pitfall_17_a_cluster_that_lost_one_of_its_replicas_is_noticed() {
     let audit = ward.check(&mut record);
     let Verdict::Failed { detail } = &of(&audit, "cluster").verdict else { panic!("{audit}") };
     assert!(detail.as_ref().unwrap().contains("context deadline exceeded"));
+}
+
+/// Asked again and forgotten again: each time counts once, and what was confirmed long ago no more.
+#[test]
+fn pitfall_17_who_forgets_again_and_again_is_known_by_that() {
+    let ward = ward();
+    let mut record = ward.kept(root(1));
+    for times in 1..4 {
+        ward.first.forget(&root(1));
+        ward.check_and_repair(&mut record);
+        assert_eq!(record.of(&name("first")).unwrap().forgot, times);
+        for _ in 0..3 {
+            ward.check(&mut record);
+        }
+    }
+    ward.first.forget(&root(1));
+    ward.check_and_repair(&mut record);
+    ward.first.forget(&root(1));
+    let audit = ward.check(&mut record);
+    assert!(matches!(of(&audit, "first").verdict, Verdict::Absent), "{audit}");
+    assert_eq!(record.of(&name("first")).unwrap().forgot, 4);
 }
 
 #[test]

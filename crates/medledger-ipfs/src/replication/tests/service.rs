@@ -266,7 +266,7 @@ fn pages_without_an_end_are_an_error() {
     };
     assert_eq!(fault(Box::new(disorder)).unwrap(), ListingFault::Disorder);
     let hides = move |n: u32| {
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             json!({"count": 9, "results": [result(&cid, "a", &time(1))]})
         } else {
             json!({"count": 0, "results": []})
