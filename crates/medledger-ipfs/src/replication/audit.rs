@@ -7,6 +7,7 @@ use super::{
 };
 use crate::store::BlockRead;
 use medledger_core::{Cid, clock::Timestamp, rand_core::Rng};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Several back ends that keep the same roots, and how many replicas there are to be.
@@ -134,6 +135,27 @@ impl Replication {
             RootAudit { root, goal: self.goal, findings }
         });
         Audit { at: now, roots: roots.collect() }
+    }
+
+    /// What each back end keeps under its label that no record knows of: asked for by a program that ended before
+    /// it could store the record, or by another one with the same label. CIDs are compared as they are
+    /// written.
+    ///
+    /// A back end that cannot be listed, or has more than `limit` pins, has its error instead.
+    pub fn unrecorded(
+        &self,
+        records: &[Record],
+        limit: usize,
+    ) -> Vec<(BackendName, Result<Vec<Cid>, BackendError>)> {
+        let of = |backend: &dyn PinBackend| {
+            let name = backend.name();
+            let known: BTreeSet<&Cid> =
+                records.iter().filter(|r| r.of(name).is_some()).map(Record::root).collect();
+            let mut roots = backend.list(limit)?;
+            roots.retain(|root| !known.contains(root));
+            Ok(roots)
+        };
+        self.backends().map(|backend| (backend.name().clone(), of(backend))).collect()
     }
 
     fn find(&self, root: &Cid, asked: &mut Asked, now: Timestamp, rng: &mut impl Rng) -> Finding {

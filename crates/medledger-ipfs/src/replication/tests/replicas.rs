@@ -253,6 +253,22 @@ fn giving_up_is_done_when_no_one_keeps_it_any_more() {
 }
 
 #[test]
+fn pins_that_no_record_knows_of_are_found() {
+    let ward = ward();
+    let records = [ward.kept(root(1))];
+    ward.kept(root(2));
+    ward.second.interfere(|_, _| Some(Answer::status(503, "")));
+    let found = ward.replication.unrecorded(&records, 9);
+    let lists: Vec<_> =
+        found.iter().map(|(name, list)| (name.as_str(), list.as_ref().ok())).collect();
+    let lost = vec![root(2)];
+    assert_eq!(lists, [("cluster", Some(&lost)), ("first", Some(&lost)), ("second", None)]);
+    // A record that knows of another back end only is no record for this one.
+    let lists = ward.replication.unrecorded(&[Record::new(root(1))], 9);
+    assert_eq!(lists[0].1.as_ref().unwrap().len(), 2);
+}
+
+#[test]
 fn public_back_ends_have_to_be_allowed() {
     let server = ServiceServer::start();
     let public = || {
