@@ -147,11 +147,11 @@ fn streams_that_fail_in_the_middle_are_no_lists() {
         "replication_factor_min": 1, "replication_factor_max": 1,
     });
     let line = format!("{pin}\n").into_bytes();
-    let listed = |answer: Answer| {
+    let listed_with = |answer: Answer, options: EndpointOptions| {
         server.interfere(move |_, _| Some(answer.clone()));
-        let options = impatient("basic:hospital:s3cret");
         cluster_with(&server, "cluster", Spread::EVERYWHERE, options).list(2)
     };
+    let listed = |answer| listed_with(answer, options("basic:hospital:s3cret"));
     let trailer = |text: &str| vec![("X-Stream-Error".to_owned(), text.to_owned())];
     assert_eq!(listed(Answer::Chunks(vec![line.clone()], trailer(""))).unwrap(), [root(2)]);
     // However it is cut, with or without an end of line.
@@ -160,10 +160,15 @@ fn streams_that_fail_in_the_middle_are_no_lists() {
     for answer in [
         Answer::Chunks(vec![line.clone()], trailer("a peer is gone")),
         Answer::Truncated(line.clone(), line.len() + 1),
-        Answer::Stalled(line.clone()),
-        Answer::Endless(b" ".to_vec(), Duration::from_millis(20)),
     ] {
         let error = listed(answer.clone()).unwrap_err();
+        assert!(error.is_outage(), "{answer:?} {error:?}");
+    }
+    for answer in
+        [Answer::Stalled(line.clone()), Answer::Endless(b" ".to_vec(), Duration::from_millis(20))]
+    {
+        let impatient = impatient("basic:hospital:s3cret");
+        let error = listed_with(answer.clone(), impatient).unwrap_err();
         assert!(error.is_outage(), "{answer:?} {error:?}");
     }
     let half = line[..line.len() - 5].to_vec();

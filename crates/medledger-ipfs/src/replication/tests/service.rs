@@ -12,10 +12,13 @@ fn ok(value: &Value) -> Option<Answer> {
 
 /// How `status` fails when this is answered.
 fn fails_with(answer: Answer) -> BackendError {
+    fails(answer, options(&format!("bearer:{TOKEN}")))
+}
+
+fn fails(answer: Answer, options: EndpointOptions) -> BackendError {
     let server = ServiceServer::start();
     server.interfere(move |_, _| Some(answer.clone()));
-    let service = service_with(&server, impatient(&format!("bearer:{TOKEN}")));
-    service.status(&root(1)).unwrap_err()
+    service_with(&server, options).status(&root(1)).unwrap_err()
 }
 
 fn result(cid: &str, id: &str, created: &str) -> Value {
@@ -327,12 +330,12 @@ fn what_is_not_known_in_an_answer_is_passed_over() {
 
 #[test]
 fn answers_are_bounded_in_bytes_and_time() {
-    let outage = |answer| {
-        let error = fails_with(answer);
+    let outage = |answer, options: fn(&str) -> EndpointOptions| {
+        let error = fails(answer, options(&format!("bearer:{TOKEN}")));
         assert!(matches!(error, BackendError::Unreachable { .. }), "{error:?}");
         error.to_string()
     };
-    let flood = outage(Answer::Endless(vec![b' '; 1 << 20], Duration::ZERO));
+    let flood = outage(Answer::Endless(vec![b' '; 1 << 20], Duration::ZERO), options);
     assert!(flood.contains("more than"), "{flood}");
     for answer in [
         Answer::Nothing,
@@ -340,9 +343,9 @@ fn answers_are_bounded_in_bytes_and_time() {
         // A byte now and then, each in time.
         Answer::Endless(b" ".to_vec(), Duration::from_millis(20)),
     ] {
-        assert!(outage(answer).contains("0.4 s"));
+        assert!(outage(answer, impatient).contains("0.4 s"));
     }
-    assert!(outage(Answer::Truncated(b"{".to_vec(), 2)).contains("broke"));
+    assert!(outage(Answer::Truncated(b"{".to_vec(), 2), options).contains("broke"));
 }
 
 #[test]
