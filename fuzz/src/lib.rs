@@ -89,6 +89,7 @@ pub const TARGETS: &[Target] = &[
         seeds: structures::signed_record_seeds,
     },
     Target { name: "pin", oracle: stores::pin, seeds: stores::pin_seeds },
+    Target { name: "replicas", oracle: stores::replicas, seeds: stores::replicas_seeds },
     Target { name: "sharding", oracle: stores::sharding, seeds: stores::sharding_seeds },
     Target { name: "slot", oracle: structures::slot, seeds: structures::slot_seeds },
     Target { name: "unixfs", oracle: structures::unixfs, seeds: structures::node_seeds },

@@ -4,6 +4,7 @@ use medledger_core::Cid;
 use medledger_core::cid::Codec;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::{ChainId, ReportId};
+use medledger_ipfs::replication::Record;
 use medledger_ipfs::store::{Keep, Pin, Reason, Sharding, Word};
 
 /// A pin file read is written back as the same bytes, or is one of the version before, which is its
@@ -48,4 +49,36 @@ pub(crate) fn sharding_seeds() -> Vec<Vec<u8>> {
     ["next-to-last/2", "prefix/5", "suffix/50"]
         .map(|way| format!("/repo/flatfs/shard/v1/{way}\n").into_bytes())
         .to_vec()
+}
+
+/// A record of replicas read is written back as the same bytes, and says what its words say.
+pub fn replicas(data: &[u8]) {
+    let Ok(record) = Record::decode(data) else { return };
+    assert_eq!(record.encode().as_bytes(), data);
+    let text = std::str::from_utf8(data).expect("text was read");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some(record.root().to_string().as_str()));
+    assert_eq!(lines.clone().count(), record.asked().len());
+    for (line, asked) in lines.zip(record.asked()) {
+        let (at, replicas) = asked
+            .confirmed
+            .map_or(("-".to_owned(), 0), |found| (found.at.as_secs().to_string(), found.replicas));
+        let (backend, asked_at, forgot) = (&asked.backend, asked.at.as_secs(), asked.forgot);
+        let words = [backend.to_string(), asked_at.to_string(), at, replicas.to_string()];
+        assert_eq!(line.split(' ').collect::<Vec<_>>()[..4], words);
+        assert_eq!(line.split(' ').nth(4), Some(forgot.to_string().as_str()));
+    }
+}
+
+pub(crate) fn replicas_seeds() -> Vec<Vec<u8>> {
+    let mut record = Record::new(Cid::of(Codec::DagPb, b"root"));
+    let empty = record.encode();
+    for (name, secs) in [("own-cluster", 1_800_000_000), ("partner.example", 1), ("x_2", u64::MAX)]
+    {
+        record.ask(name.parse().expect("a name"), Timestamp::from_secs(secs));
+    }
+    let asked = record.encode();
+    // Only a check confirms; written here as it would be.
+    let confirmed = asked.replacen(" - 0 0", " 1800086400 3 2", 1);
+    vec![empty.into_bytes(), asked.into_bytes(), confirmed.into_bytes()]
 }

@@ -12,6 +12,8 @@
 //! - [`fsck`]: walks everything below a root and reports what is missing or damaged; [`check`] does so
 //!   for a whole store, [`repair`] fetches what is broken from another source, [`collect`] removes what
 //!   nothing keeps while uploads go on.
+//! - [`replication`]: others who keep roots as well, an IPFS Cluster or a pinning service: asked, checked,
+//!   repaired.
 //!
 //! # Goals
 //! - Constant memory: a report of many gigabytes streams through in blocks of a megabyte.
@@ -58,6 +60,7 @@ pub mod links;
 pub mod pipeline;
 mod processor;
 pub mod repair;
+pub mod replication;
 pub mod sources;
 pub mod store;
 pub mod unixfs;

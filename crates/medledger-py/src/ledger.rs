@@ -9,6 +9,7 @@ use crate::identity::Identity;
 use crate::many::{self, Asked};
 use crate::report::RawReport;
 use crate::results;
+use crate::storage;
 use crate::wait::{interruptible, wait_mined};
 use medledger::core::padding::Padding;
 use medledger::core::receipt::Receipt;
@@ -17,7 +18,7 @@ use medledger::ipfs::FlatfsReader;
 use medledger::ipfs::collect::CollectOptions;
 use medledger::{
     BlocksError, Contact, CreateOptions, Difficulty, EngineChoice, MailSettings, Permission,
-    ReaderKey, Role, UploadError, UploadOptions, VerifyDepth,
+    ReaderKey, Role, SwitchOptions, UploadError, UploadOptions, VerifyDepth,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -558,6 +559,70 @@ impl Ledger {
         let depth = if full { VerifyDepth::Full } else { VerifyDepth::Chain };
         let report = py.detach(|| ledger.verify(depth)).map_err(raise)?;
         results::verified(py, &report)
+    }
+
+    /// Where ciphertext lies, and how far behind the node is; returns StorageStatus.
+    fn storage<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        storage::status(py, &self.get()?.storage())
+    }
+
+    /// Move all ciphertext, read it back and hash it there, then use the new place; returns MovedStorage.
+    ///
+    /// `mode` is "embedded" (the ledger's folder), "kubo" (a Kubo node) or "both"; `kubo` is the address of the
+    /// node's RPC. A node that would announce reports is refused unless `public`. `free` removes everything from
+    /// the old place afterwards. Raises InUseError while another thread uses the ledger, DamagedError when
+    /// something is not whole, StorageError; the ledger stays where it was then.
+    #[pyo3(signature = (mode, *, kubo = None, public = false, free = false))]
+    fn use_storage<'py>(
+        &self,
+        py: Python<'py>,
+        mode: &str,
+        kubo: Option<String>,
+        public: bool,
+        free: bool,
+    ) -> PyResult<Any<'py>> {
+        let to = storage::settings(mode, kubo, public)?;
+        let ledger = self.get()?;
+        let ours = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(ours);
+        // Ours was the last but this one, unless somebody is at work.
+        let ledger = match Arc::try_unwrap(ledger) {
+            Ok(ledger) => ledger,
+            Err(shared) => {
+                *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);
+                let text = "the ledger is in use: wait for other calls, and let opened reports go";
+                return Err(Class::InUse.error(text));
+            }
+        };
+        let mut options = SwitchOptions::default();
+        options.free = free;
+        let folder = self.folder.clone();
+        let (moved, opened) = py.detach(|| {
+            let moved = ledger.switch_storage(to, options, &mut |_, _| {});
+            (moved, medledger::Ledger::open(folder))
+        });
+        match opened {
+            Ok(ledger) => {
+                let ledger = Some(Arc::new(ledger));
+                *self.open.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
+            }
+            Err(error) => {
+                moved.map_err(raise)?;
+                return Err(raise(error));
+            }
+        }
+        storage::switched(py, &moved.map_err(raise)?)
+    }
+
+    /// Give the node what it missed while it was away; returns SyncedStorage.
+    ///
+    /// With `compare`, everything that is kept is looked at, not only what is noted as missing. Raises
+    /// StorageError when the node cannot follow.
+    #[pyo3(signature = (*, compare = false))]
+    fn sync_storage<'py>(&self, py: Python<'py>, compare: bool) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let done = py.detach(|| ledger.catch_up_storage(compare)).map_err(raise)?;
+        storage::caught_up(py, &done)
     }
 
     /// What is kept in the store of ciphertext, and why; returns a tuple of Pin.

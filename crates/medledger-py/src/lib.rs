@@ -13,6 +13,7 @@ mod many;
 mod report;
 mod results;
 mod sealing;
+mod storage;
 mod wait;
 
 use crate::data::Data;
@@ -51,6 +52,8 @@ mod _medledger {
     use crate::report::RawReport;
     #[pymodule_export]
     use crate::sealing::{cid, seal, unseal};
+    #[pymodule_export]
+    use crate::storage::check_kubo;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

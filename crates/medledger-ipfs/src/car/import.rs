@@ -88,7 +88,7 @@ pub fn copy(
     limits: Limits,
 ) -> Result<Imported, CopyError> {
     let session = to.begin()?;
-    let imported = copy_all(from, &[*root], limits, &mut |cid, block| session.put(cid, block))?;
+    let imported = copy_all(from, &[*root], limits, |cid, block| session.put(cid, block))?;
     session.commit(root)?;
     Ok(imported)
 }
@@ -98,7 +98,7 @@ pub(crate) fn copy_all(
     from: &(impl BlockRead + ?Sized),
     roots: &[Cid],
     limits: Limits,
-    put: &mut dyn FnMut(&Cid, &[u8]) -> Result<(), StoreError>,
+    mut put: impl FnMut(&Cid, &[u8]) -> Result<(), StoreError>,
 ) -> Result<Imported, CopyError> {
     let mut imported = Imported { roots: roots.to_vec(), ..Imported::default() };
     let mut graph = Graph::new(limits);

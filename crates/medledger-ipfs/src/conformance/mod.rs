@@ -1,9 +1,13 @@
-//! What every [`BlockStore`] must do, as functions to call from the tests of an implementation.
+//! What every [`BlockStore`] and every [`PinBackend`](crate::replication::PinBackend) must do, as functions to
+//! call from the tests of an implementation.
 //!
 //! Each panics with what is wrong. `make` gives a new, empty store.
 
 mod collecting;
+mod pin_backends;
 mod pins;
+
+pub use pin_backends::pin_backend;
 
 use crate::store::{BlockRead, BlockStore, StoreError};
 use medledger_core::{Cid, cid::Codec};

@@ -106,6 +106,10 @@ impl BlockRead for Gateway {
         }
     }
 
+    fn read_ahead(&self) -> usize {
+        self.options.parallel
+    }
+
     /// By `HEAD`, or by asking for the block where the gateway does not know that.
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
         let there = match self.head(cid) {

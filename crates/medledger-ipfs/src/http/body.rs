@@ -314,14 +314,16 @@ impl Receiving {
     }
 }
 
-/// What Kubo says behind an answer that failed in the middle.
+/// What Kubo says behind an answer that failed in the middle. IPFS Cluster sends the trailer behind
+/// answers that went well, too, empty.
 fn stream_error(trailers: &HeaderMap) -> Option<String> {
-    let value = trailers.get("x-stream-error")?;
+    let mut values = trailers.get_all("x-stream-error").iter();
+    let value = values.find(|value| !value.as_bytes().trim_ascii().is_empty())?;
     Some(shown(&String::from_utf8_lossy(value.as_bytes())))
 }
 
 /// What a server says, cut to what fits on a screen, without what could move the cursor.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let clean = text.trim().chars().take(MAX_MESSAGE_CHARS);
     clean.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

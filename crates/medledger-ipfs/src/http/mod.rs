@@ -18,7 +18,7 @@ mod tests;
 mod tls;
 
 pub use auth::{Auth, AuthError};
-pub(crate) use body::{Download, Upload};
+pub(crate) use body::{Download, Upload, shown};
 pub(crate) use endpoint::{Begun, Call, Reply};
 pub use endpoint::{Endpoint, EndpointError, EndpointOptions, Patience};
 pub use error::{HttpError, Wait};

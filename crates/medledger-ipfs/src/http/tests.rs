@@ -50,6 +50,17 @@ fn a_failure_told_behind_a_status_of_200_is_an_error() {
 }
 
 #[test]
+fn an_empty_trailer_tells_of_no_failure() {
+    let empty = ("X-Stream-Error".to_owned(), String::new());
+    let whole = Answer::Chunks(vec![b"abc".to_vec()], vec![empty.clone()]);
+    assert_eq!(answered(whole).unwrap(), b"abc");
+    let told = ("X-Stream-Error".to_owned(), "a peer is gone".to_owned());
+    let error = answered(Answer::Chunks(vec![b"abc".to_vec()], vec![empty, told])).unwrap_err();
+    let HttpError::Failed { message, .. } = error else { panic!("{error:?}") };
+    assert_eq!(message, "a peer is gone");
+}
+
+#[test]
 fn silence_is_not_waited_for_for_ever() {
     let waited_for = |answer| match answered(answer).unwrap_err() {
         HttpError::TimedOut { what, .. } => what,

@@ -117,6 +117,10 @@ impl BlockRead for KuboStore {
         at_once(cids, |cid| self.get(cid))
     }
 
+    fn read_ahead(&self) -> usize {
+        AT_ONCE
+    }
+
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
         Ok(self.size(cid)?.is_some())
     }

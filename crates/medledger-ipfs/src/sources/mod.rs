@@ -302,6 +302,11 @@ impl BlockRead for Sources {
         }
     }
 
+    /// What the most distant of them likes best.
+    fn read_ahead(&self) -> usize {
+        self.sources.iter().map(|source| source.store.read_ahead()).max().unwrap_or(1)
+    }
+
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
         let found = self.first(cid, |store| Ok(store.has(cid)?.then_some(())))?;
         Ok(found.is_some())

@@ -141,6 +141,10 @@ impl<S: BlockRead> BlockRead for CachedStore<S> {
         Ok(found)
     }
 
+    fn read_ahead(&self) -> usize {
+        self.inner.read_ahead()
+    }
+
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
         Ok(self.cache.contains_key(cid.digest()) || self.inner.has(cid)?)
     }

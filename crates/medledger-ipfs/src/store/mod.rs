@@ -41,6 +41,12 @@ pub trait BlockRead: Send + Sync {
         cids.iter().map(|cid| self.get(cid)).collect()
     }
 
+    /// How many blocks are best asked for [together](Self::get_many) by who reads a file from one end to the other. One, where
+    /// asking costs nothing.
+    fn read_ahead(&self) -> usize {
+        1
+    }
+
     /// Whether the block is there. Says nothing about its health.
     ///
     /// # Errors
@@ -209,6 +215,10 @@ macro_rules! forward_reads {
 
             fn get_many(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
                 (**self).get_many(cids)
+            }
+
+            fn read_ahead(&self) -> usize {
+                (**self).read_ahead()
             }
 
             fn has(&self, cid: &Cid) -> Result<bool, StoreError> {

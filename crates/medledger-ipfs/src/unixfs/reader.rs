@@ -10,9 +10,10 @@ use crate::{
 };
 use medledger_core::{Cid, cid::Codec};
 use std::{
+    collections::VecDeque,
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// How many nodes may lie above one another. The default profile reaches a PiB with four.
@@ -92,7 +93,8 @@ impl From<ReadError> for io::Error {
 
 /// A file in a store, read by range through [`read_at`](Self::read_at) or as a stream.
 ///
-/// Only the leaves a range touches are fetched, and the nodes above them. The last leaf and its path
+/// Only the leaves a range touches are fetched, and the nodes above them; of stores that answer for many
+/// blocks at once, several together, and of a stream that is read on, some ahead. The last leaf and its path
 /// are kept, so that small steps forward do not fetch a leaf again and again. What a block says about
 /// sizes is compared with what is there; that its bytes match its CID is the promise of
 /// [`BlockRead`].
@@ -133,6 +135,26 @@ struct Branch {
 struct Memo {
     path: Vec<Arc<Branch>>,
     leaf: Option<(u64, Leaf)>,
+    /// Leaves behind it, below the same node, that were fetched together with it.
+    ahead: VecDeque<(u64, Leaf)>,
+}
+
+impl Memo {
+    /// The leaf with the byte at `offset`, if it is at hand.
+    fn at_hand(&mut self, offset: u64) -> Option<(u64, Leaf)> {
+        let holds = |(start, leaf): &(u64, Leaf)| {
+            (*start..start + leaf.data.len() as u64).contains(&offset)
+        };
+        if let Some(at) = self.ahead.iter().position(holds) {
+            self.leaf = self.ahead.drain(..=at).next_back();
+        }
+        self.leaf.clone().filter(holds)
+    }
+
+    /// Whether a byte follows the last leaf.
+    fn follows(&self, offset: u64) -> bool {
+        self.leaf.as_ref().is_some_and(|(start, leaf)| start + leaf.data.len() as u64 == offset)
+    }
 }
 
 impl Branch {
@@ -151,9 +173,18 @@ impl Branch {
         (self.starts[0]..self.end).contains(&offset)
     }
 
-    fn child_at(&self, offset: u64) -> (Child, u64) {
-        let index = self.starts.partition_point(|start| *start <= offset) - 1;
-        (self.children[index], self.starts[index])
+    /// Which child has the byte at `offset`, which lies within.
+    fn child_at(&self, offset: u64) -> usize {
+        self.starts.partition_point(|start| *start <= offset) - 1
+    }
+
+    /// How many leaves from a child on, `most` at most, have a byte before `end`.
+    fn leaves(&self, from: usize, end: u64, most: usize) -> usize {
+        let wanted = self.starts[from..].iter().zip(&self.children[from..]);
+        wanted
+            .take(most)
+            .take_while(|(start, child)| **start < end && child.cid.codec() == Codec::Raw)
+            .count()
     }
 }
 
@@ -202,7 +233,9 @@ impl<S: BlockRead> FileReader<S> {
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.read_some(offset.saturating_add(filled as u64), &mut buffer[filled..])? {
+            let (at, rest) = (offset.saturating_add(filled as u64), &mut buffer[filled..]);
+            let end = at.saturating_add(rest.len() as u64);
+            match self.read_some(at, rest, end)? {
                 0 => break,
                 n => filled += n,
             }
@@ -210,12 +243,12 @@ impl<S: BlockRead> FileReader<S> {
         Ok(filled)
     }
 
-    /// What one leaf has of the range.
-    fn read_some(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, ReadError> {
+    /// What one leaf has of the range. The bytes up to `end` will be asked for next.
+    fn read_some(&self, offset: u64, buffer: &mut [u8], end: u64) -> Result<usize, ReadError> {
         if offset >= self.size || buffer.is_empty() {
             return Ok(0);
         }
-        let (start, leaf) = self.leaf_at(offset)?;
+        let (start, leaf) = self.leaf_at(offset, end)?;
         let data = &leaf.block[leaf.data];
         // A leaf is at most a block long, so the distance fits.
         let data = &data[(offset - start) as usize..];
@@ -225,17 +258,15 @@ impl<S: BlockRead> FileReader<S> {
     }
 
     /// The leaf with the byte at `offset`, which lies within the file, and where the leaf starts.
-    fn leaf_at(&self, offset: u64) -> Result<(u64, Leaf), ReadError> {
+    fn leaf_at(&self, offset: u64, end: u64) -> Result<(u64, Leaf), ReadError> {
         let top = match &self.top {
             Top::Leaf(leaf) => return Ok((0, leaf.clone())),
             Top::Branch(branch) => branch,
         };
         let mut path = {
-            let memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((start, leaf)) = &memo.leaf
-                && (*start..start + leaf.data.len() as u64).contains(&offset)
-            {
-                return Ok((*start, leaf.clone()));
+            let mut memo = self.memo();
+            if let Some(found) = memo.at_hand(offset) {
+                return Ok(found);
             }
             memo.path.clone()
         };
@@ -244,14 +275,26 @@ impl<S: BlockRead> FileReader<S> {
             path.pop();
         }
         loop {
-            let (child, start) = path.last().unwrap_or(top).child_at(offset);
+            let branch = path.last().unwrap_or(top);
+            let index = branch.child_at(offset);
+            let (child, start) = (branch.children[index], branch.starts[index]);
             if path.len() + 1 == MAX_DEPTH && child.cid.codec() == Codec::DagPb {
                 return Err(ReadError::TooDeep { cid: child.cid, limit: MAX_DEPTH });
             }
+            let together = branch.leaves(index, end, self.store.read_ahead());
+            // Should one of them fail, what comes before it is asked for by itself.
+            if together > 1
+                && let Ok(leaves) = self.fetch_leaves(branch, index..index + together)
+            {
+                let mut memo = self.memo();
+                *memo = Memo { path, leaf: None, ahead: leaves };
+                let found = memo.at_hand(offset);
+                return Ok(found.expect("the first of them has the byte"));
+            }
             match self.fetch(&child)? {
                 Kind::Leaf(leaf) => {
-                    let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
-                    *memo = Memo { path, leaf: Some((start, leaf.clone())) };
+                    let found = Some((start, leaf.clone()));
+                    *self.memo() = Memo { path, leaf: found, ahead: VecDeque::new() };
                     return Ok((start, leaf));
                 }
                 Kind::Branch(children) => path.push(Arc::new(Branch::new(children, start))),
@@ -259,18 +302,49 @@ impl<S: BlockRead> FileReader<S> {
         }
     }
 
+    fn memo(&self) -> MutexGuard<'_, Memo> {
+        // It is replaced as a whole.
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn fetch(&self, child: &Child) -> Result<Kind, ReadError> {
         let cid = child.cid;
         let block = self.store.get(&cid)?.ok_or(ReadError::Missing { cid })?;
-        let (kind, found, total) = classify(&cid, block)?;
-        if found != child.size {
-            return Err(ReadError::SizeMismatch { cid, declared: child.size, found });
-        }
-        if total != child.tsize {
-            return Err(ReadError::TotalMismatch { cid, declared: child.tsize, found: total });
-        }
-        Ok(kind)
+        checked(child, block)
     }
+
+    /// Several leaves below one node, with where they start.
+    fn fetch_leaves(
+        &self,
+        branch: &Branch,
+        which: Range<usize>,
+    ) -> Result<VecDeque<(u64, Leaf)>, ReadError> {
+        let children = &branch.children[which.clone()];
+        let cids: Vec<Cid> = children.iter().map(|child| child.cid).collect();
+        let blocks = self.store.get_many(&cids)?;
+        let mut leaves = VecDeque::with_capacity(children.len());
+        for ((child, start), block) in children.iter().zip(&branch.starts[which]).zip(blocks) {
+            let block = block.ok_or(ReadError::Missing { cid: child.cid })?;
+            match checked(child, block)? {
+                Kind::Leaf(leaf) => leaves.push_back((*start, leaf)),
+                Kind::Branch(_) => unreachable!("raw blocks are leaves"),
+            }
+        }
+        Ok(leaves)
+    }
+}
+
+/// A block that is as long as its parent says.
+fn checked(child: &Child, block: Block) -> Result<Kind, ReadError> {
+    let cid = child.cid;
+    let (kind, found, total) = classify(&cid, block)?;
+    if found != child.size {
+        return Err(ReadError::SizeMismatch { cid, declared: child.size, found });
+    }
+    if total != child.tsize {
+        return Err(ReadError::TotalMismatch { cid, declared: child.tsize, found: total });
+    }
+    Ok(kind)
 }
 
 /// What a block is, the bytes of the file below it, and the bytes of all blocks from it down.
@@ -302,7 +376,12 @@ fn classify(cid: &Cid, block: Block) -> Result<(Kind, u64, u64), ReadError> {
 /// Gives at most the rest of one leaf at a time, so that what is right comes out before an error.
 impl<S: BlockRead> Read for FileReader<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.read_some(self.position, buffer)?;
+        // Who reads on from leaf to leaf will want what follows; who jumps, perhaps not.
+        let end = match self.memo().follows(self.position) {
+            true => u64::MAX,
+            false => self.position.saturating_add(buffer.len() as u64),
+        };
+        let n = self.read_some(self.position, buffer, end)?;
         self.position += n as u64;
         Ok(n)
     }

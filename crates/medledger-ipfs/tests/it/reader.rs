@@ -2,7 +2,7 @@
 
 use crate::{KINDS, bytes, in_memory, small};
 use medledger_ipfs::{
-    Block, BlockRead, Cid, MemoryStore, StoreError,
+    Block, BlockRead, BlockStore, Cid, MemoryStore, StoreError,
     unixfs::{CidVersion, FileReader, Leaves, Profile},
 };
 use proptest::prelude::*;
@@ -187,4 +187,73 @@ fn a_mebibyte_of_a_sealed_report_costs_two_leaves_or_three() {
         assert!((2..=3).contains(&leaves), "{leaves} leaves for a MiB from {offset}");
         assert_eq!(asked.len(), leaves + 1, "and the root");
     }
+}
+
+/// A store that is asked for several blocks at once, and notes how many.
+struct Together {
+    store: MemoryStore,
+    asked: Mutex<Vec<usize>>,
+}
+
+impl BlockRead for Together {
+    fn get(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
+        self.asked.lock().unwrap().push(1);
+        self.store.get(cid)
+    }
+
+    fn get_many(&self, cids: &[Cid]) -> Result<Vec<Option<Block>>, StoreError> {
+        self.asked.lock().unwrap().push(cids.len());
+        cids.iter().map(|cid| self.store.get(cid)).collect()
+    }
+
+    fn read_ahead(&self) -> usize {
+        4
+    }
+
+    fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.store.has(cid)
+    }
+}
+
+#[test]
+fn a_stream_is_read_ahead_and_a_range_no_further_than_it_goes() {
+    let data = bytes(95);
+    let (store, root) = in_memory(&data, small(CidVersion::V1, Leaves::Raw, 3, 8));
+    let together = Together { store, asked: Mutex::default() };
+    let mut reader = FileReader::open(&together, root.cid, None).unwrap();
+    let mut all = Vec::new();
+    reader.read_to_end(&mut all).unwrap();
+    assert_eq!(all, data);
+    let asked = std::mem::take(&mut *together.asked.lock().unwrap());
+    assert!(asked.contains(&4) && asked.len() < 20, "32 leaves and 5 nodes: {asked:?}");
+
+    // Two leaves: two are asked for, and their node.
+    let reader = FileReader::open(&together, root.cid, None).unwrap();
+    let mut range = [0; 6];
+    assert_eq!(reader.read_at(30, &mut range).unwrap(), 6);
+    assert_eq!(range, data[30..36]);
+    let asked = std::mem::take(&mut *together.asked.lock().unwrap());
+    assert_eq!(asked, [1, 1, 2], "the root, a node, two leaves together");
+    // Every range, in whatever order.
+    for (from, to) in [(50, 80), (0, 95), (94, 95), (10, 11), (11, 40), (3, 3)] {
+        let mut range = vec![0; to - from];
+        assert_eq!(reader.read_at(from as u64, &mut range).unwrap(), to - from);
+        assert_eq!(range, data[from..to]);
+    }
+}
+
+/// What lies before a hole comes out, wherever reading ahead met it.
+#[test]
+fn a_hole_ahead_does_not_keep_back_what_is_before_it() {
+    let data = bytes(60);
+    let (store, root) = in_memory(&data, small(CidVersion::V1, Leaves::Raw, 3, 20));
+    store.unpin(&root.cid).unwrap();
+    let gone = Cid::of(medledger_ipfs::cid::Codec::Raw, &data[21..24]);
+    assert!(store.delete(&gone).unwrap());
+    let together = Together { store, asked: Mutex::default() };
+    let mut reader = FileReader::open(&together, root.cid, None).unwrap();
+    let mut read = Vec::new();
+    let error = reader.read_to_end(&mut read).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(read, data[..21]);
 }

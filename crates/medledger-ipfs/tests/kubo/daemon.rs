@@ -123,6 +123,10 @@ impl Daemon {
         }
     }
 
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     pub(crate) fn repo(&self) -> &Path {
         &self.repo
     }

@@ -18,9 +18,11 @@ from medledger._types import (
     Exported,
     ImportedChain,
     ImportedReports,
+    KuboCheck,
     LogEntry,
     MailReport,
     Member,
+    MovedStorage,
     Pin,
     Profile,
     Proven,
@@ -31,6 +33,8 @@ from medledger._types import (
     Request,
     Role,
     Upload,
+    StorageStatus,
+    SyncedStorage,
     Uploaded,
     VerifyReport,
 )
@@ -74,6 +78,9 @@ def unseal(data: Buffer, *, key: Buffer | str, context: Buffer | None = None) ->
 
 def cid(source: _Source, *, profile: Profile = "unixfs-v1-2025") -> str:
     """The CID that IPFS gives to a file with these bytes."""
+
+def check_kubo(address: str | None = None, *, deep: bool = False) -> KuboCheck:
+    """Look at a Kubo node's version, settings, room and pins; tells what to mend and how."""
 
 def check_receipt(data: Buffer, *, chain: str) -> Proven:
     """Check a receipt against the id of a chain, offline."""
@@ -339,6 +346,17 @@ class Ledger:
 
     def check_blocks(self) -> BlockCheck:
         """Hash every block again and walk all that is kept."""
+
+    def storage(self) -> StorageStatus:
+        """Where ciphertext lies, and how far behind the node is."""
+
+    def use_storage(
+        self, mode: str, *, kubo: str | None = None, public: bool = False, free: bool = False
+    ) -> MovedStorage:
+        """Move all ciphertext, read it back and hash it there, then use the new place."""
+
+    def sync_storage(self, *, compare: bool = False) -> SyncedStorage:
+        """Give the node what it missed while it was away."""
 
     def collect_blocks(self, *, dry_run: bool = False, force: bool = False) -> CollectedBlocks:
         """Remove blocks that nothing keeps, such as those of uploads that failed."""

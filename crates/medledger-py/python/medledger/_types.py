@@ -225,6 +225,67 @@ class VerifyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageStatus:
+    """Where ciphertext lies."""
+
+    mode: str
+    """``embedded``, ``kubo`` or ``both``."""
+    node: str | None
+    """Address of the node."""
+    behind: int
+    """Roots that the node has still to be given, or told to let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedStorage:
+    """What a move of all ciphertext did."""
+
+    copied: int
+    blocks: int
+    bytes: int
+    verified: int
+    """Roots whose every block was read back and hashed."""
+    left_over: bool
+    """Whether the old place still holds what is not used there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedStorage:
+    """What a node was given that had been away."""
+
+    copied: int
+    blocks: int
+    bytes: int
+    released: int
+
+
+@dataclass(frozen=True, slots=True)
+class KuboFinding:
+    """Something about a node."""
+
+    severity: str
+    """``note``, ``warning`` or ``fault``."""
+    about: str
+    text: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class KuboCheck:
+    """A node's state of health."""
+
+    node: str
+    version: str | None
+    findings: tuple[KuboFinding, ...]
+    """The worst first."""
+
+    @property
+    def fit(self) -> bool:
+        """Whether reports may go there."""
+        return all(finding.severity != "fault" for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
 class PinReason:
     """Why a root of blocks is kept."""
 

@@ -208,7 +208,7 @@ pub fn copy_pins(
     let roots: Vec<Cid> = pins.iter().map(|pin| pin.root).collect();
     let session = to.begin().map_err(CatchUpError::Second)?;
     let mut refused = false;
-    let copied = copy_all(from, &roots, Limits::default(), &mut |cid, block| {
+    let copied = copy_all(from, &roots, Limits::default(), |cid, block| {
         session.put(cid, block).inspect_err(|_| refused = true)
     });
     let copied = match copied {
