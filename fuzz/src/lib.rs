@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod car;
+pub mod gateway;
 pub mod lanes;
 pub mod oracle;
 pub mod scan;
@@ -70,6 +71,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target { name: "dag_pb", oracle: structures::dag_pb, seeds: structures::node_seeds },
     Target { name: "envelope", oracle: structures::envelope, seeds: structures::envelope_seeds },
+    Target { name: "gateway_car", oracle: gateway::gateway_car, seeds: gateway::seeds },
     Target { name: "genesis", oracle: structures::genesis, seeds: structures::genesis_seeds },
     Target { name: "header", oracle: structures::header, seeds: structures::header_seeds },
     Target {

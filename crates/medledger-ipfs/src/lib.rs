@@ -7,6 +7,8 @@
 //! - [`store`]: the seams [`BlockRead`] and [`BlockStore`], with a store in memory, one on files
 //!   and a bounded cache.
 //! - [`car`]: CAR files, written deterministically, read only with every block verified.
+//! - [`sources`]: several places to read from, asked in order, with a record of how each did; with the feature
+//!   `http` trustless gateways (`gateway`) can be among them.
 //! - [`fsck`]: walks everything below a root and reports what is missing or damaged; [`check`] does so
 //!   for a whole store, [`repair`] fetches what is broken from another source, [`collect`] removes what
 //!   nothing keeps while uploads go on.
@@ -48,6 +50,8 @@ pub mod collect;
 pub mod conformance;
 pub mod fsck;
 #[cfg(feature = "http")]
+pub mod gateway;
+#[cfg(feature = "http")]
 pub mod http;
 mod in_order;
 #[cfg(feature = "http")]
@@ -57,13 +61,17 @@ pub mod pipeline;
 mod processor;
 pub mod repair;
 pub mod replication;
+pub mod sources;
 pub mod store;
 pub mod unixfs;
 
 pub use block::{Block, MAX_BLOCK_BYTES};
+#[cfg(feature = "http")]
+pub use gateway::{Gateway, GatewayError};
 pub use medledger_core::{Cid, cid};
 pub use processor::Processor;
 pub use sha256_lanes::Kernel;
+pub use sources::Sources;
 pub use store::{
     BlockRead, BlockStore, CacheStats, CachedStore, FileStore, FlatfsReader, MemoryStore, Session,
     StoreError,

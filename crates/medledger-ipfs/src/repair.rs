@@ -95,3 +95,35 @@ pub fn repair_store(
     }
     Ok(repaired)
 }
+
+/// Replaces blocks that are known to be damaged by what a source has, as [`repair_store`] does and without
+/// looking for others. What they link to is not followed.
+///
+/// # Errors
+/// When this store fails. What the source does not have, gives wrong or fails at is in the result.
+pub fn repair_blocks(
+    store: &(impl BlockStore + ?Sized),
+    cids: &[Cid],
+    source: &dyn BlockRead,
+) -> Result<Repaired, StoreError> {
+    let mut repaired = Repaired::default();
+    for batch in cids.chunks(BATCH) {
+        let session = store.begin()?;
+        let mut put = Vec::new();
+        for cid in batch {
+            match source.get(cid) {
+                Ok(Some(block)) if cid.matches(&block) => {
+                    session.put(cid, &block)?;
+                    put.push((*cid, block.len() as u64));
+                }
+                Ok(Some(_)) | Err(StoreError::Damaged { .. }) => repaired.wrong.push(*cid),
+                Ok(None) => repaired.absent.push(*cid),
+                Err(error) => repaired.failed.push((*cid, error)),
+            }
+        }
+        session.finish(&[])?;
+        repaired.bytes += put.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        repaired.repaired.extend(put.into_iter().map(|(cid, _)| cid));
+    }
+    Ok(repaired)
+}

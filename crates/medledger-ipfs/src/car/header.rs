@@ -58,6 +58,15 @@ pub(super) fn decode(bytes: &[u8], at: u64) -> Result<Vec<Cid>, CarError> {
     if encode(&roots) == bytes { Ok(roots) } else { Err(CarError::Header) }
 }
 
+/// Refuses what is no header of version 1, whatever roots it names.
+pub(super) fn check_version(bytes: &[u8]) -> Result<(), CarError> {
+    match version(bytes) {
+        Some(1) => Ok(()),
+        Some(found) => Err(CarError::Version { found }),
+        None => Err(CarError::Header),
+    }
+}
+
 /// The version, where the header ends as headers do.
 fn version(bytes: &[u8]) -> Option<u8> {
     let (last, rest) = bytes.split_last()?;

@@ -17,6 +17,8 @@
 //!   nothing at all.
 //! - [`IndexedCar`] verifies a CAR that can be sought in, and is then a [`BlockRead`](crate::BlockRead)
 //!   over it.
+//! - [`SelectedCar`] reads a CAR that someone not trusted sends in answer to a question: a root and a
+//!   [`Scope`]. What was not asked for, and what is missing, is an error.
 //!
 //! The roots in a header are what its writer *says*: compare them with what you expect. What is sure
 //! after reading is that every block matches its CID and that all blocks below those roots are there.
@@ -47,6 +49,8 @@ mod header;
 mod import;
 mod indexed;
 mod reader;
+mod selected;
+mod selection;
 mod source;
 mod v2;
 mod writer;
@@ -58,6 +62,8 @@ pub(crate) use import::copy_all;
 pub use import::{CopyError, Imported, copy, import};
 pub use indexed::IndexedCar;
 pub use reader::{CarReader, ReadOptions};
+pub use selected::{SelectedCar, SelectedError, SelectedOptions};
+pub use selection::{Scope, SelectionError};
 pub use v2::MAX_PADDING_BYTES;
 pub use writer::{CarSummary, CarWriter, WriteOptions, export};
 #[cfg(feature = "http")]

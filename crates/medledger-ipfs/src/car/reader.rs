@@ -18,6 +18,9 @@ pub struct ReadOptions {
     /// Whether everything below the roots has to be there, and nothing else; otherwise the CAR may be
     /// any selection of blocks, and may name no root.
     pub complete: bool,
+    /// Whether the roots in the header are passed over unread: gateways may write there what they like, also
+    /// CIDs of no block. None are known then, and `complete` finds nothing.
+    pub ignore_roots: bool,
     /// How much of the DAG is remembered.
     pub limits: Limits,
     /// The most bytes that are read.
@@ -27,7 +30,7 @@ pub struct ReadOptions {
 impl Default for ReadOptions {
     /// Complete, with the limits for files, of any length.
     fn default() -> Self {
-        Self { complete: true, limits: Limits::FILES, max_bytes: u64::MAX }
+        Self { complete: true, ignore_roots: false, limits: Limits::FILES, max_bytes: u64::MAX }
     }
 }
 
@@ -72,7 +75,12 @@ impl<R: Read> CarReader<R> {
             start = source.at();
             read_header(&mut source, &mut section)?;
         }
-        let roots = header::decode(&section, start)?;
+        let roots = if options.ignore_roots {
+            header::check_version(&section)?;
+            Vec::new()
+        } else {
+            header::decode(&section, start)?
+        };
         if roots.is_empty() && options.complete {
             return Err(CarError::NoRoots);
         }
@@ -143,7 +151,12 @@ impl<R: Read> CarReader<R> {
         self.fresh = self.graph.add(&cid, &links)?;
         self.prefix = prefix;
         self.ended = false;
-        Ok(Some((cid, &self.section[prefix..])))
+        Ok(Some((cid, self.last_block())))
+    }
+
+    /// The bytes of the last block.
+    pub(super) fn last_block(&self) -> &[u8] {
+        &self.section[self.prefix..]
     }
 
     /// Offset of the bytes of the last block in the stream.

@@ -30,6 +30,11 @@ impl Default for Retry {
 /// Errors that tell whether another attempt makes sense.
 pub(crate) trait MayRetry {
     fn may_pass(&self) -> bool;
+
+    /// How long the server says to wait, where it does.
+    fn wait(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl MayRetry for super::HttpError {
@@ -45,7 +50,8 @@ impl Retry {
         Self { attempts: 1, pause: Duration::ZERO, longest: Duration::ZERO }
     }
 
-    /// Runs `ask` until it succeeds, fails for good, or has had its attempts.
+    /// Runs `ask` until it succeeds, fails for good, or has had its attempts. A server that says how long to
+    /// wait is believed up to the longest pause; one that wants more is not asked again.
     pub(crate) fn run<T, E: MayRetry + std::fmt::Display>(
         &self,
         mut ask: impl FnMut() -> Result<T, E>,
@@ -53,9 +59,14 @@ impl Retry {
         let mut pause = self.pause;
         for attempt in 1.. {
             match ask() {
-                Err(error) if error.may_pass() && attempt < self.attempts => {
+                Err(error)
+                    if error.may_pass()
+                        && attempt < self.attempts
+                        && error.wait().is_none_or(|wait| wait <= self.longest) =>
+                {
                     tracing::debug!(%error, attempt, "asking again");
-                    std::thread::sleep(by_chance(pause.min(self.longest)));
+                    let chance = by_chance(pause.min(self.longest));
+                    std::thread::sleep(chance.max(error.wait().unwrap_or_default()));
                     pause = pause.saturating_mul(2);
                 }
                 result => return result,
@@ -97,6 +108,35 @@ mod tests {
         assert_eq!(attempts(retry, 503), 3);
         assert_eq!(attempts(retry, 404), 1);
         assert_eq!(attempts(Retry::never(), 503), 1);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("busy")]
+    struct Busy(Duration);
+
+    impl MayRetry for Busy {
+        fn may_pass(&self) -> bool {
+            true
+        }
+
+        fn wait(&self) -> Option<Duration> {
+            Some(self.0)
+        }
+    }
+
+    #[test]
+    fn a_server_that_wants_to_be_left_alone_for_longer_is_left_alone() {
+        let longest = Duration::from_millis(2);
+        let retry = Retry { attempts: 3, pause: Duration::ZERO, longest };
+        for (wait, expected) in [(longest, 3), (longest * 2, 1), (Duration::MAX, 1)] {
+            let mut asked = 0;
+            let result: Result<(), _> = retry.run(|| {
+                asked += 1;
+                Err(Busy(wait))
+            });
+            assert!(result.is_err());
+            assert_eq!(asked, expected);
+        }
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub enum Answer {
     Nothing,
     /// The connection closes.
     Closed,
+    /// Another answer with more headers.
+    With(Vec<(String, String)>, Box<Answer>),
 }
 
 impl Answer {
@@ -67,6 +69,12 @@ impl Answer {
     #[must_use]
     pub fn status(status: u16, text: &str) -> Self {
         Self::Whole(status, Vec::new(), text.as_bytes().to_vec())
+    }
+
+    /// This answer with a header more.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self::With(vec![(name.to_owned(), value.to_owned())], Box::new(self))
     }
 
     /// Status 200 and these bytes.
@@ -219,11 +227,18 @@ fn read_body(input: &mut impl BufRead, request: &mut Request) -> io::Result<()> 
     }
 }
 
-fn send(mut stream: TcpStream, answer: Answer, stopped: &AtomicBool) -> io::Result<()> {
-    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n";
+fn send(mut stream: TcpStream, mut answer: Answer, stopped: &AtomicBool) -> io::Result<()> {
+    let mut more = "Connection: close\r\n".to_owned();
+    while let Answer::With(headers, inner) = answer {
+        for (name, value) in headers {
+            more += &format!("{name}: {value}\r\n");
+        }
+        answer = *inner;
+    }
+    let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{more}");
     match answer {
         Answer::Whole(status, headers, body) => {
-            write!(stream, "HTTP/1.1 {status} Status\r\nConnection: close\r\n")?;
+            write!(stream, "HTTP/1.1 {status} Status\r\n{more}")?;
             for (name, value) in headers {
                 write!(stream, "{name}: {value}\r\n")?;
             }
@@ -231,7 +246,7 @@ fn send(mut stream: TcpStream, answer: Answer, stopped: &AtomicBool) -> io::Resu
             stream.write_all(&body)?;
         }
         Answer::Truncated(body, declared) => {
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {declared}\r\n\r\n")?;
+            write!(stream, "HTTP/1.1 200 OK\r\n{more}Content-Length: {declared}\r\n\r\n")?;
             stream.write_all(&body)?;
         }
         Answer::Chunks(chunks, trailers) => {
@@ -259,7 +274,7 @@ fn send(mut stream: TcpStream, answer: Answer, stopped: &AtomicBool) -> io::Resu
             until_gone(&stream)?;
         }
         Answer::Nothing => until_gone(&stream)?,
-        Answer::Closed => return Ok(()),
+        Answer::Closed | Answer::With(..) => return Ok(()),
     }
     stream.flush()?;
     // So that what was sent is not lost because something that came in was never read.

@@ -8,7 +8,7 @@ use medledger_ipfs::{
 };
 use std::io::Read;
 
-fn file(name: &str) -> Vec<u8> {
+pub(crate) fn file(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/car");
     std::fs::read(format!("{folder}/{name}.car")).unwrap()
 }

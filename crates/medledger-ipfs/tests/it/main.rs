@@ -8,6 +8,7 @@ mod kubo_cars;
 mod oracle;
 mod pipeline;
 mod reader;
+mod selected_cars;
 mod stores;
 mod vector_file;
 mod vectors;
