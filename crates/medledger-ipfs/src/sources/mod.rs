@@ -189,7 +189,7 @@ impl Sources {
         let (name, text) = (&source.name, text(error));
         match fault {
             Fault::Lie => {
-                tracing::error!(source = %name, error = %text, "a source LIES: it is passed over for a while")
+                tracing::error!(source = %name, error = %text, "a source LIES: it is passed over for a while");
             }
             _ => tracing::warn!(source = %name, error = %text, "a source failed"),
         }
