@@ -4,6 +4,7 @@
 mod calls;
 mod daemon;
 mod faults;
+mod gateway;
 mod store;
 
 use medledger_ipfs::cid::Codec;
