@@ -138,7 +138,7 @@ fn pitfall_16_a_block_swapped_missing_or_extra_is_noticed_wherever_it_is() {
         let gone = less.remove(at).0;
         match sent(&tree, &less).unwrap_err() {
             GatewayError::Car { source: SelectedError::Incomplete { cid }, .. } => {
-                assert_eq!(cid, gone)
+                assert_eq!(cid, gone);
             }
             error => assert!(matches!(selection(error), SelectionError::NotAsked { .. })),
         }
