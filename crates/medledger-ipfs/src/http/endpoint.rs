@@ -301,6 +301,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// This answer, unless its status means no.
+    #[cfg(test)]
     pub(crate) fn success(self) -> Result<Self, HttpError> {
         if (200..300).contains(&self.status) { Ok(self) } else { Err(self.refusal()) }
     }

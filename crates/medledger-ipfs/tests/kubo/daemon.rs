@@ -123,6 +123,7 @@ impl Daemon {
         }
     }
 
+    #[allow(dead_code, reason = "for benches")]
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }

@@ -192,7 +192,7 @@ fn a_node_without_room_says_so_and_keeps_what_it_had() {
         block[1] = 200;
         failed = failed.or(session.put(&raw(&block), &block).err());
     }
-    let error = failed.map_or_else(|| session.commit(&raw(&block)).unwrap_err(), |error| error);
+    let error = failed.unwrap_or_else(|| session.commit(&raw(&block)).unwrap_err());
     match cause(error) {
         KuboError::Full { message } => assert!(message.contains("no space"), "{message}"),
         other => panic!("{other:?}"),

@@ -1,152 +1,72 @@
-//! The gateway of a real node: what it sends is what was asked for, and what it cannot send is noticed.
+//! A node's own gateway, and a node that is away among several sources.
 
 use super::daemon::Daemon;
 use super::{bytes, raw, store_file};
-use medledger_ipfs::car::{Scope, SelectedError};
-use medledger_ipfs::http::HttpError;
+use medledger_ipfs::car::Scope;
+use medledger_ipfs::gateway::Gateway;
 use medledger_ipfs::kubo::KuboStore;
-use medledger_ipfs::unixfs::{CidVersion, FileReader, Leaves, Profile};
-use medledger_ipfs::{
-    BlockRead, BlockStore, Cid, Gateway, GatewayError, MemoryStore, Sources, StoreError,
-};
+use medledger_ipfs::unixfs::{FileReader, Profile};
+use medledger_ipfs::{BlockRead, MemoryStore, Sources};
 use std::io::Read;
 
-/// Blocks of a DAG or part of it.
-fn count(gateway: &Gateway, root: &Cid, scope: Scope) -> Result<usize, GatewayError> {
-    let mut car = gateway.car(root, scope)?;
-    let mut blocks = 0;
-    while car.next_block()?.is_some() {
-        blocks += 1;
-    }
-    Ok(blocks)
-}
-
-/// Another one in which leaves are small and trees are deep.
-fn profiles() -> [Profile; 4] {
-    let deep = Profile::custom(CidVersion::V1, Leaves::DagPb, 1 << 16, 3).unwrap();
-    [Profile::V1_2025, Profile::V0_2015, Profile::KUBO_CIDV1, deep]
-}
-
 #[test]
-fn what_a_real_gateway_gives_is_what_was_stored() {
-    const TEST: &str = "what_a_real_gateway_gives_is_what_was_stored";
-    let Some(daemon) = Daemon::start(TEST) else { return };
-    let store = KuboStore::open(daemon.kubo()).unwrap();
-    let gateway = Gateway::connect(&daemon.gateway()).unwrap();
-    // In the second one leaves are alike.
-    for (file, alike) in [(bytes((2 << 20) + 77), false), (vec![0; 1 << 20], true)] {
-        let size = file.len() as u64;
-        for profile in profiles() {
-            let root = store_file(&store, &file, profile).cid;
-            assert!(gateway.has(&root).unwrap());
-            let block = gateway.get(&root).unwrap().unwrap();
-            assert_eq!(gateway.size(&root).unwrap(), Some(block.len() as u64));
-            let all = count(&gateway, &root, Scope::All).unwrap();
-            assert_eq!(count(&gateway, &root, Scope::Entity).unwrap(), all, "{profile:?}");
-            assert_eq!(count(&gateway, &root, Scope::Block).unwrap(), 1);
-            let mut read = Vec::new();
-            FileReader::open(&gateway, root, Some(size)).unwrap().read_to_end(&mut read).unwrap();
-            assert!(read == file, "{profile:?}: leaf by leaf");
-            for (offset, len) in [
-                (0, size),
-                (0, 1),
-                (65_535, 2),
-                (65_536, 65_536),
-                (size / 2 - 1000, 200_000),
-                (size - 1, 1),
-                (size - 10, 20),
-                (size, 1),
-                (size + 5000, 1),
-            ] {
-                let read = gateway.read_range(&root, offset, len).unwrap();
-                let (from, to) = (offset.min(size) as usize, (offset + len).min(size) as usize);
-                assert!(read == file[from..to], "{offset}+{len} {alike} {profile:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn what_a_real_gateway_has_not_got_is_told_however_it_says_so() {
-    const TEST: &str = "what_a_real_gateway_has_not_got_is_told_however_it_says_so";
-    let Some(daemon) = Daemon::start(TEST) else { return };
-    let store = KuboStore::open(daemon.kubo()).unwrap();
-    let gateway = Gateway::connect(&daemon.gateway()).unwrap();
-    let nowhere = raw(b"nowhere");
-    assert_eq!(gateway.get(&nowhere).unwrap(), None);
-    assert!(!gateway.has(&nowhere).unwrap());
-    let absent = |result: Result<usize, GatewayError>| match result {
-        Err(GatewayError::Absent { cid, .. }) => assert_eq!(cid, nowhere),
-        other => panic!("{other:?}"),
+fn the_gateway_of_a_node_gives_blocks_ranges_and_cars() {
+    let Some(daemon) = Daemon::start("the_gateway_of_a_node_gives_blocks_ranges_and_cars") else {
+        return;
     };
-    // With status 200 and a CAR without blocks.
-    absent(count(&gateway, &nowhere, Scope::All));
-    absent(gateway.read_range(&nowhere, 0, 1).map(|bytes| bytes.len()));
-
-    let file = bytes(10 << 18);
-    let root = store_file(&store, &file, Profile::KUBO_CIDV1).cid;
-    let leaf = |n: usize| raw(&file[n << 18..(n + 1) << 18]);
-    assert!(store.unpin(&root).unwrap());
-    for n in [4, 7] {
-        assert!(store.delete(&leaf(n)).unwrap());
-    }
-    // Kubo ends such a CAR as if it were whole.
-    for scope in [Scope::All, Scope::Entity, Scope::Bytes { from: 0, to: 2 << 20 }] {
-        match count(&gateway, &root, scope).unwrap_err() {
-            GatewayError::Car { source: SelectedError::Incomplete { cid }, .. } => {
-                assert_eq!(cid, leaf(4), "{scope:?}: the first that is missing");
-            }
-            GatewayError::Http(HttpError::Broken { .. } | HttpError::Failed { .. }) => {}
-            other => panic!("{scope:?}: {other:?}"),
+    let file = bytes(5_300_000);
+    for profile in [Profile::default(), Profile::V0_2015] {
+        let root = store_file(&KuboStore::open(daemon.kubo()).unwrap(), &file, profile).cid;
+        let gateway = Gateway::connect(&daemon.gateway()).unwrap();
+        let mut read = Vec::new();
+        FileReader::open(&gateway, root, None).unwrap().read_to_end(&mut read).unwrap();
+        assert!(read == file);
+        for (at, len) in [(0, 1), (1_048_575, 2), (2_000_000, 1_500_000), (5_299_999, 1)] {
+            let range = gateway.read_range(&root, at, len).unwrap();
+            assert!(range == file[at as usize..(at + len) as usize], "{at} {len} {profile:?}");
         }
+        let mut car = gateway.car(&root, Scope::All).unwrap();
+        let mut blocks = 0;
+        while car.next_block().unwrap().is_some() {
+            blocks += 1;
+        }
+        assert!(car.is_complete() && blocks > 5);
+        // It fetches from nobody: what it has not got is not there.
+        assert_eq!(gateway.get(&raw(b"nowhere")).unwrap(), None);
+        assert!(!gateway.has(&raw(b"nowhere")).unwrap() && gateway.has(&root).unwrap());
     }
-    assert!(gateway.read_range(&root, 1 << 20, 1).is_err());
-    assert!(gateway.read_range(&root, 5 << 18, 2 << 18).unwrap() == file[5 << 18..7 << 18]);
-    // Together with someone who has the rest.
-    let other = MemoryStore::new();
-    let session = other.begin().unwrap();
-    for n in [4, 7] {
-        session.put(&leaf(n), &file[n << 18..(n + 1) << 18]).unwrap();
-    }
-    session.finish(&[]).unwrap();
-    let sources = Sources::new().other("gateway", gateway).own("rest", other);
-    let mut read = Vec::new();
-    FileReader::open(&sources, root, None).unwrap().read_to_end(&mut read).unwrap();
-    assert!(read == file);
 }
 
 #[test]
-fn pitfall_16_a_block_damaged_in_the_nodes_folder_does_not_come_out_of_its_gateway() {
-    const TEST: &str =
-        "pitfall_16_a_block_damaged_in_the_nodes_folder_does_not_come_out_of_its_gateway";
-    let Some(daemon) = Daemon::start(TEST) else { return };
-    let store = KuboStore::open(daemon.kubo()).unwrap();
+fn pitfall_16_the_gateway_of_a_node_with_a_damaged_block_is_not_believed() {
+    const TEST: &str = "pitfall_16_the_gateway_of_a_node_with_a_damaged_block_is_not_believed";
+    let Some(mut daemon) = Daemon::start(TEST) else { return };
     let file = bytes(3 << 20);
-    let root = store_file(&store, &file, Profile::default()).cid;
+    let root = store_file(&KuboStore::open(daemon.kubo()).unwrap(), &file, Profile::default()).cid;
     let leaf = raw(&file[1 << 20..2 << 20]);
     let path = daemon.block_file(&leaf);
     let mut damaged = std::fs::read(&path).unwrap();
-    damaged[1000] ^= 4;
-    std::fs::write(&path, &damaged).unwrap();
-    let gateway = Gateway::connect(&daemon.gateway()).unwrap();
-    assert!(matches!(gateway.get(&leaf), Err(StoreError::Damaged { cid, .. }) if cid == leaf));
-    for scope in [Scope::All, Scope::Bytes { from: 1 << 20, to: 1 << 20 }] {
-        let error = count(&gateway, &root, scope).unwrap_err();
-        assert!(
-            matches!(&error, GatewayError::WrongBytes { cid, .. } if *cid == leaf),
-            "{error:?}"
-        );
-    }
-    assert!(gateway.read_range(&root, 1 << 20, 1).is_err());
-    assert_eq!(gateway.read_range(&root, 5, 3).unwrap(), file[5..8]);
-    let other = MemoryStore::new();
-    let session = other.begin().unwrap();
-    session.put(&leaf, &file[1 << 20..2 << 20]).unwrap();
-    session.finish(&[]).unwrap();
-    let sources = Sources::new().other("gateway", gateway).own("copy", other);
-    let mut read = Vec::new();
-    FileReader::open(&sources, root, None).unwrap().read_to_end(&mut read).unwrap();
-    assert!(read == file, "what was damaged came from elsewhere");
-    assert!(sources.health()[0].1.lies > 0);
-    assert_eq!(sources.take_damaged()[0].cid, leaf);
+    damaged[77] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let gateway = || Gateway::connect(&daemon.gateway()).unwrap();
+    assert!(gateway().get(&leaf).is_err());
+    assert!(gateway().read_range(&root, 1 << 20, 10).is_err());
+    assert_eq!(gateway().read_range(&root, 0, 10).unwrap(), file[..10]);
+    // Another source has it; then the node goes away altogether.
+    let whole = MemoryStore::new();
+    store_file(&whole, &file, Profile::default());
+    let node = gateway();
+    daemon.kill();
+    daemon.run();
+    let fresh = Gateway::connect(&daemon.gateway()).unwrap();
+    let sources = Sources::new().other("gateway", fresh).own("copy", whole);
+    let read = || {
+        let mut read = Vec::new();
+        FileReader::open(&sources, root, None).unwrap().read_to_end(&mut read).unwrap();
+        read
+    };
+    assert!(read() == file);
+    daemon.kill();
+    assert!(read() == file);
+    assert!(node.get(&root).is_err());
 }

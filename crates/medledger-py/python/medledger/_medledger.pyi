@@ -48,6 +48,7 @@ __all__ = [
     "Ledger",
     "RawReport",
     "__version__",
+    "check_kubo",
     "check_receipt",
     "cid",
     "seal",

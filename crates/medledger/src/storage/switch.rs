@@ -64,7 +64,7 @@ impl Ledger {
         }
         let same_node = from.kubo.address == to.kubo.address;
         if to.mode.in_node() {
-            self.into_node(&to, &pins, &mut switched, progress)?;
+            self.fill_node(&to, &pins, &mut switched, progress)?;
         }
         let mut settings = self.settings().clone();
         settings.storage = to.clone();
@@ -80,7 +80,7 @@ impl Ledger {
     }
 
     #[cfg(not(feature = "kubo"))]
-    fn into_node(
+    fn fill_node(
         &self,
         _: &StorageSettings,
         _: &[Pin],
@@ -91,7 +91,7 @@ impl Ledger {
     }
 
     #[cfg(feature = "kubo")]
-    fn into_node(
+    fn fill_node(
         &self,
         to: &StorageSettings,
         pins: &[Pin],
