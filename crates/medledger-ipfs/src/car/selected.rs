@@ -18,7 +18,7 @@ pub enum SelectedError {
     /// The CAR ended well and is not all that was asked for.
     #[error("the CAR ended without block {cid}")]
     Incomplete {
-        /// One of the blocks that did not come.
+        /// The block that did not come, depth first the first of them.
         cid: Cid,
     },
     /// The CAR ended well and holds no block at all: Kubo says so that it has not got the root.
@@ -125,7 +125,7 @@ impl<R: Read> SelectedCar<R> {
     /// Whether all that was asked for has come; what still follows can only be repetitions or faults.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.selection.due().is_none()
+        self.selection.is_complete()
     }
 
     /// Bytes read so far.

@@ -6,6 +6,7 @@ use crate::links::links_of;
 use crate::unixfs::dagpb::PbNode;
 use crate::unixfs::{FileNode, MAX_DEPTH, NodeError};
 use medledger_core::{Cid, cid::Codec};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -89,7 +90,8 @@ pub(super) struct Selection {
     scope: Scope,
     limits: Limits,
     met: HashMap<Key, Met>,
-    due: HashMap<Key, Cid>,
+    /// With depth and a running number.
+    due: HashMap<Key, (Cid, u32, u64)>,
     links: usize,
     followed: u64,
     repeats: u64,
@@ -110,16 +112,22 @@ impl Selection {
             scope,
             limits,
             met: HashMap::from([(key(root), met)]),
-            due: HashMap::from([(key(root), *root)]),
+            due: HashMap::from([(key(root), (*root, 1, 0))]),
             links: 0,
             followed: 1,
             repeats: 0,
         }
     }
 
-    /// A block that is still to come, if there is one.
+    /// The block that is still to come, if there is one: of several the one that comes next depth first.
     pub(super) fn due(&self) -> Option<Cid> {
-        self.due.values().next().copied()
+        let first = self.due.values().min_by_key(|(_, depth, number)| (Reverse(*depth), *number));
+        first.map(|(cid, ..)| *cid)
+    }
+
+    /// Whether nothing is still to come.
+    pub(super) fn is_complete(&self) -> bool {
+        self.due.is_empty()
     }
 
     /// Takes a block, which matches its CID; false when it was here before.
@@ -180,7 +188,7 @@ impl Selection {
             if met.edges.is_some() {
                 work.push((child, part));
             } else {
-                self.due.insert(child, edge.cid);
+                self.due.insert(child, (edge.cid, depth, self.followed));
             }
         }
         Ok(())

@@ -187,11 +187,10 @@ impl Sources {
     fn note(&self, source: &Source, error: &StoreError) {
         let fault = fault_of(error, source.own);
         let (name, text) = (&source.name, text(error));
-        match fault {
-            Fault::Lie => {
-                tracing::error!(source = %name, error = %text, "a source LIES: it is passed over for a while");
-            }
-            _ => tracing::warn!(source = %name, error = %text, "a source failed"),
+        if fault == Fault::Lie {
+            tracing::error!(source = %name, error = %text, "a source LIES: it is passed over");
+        } else {
+            tracing::warn!(source = %name, error = %text, "a source failed");
         }
         lock(&source.health).failed(fault, text, self.clock.now(), &self.resting);
         if let StoreError::Damaged { cid, .. } = error {

@@ -2,10 +2,11 @@
 //! (`tests/trustless_gateway_car_test.go`); see `tests/vectors/car/README.md` for where the files are from.
 
 use crate::kubo_cars::file;
-use medledger_ipfs::Cid;
 use medledger_ipfs::car::{
     CarReader, ReadOptions, Scope, SelectedCar, SelectedError, SelectedOptions, SelectionError,
 };
+use medledger_ipfs::unixfs::dagpb::PbNode;
+use medledger_ipfs::{Cid, cid::Codec};
 
 type Sections = Vec<(Cid, Vec<u8>)>;
 
@@ -69,6 +70,11 @@ fn ranges_before_and_behind_a_missing_block_are_whole_and_the_file_is_not() {
         let error = read(&[root, first, third], &root.0, scope).unwrap_err();
         assert!(matches!(error, SelectedError::Incomplete { .. }), "{scope:?}: {error:?}");
     }
+    // Of several that are missing, the one that should have come next is named.
+    match read(&[root, first], &root.0, Scope::All).unwrap_err() {
+        SelectedError::Incomplete { cid } => assert_ne!(cid, third.0),
+        other => panic!("{other:?}"),
+    }
     // One byte of the missing block is enough.
     let error = read(&[root, first], &root.0, bytes(0, 1024)).unwrap_err();
     assert!(matches!(error, SelectedError::Incomplete { .. }), "{error:?}");
@@ -98,7 +104,17 @@ fn a_folder_cut_into_pieces_is_all_its_pieces_and_not_its_files() {
     let root = all[0].0;
     let each: Vec<_> = all.iter().collect();
     assert_eq!(read(&each, &root, Scope::All).unwrap().len(), all.len());
-    // A single layer: entries have longer names, and are not of the listing.
-    assert_eq!(read(&each[..1], &root, Scope::Entity).unwrap(), [root]);
-    assert_eq!(not_asked(read(&each, &root, Scope::Entity)), all[1].0);
+    let is_piece = |(cid, block): &&&(Cid, Vec<u8>)| {
+        // UnixFS type 5 stands first in the message.
+        let message = PbNode::decode(block).ok().and_then(|node| node.data);
+        cid.codec() == Codec::DagPb && message.is_some_and(|data| data.starts_with(&[8, 5]))
+    };
+    let pieces: Vec<_> = each.iter().filter(is_piece).copied().collect();
+    assert!(pieces.len() > 1 && pieces.len() < all.len());
+    let cids: Vec<_> = pieces.iter().map(|(cid, _)| *cid).collect();
+    assert_eq!(read(&pieces, &root, Scope::Entity).unwrap(), cids);
+    let no_piece = all.iter().map(|(cid, _)| *cid).find(|cid| !cids.contains(cid)).unwrap();
+    assert_eq!(not_asked(read(&each, &root, Scope::Entity)), no_piece);
+    let error = read(&pieces[..pieces.len() - 1], &root, Scope::Entity).unwrap_err();
+    assert!(matches!(error, SelectedError::Incomplete { .. }), "{error:?}");
 }

@@ -5,6 +5,7 @@ mod calls;
 mod daemon;
 mod faults;
 mod gateway;
+mod gateway_answers;
 mod store;
 
 use medledger_ipfs::cid::Codec;
