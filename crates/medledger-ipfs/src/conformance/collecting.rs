@@ -212,11 +212,14 @@ fn uploads_and_collections_run_side_by_side(store: &impl BlockStore) {
         let done = &done;
         let collector = scope.spawn(move || {
             let mut collections = 0;
-            while !done.load(Ordering::Relaxed) {
+            // Once at least, should the uploads have been quicker than this thread.
+            loop {
                 collect(store, CollectOptions::default()).unwrap();
                 collections += 1;
+                if done.load(Ordering::Relaxed) {
+                    return collections;
+                }
             }
-            collections
         });
         let uploads: Vec<_> = (0..4u8)
             .map(|thread| {
