@@ -24,15 +24,19 @@ pub(crate) struct UseArgs {
     /// embedded (the ledger's folder), kubo (a Kubo node) or both
     #[arg(value_name = "PLACE")]
     mode: StorageMode,
-    /// Address of the node's RPC; its credentials come from MEDLEDGER_KUBO_AUTH (bearer:TOKEN or basic:USER:PASSWORD)
-    #[arg(long, value_name = "ADDRESS", default_value_t = KuboSettings::default().address)]
-    kubo: String,
+    /// Address of the node's RPC [default: the ledger's node, else http://127.0.0.1:5001]; its credentials come from
+    /// MEDLEDGER_KUBO_AUTH (bearer:TOKEN or basic:USER:PASSWORD)
+    #[arg(long, value_name = "ADDRESS")]
+    kubo: Option<String>,
     /// The node may tell the public network what it stores; without this, a node that would is refused
     #[arg(long)]
     public: bool,
     /// Remove everything from the old place once it is in the new one
     #[arg(long)]
     free: bool,
+    /// The node is the same as before and has another address now: nothing is copied, everything is verified
+    #[arg(long, conflicts_with = "free", requires = "kubo")]
+    moved: bool,
 }
 
 #[derive(Args, Debug)]
@@ -112,12 +116,15 @@ impl Show for Moved {
 fn switch(context: &Context, args: &UseArgs) -> Result<()> {
     let ledger = context.open()?;
     let from = ledger.storage().mode;
-    let kubo = KuboSettings { address: args.kubo.clone(), public: args.public };
+    let known = ledger.storage().node.unwrap_or_else(|| KuboSettings::default().address);
+    let address = args.kubo.clone().unwrap_or(known);
+    let kubo = KuboSettings { address, public: args.public };
     // A ledger without a node does not remember one.
     let kubo = if args.mode == StorageMode::Embedded { KuboSettings::default() } else { kubo };
     let to = StorageSettings { mode: args.mode, kubo };
     let mut options = SwitchOptions::default();
     options.free = args.free;
+    options.moved = args.moved;
     let bar = progress::blocks("reading back", 0);
     let switched = ledger.switch_storage(to, options, &mut |verified, all| {
         bar.set_length(all);

@@ -75,7 +75,16 @@ fn pitfall_17_reports_move_to_a_node_and_back_and_an_outage_is_made_up_for() {
     hospital.upload(b"fifth");
     assert_eq!((ours(&daemon), &hospital.show()["behind"]), (5, &0.into()));
 
-    // Into the node alone.
+    // What is damaged here is found here, whatever the node would answer.
+    let blocks = crate::command::files(&hospital.folder().join("blocks/blocks"));
+    let block = blocks.iter().max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap();
+    let healthy = std::fs::read(block).unwrap();
+    std::fs::write(block, b"damaged").unwrap();
+    hospital.run(&["blocks", "check"]).fails(5, "damaged", "blocks");
+    assert!(hospital.read(&first) == [1; 2_500_000]);
+    std::fs::write(block, healthy).unwrap();
+
+    // Into the node alone; without an address, the ledger's own node is meant.
     let moved = hospital.run(&["storage", "use", "kubo", "--kubo", &daemon.rpc(), "--free"]).json();
     assert_eq!((&moved["verified"], &moved["left_over"]), (&5.into(), &false.into()));
     assert!(!hospital.folder().join("blocks").exists());
@@ -89,6 +98,21 @@ fn pitfall_17_reports_move_to_a_node_and_back_and_an_outage_is_made_up_for() {
     hospital.run(&["storage", "sync"]).fails(2, "usage", "no_follower");
     let refused = hospital.run(&["blocks", "collect"]).fails(2, "usage", "unsupported");
     assert!(refused.contains("ipfs repo gc"), "{refused}");
+
+    // The node has another address: said so, it is looked whether everything is there.
+    daemon.kill();
+    daemon.run();
+    hospital.run(&["storage", "use", "kubo", "--kubo", &daemon.rpc()]).fails(
+        6,
+        "environment",
+        "backend",
+    );
+    let moved = ["storage", "use", "kubo", "--kubo", &daemon.rpc(), "--moved"];
+    assert_eq!(hospital.run(&moved).json()["verified"], 6);
+
+    // A report whose pin somebody removed is moved all the same.
+    let root = text(&second, "envelope").parse().unwrap();
+    assert!(daemon.kubo().pin_rm(&root).unwrap());
 
     // And back.
     let moved = hospital.run(&["storage", "use", "embedded", "--free"]).json();

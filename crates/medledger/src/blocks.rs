@@ -132,8 +132,8 @@ impl Ledger {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<StoreCheck, BlocksError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        // Around the cache: what counts is what lies on the disk.
-        Ok(check_store(self.blocks_arc().inner(), threads, progress)?)
+        // What counts is what lies on the disk.
+        Ok(check_store(self.own_blocks(), threads, progress)?)
     }
 
     /// Brings pins and ledger to agreement, then removes every block that nothing keeps. Uploads may go
@@ -185,7 +185,7 @@ impl Ledger {
         check: &StoreCheck,
         source: &dyn BlockRead,
     ) -> Result<Repaired, BlocksError> {
-        Ok(repair_store(self.blocks_arc().inner(), check, source)?)
+        Ok(repair_store(self.own_blocks(), check, source)?)
     }
 
     fn reconcile(&self) -> Result<Reconciled, BlocksError> {

@@ -37,6 +37,8 @@ pub struct Ledger {
     store: Box<dyn Store>,
     engine: Box<dyn Engine>,
     blocks: Arc<Blocks>,
+    /// The store that must hold everything by itself.
+    own_blocks: Arc<dyn BlockStore>,
     /// Follows what is stored here.
     follower_of_blocks: Option<Arc<dyn Follower>>,
     under_way: UnderWay,
@@ -188,6 +190,7 @@ impl Ledger {
         };
         Ok(Self {
             blocks: Arc::new(CachedStore::new(stores.blocks, settings.cache_bytes)),
+            own_blocks: stores.own,
             follower_of_blocks: stores.follower,
             under_way: UnderWay::default(),
             folder,
@@ -261,6 +264,11 @@ impl Ledger {
 
     pub(crate) fn follower_of_blocks(&self) -> Option<&dyn Follower> {
         self.follower_of_blocks.as_deref()
+    }
+
+    /// Around the cache, and around a node that would answer for what is damaged here.
+    pub(crate) fn own_blocks(&self) -> &dyn BlockStore {
+        self.own_blocks.as_ref()
     }
 
     pub(crate) const fn can_write(&self) -> bool {

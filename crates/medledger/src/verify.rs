@@ -15,7 +15,6 @@ use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredRecord, View,
 };
 use medledger_core::{chain, finality};
-use medledger_ipfs::BlockRead;
 use medledger_ipfs::fsck::verify_dag;
 
 /// How much is checked.
@@ -257,21 +256,20 @@ impl Ledger {
         let query = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
         let state = State::new(view);
         let mut findings = Vec::new();
-        // Around the cache: what counts is what lies on the disk.
-        let blocks = self.blocks_arc();
+        // What counts is what lies on the disk.
+        let blocks = self.own_blocks();
         for record in view.find(&query)? {
             let Some(report) = record.report else { continue };
             let Some(entry) = state.report(&report)? else { continue };
             // A follower keeps the ciphertext it was given, and need not have any.
-            if self.is_follower() && matches!(blocks.inner().has(&entry.envelope), Ok(false)) {
+            if self.is_follower() && matches!(blocks.has(&entry.envelope), Ok(false)) {
                 continue;
             }
-            let dag = verify_dag(blocks.inner(), entry.envelope, u64::MAX).map_err(|error| {
-                StoreError::Io {
+            let dag =
+                verify_dag(blocks, entry.envelope, u64::MAX).map_err(|error| StoreError::Io {
                     doing: format!("checking report {report}"),
                     source: Box::new(error),
-                }
-            })?;
+                })?;
             found.reports += 1;
             found.bytes += dag.bytes;
             // A label that does not open was found above.

@@ -56,7 +56,9 @@ pub struct EndpointOptions {
 #[non_exhaustive]
 pub enum EndpointError {
     /// Not the address of an HTTP server.
-    #[error("not the address of an HTTP server: {0:?}")]
+    #[error(
+        "not the address of an HTTP server: {0:?}; written http://HOST:PORT or /ip4/ADDRESS/tcp/PORT"
+    )]
     Address(String),
     /// Credentials, a query or a fragment in the address: addresses are shown and logged.
     #[error("an address must hold no credentials, query or fragment; credentials go apart")]
@@ -322,6 +324,10 @@ impl Reply {
 }
 
 fn parse_address(address: &str) -> Result<Url, EndpointError> {
+    // Before an @ there may be a password.
+    if address.contains('@') {
+        return Err(EndpointError::Superfluous);
+    }
     let malformed = || EndpointError::Address(address.chars().take(120).collect());
     let text = match address.strip_prefix('/') {
         Some(multiaddr) => from_multiaddr(multiaddr).ok_or_else(malformed)?,
@@ -399,8 +405,7 @@ mod tests {
 
     #[test]
     fn secrets_do_not_belong_into_addresses_and_are_not_shown() {
-        for address in ["http://user:s3cret@host", "https://s3cret@host", "http://h/?token=s3cret"]
-        {
+        for address in ["http://user:s3cret@host", "u:s3cret@host:1", "http://h/?token=s3cret"] {
             let error = name(address).unwrap_err();
             assert!(matches!(error, EndpointError::Superfluous), "{address}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));

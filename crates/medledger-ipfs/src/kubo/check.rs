@@ -214,6 +214,14 @@ impl Findings {
     }
 
     fn swarm(&mut self, exposure: &Exposure, outside: &[String]) {
+        if exposure.mdns && exposure.privacy != Privacy::Private {
+            self.add(
+                Severity::Warning,
+                "mdns",
+                "it connects to any node of the local network, which may ask it for blocks",
+                "run `ipfs config --json Discovery.MDNS.Enabled false`, or give it a swarm key",
+            );
+        }
         match exposure.privacy {
             Privacy::Private => {}
             Privacy::Open if outside.is_empty() && exposure.bootstrap == 0 => {}
@@ -280,6 +288,7 @@ mod tests {
                 "Swarm": ["/ip4/10.0.0.1/tcp/4001"],
             },
             "Bootstrap": [],
+            "Discovery": {"MDNS": {"Enabled": false}},
             "Provide": {"Enabled": false},
             "Routing": {"Type": "none"},
             "Plugins": {"Plugins": {"telemetry": {"Config": {"Mode": "off"}}}},
@@ -332,6 +341,9 @@ mod tests {
         };
         assert_eq!(found_one(&quiet(), Privacy::Open), "swarm-key");
         assert_eq!(found_one(&quiet(), Privacy::Unknown), "swarm-key");
+        let mdns = with("/Discovery/MDNS/Enabled", json!(true));
+        assert_eq!(found(&mdns, Privacy::Private), []);
+        assert!(found(&mdns, Privacy::Unknown).contains(&(Severity::Warning, "mdns")));
         let mode = "/Plugins/Plugins/telemetry/Config/Mode";
         assert_eq!(found_one(&with(mode, json!("auto")), Privacy::Private), "telemetry");
         let mut spec = quiet();

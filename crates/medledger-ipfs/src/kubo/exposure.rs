@@ -67,6 +67,8 @@ pub struct Exposure {
     pub gateway_fetches: bool,
     /// `Addresses.Swarm`.
     pub swarm: Vec<String>,
+    /// Whether it looks for nodes in the local network, and they for it: `Discovery.MDNS.Enabled`.
+    pub mdns: bool,
     /// Whether anonymous statistics are sent, as far as the settings say.
     pub telemetry: bool,
     /// Whether blocks are synced to the disk before they count as stored.
@@ -97,6 +99,7 @@ impl Exposure {
             gateway: addresses(at("/Addresses/Gateway")),
             gateway_fetches: !flag("/Gateway/NoFetch", false),
             swarm: addresses(at("/Addresses/Swarm")),
+            mdns: flag("/Discovery/MDNS/Enabled", true),
             telemetry: text("/Plugins/Plugins/telemetry/Config/Mode", "auto") != "off"
                 && !flag("/Plugins/Plugins/telemetry/Disabled", false),
             synced: at("/Datastore/Spec").is_none_or(is_synced),

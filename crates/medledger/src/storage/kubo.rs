@@ -1,11 +1,15 @@
 //! Stores that have a node in them.
 
 use super::{Follower, KuboSettings, OWED, StorageError, StorageMode, StorageSettings, Stores};
-use medledger_ipfs::http::{Auth, EndpointOptions};
+use medledger_ipfs::http::{Auth, EndpointOptions, Patience, Retry};
 use medledger_ipfs::kubo::{Kubo, KuboStore, KuboStoreOptions, Reach};
-use medledger_ipfs::store::{CatchUpError, CaughtUp, FileStore, Mirror, StoreError};
+use medledger_ipfs::store::{BlockStore, CatchUpError, CaughtUp, FileStore, Mirror, StoreError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a node that follows may be silent before it counts as away.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Where credentials for the node come from.
 const AUTH: &str = "MEDLEDGER_KUBO_AUTH";
@@ -16,12 +20,16 @@ impl KuboSettings {
     /// # Errors
     /// When the address or the credentials in the environment cannot be used.
     pub fn node(&self) -> Result<Kubo, StorageError> {
+        self.node_with(EndpointOptions::default())
+    }
+
+    fn node_with(&self, options: EndpointOptions) -> Result<Kubo, StorageError> {
         let auth = match std::env::var(AUTH) {
             Ok(text) if !text.is_empty() => Some(text.parse::<Auth>()),
             _ => None,
         };
         let auth = auth.transpose().map_err(medledger_ipfs::http::EndpointError::from)?;
-        let options = EndpointOptions { auth, ..EndpointOptions::default() };
+        let options = EndpointOptions { auth, ..options };
         Ok(Kubo::with(&self.address, options)?)
     }
 
@@ -37,6 +45,11 @@ impl KuboSettings {
         options.reach = Reach::Local;
         Ok(KuboStore::open_with(self.node()?, options)?)
     }
+
+    /// The node as a store, to take things out of, whatever it is like.
+    pub(super) fn unchecked(&self) -> Result<KuboStore, StorageError> {
+        Ok(KuboStore::later(self.node()?, self.options()))
+    }
 }
 
 pub(super) fn open(
@@ -44,16 +57,23 @@ pub(super) fn open(
     settings: &StorageSettings,
     files: impl FnOnce() -> Result<FileStore, StoreError>,
 ) -> Result<Stores, StorageError> {
-    let node = KuboStore::later(settings.kubo.node()?, settings.kubo.options());
     if settings.mode == StorageMode::Kubo {
-        return Ok(Stores { blocks: Arc::new(node), follower: None });
+        let own: Arc<dyn BlockStore> = Arc::new(settings.kubo.unchecked()?);
+        return Ok(Stores { blocks: Arc::clone(&own), own, follower: None });
     }
-    let mirror = Arc::new(Mirror::open(files()?, node, folder.join(OWED))?);
+    // Who commits waits for this node, so not for long, and not again at once.
+    let patience = Patience { answer: FOLLOWS_WITHIN, idle: FOLLOWS_WITHIN, ..Patience::default() };
+    let retry = Retry::never();
+    let node =
+        settings.kubo.node_with(EndpointOptions { patience, retry, ..Default::default() })?;
+    let node = KuboStore::later(node, settings.kubo.options());
+    let own = Arc::new(files()?);
+    let mirror = Arc::new(Mirror::open(Arc::clone(&own), node, folder.join(OWED))?);
     let (blocks, follower) = (Arc::clone(&mirror) as _, Some(mirror as _));
-    Ok(Stores { blocks, follower })
+    Ok(Stores { blocks, own, follower })
 }
 
-impl Follower for Mirror<FileStore, KuboStore> {
+impl Follower for Mirror<Arc<FileStore>, KuboStore> {
     fn behind(&self) -> usize {
         Self::behind(self)
     }

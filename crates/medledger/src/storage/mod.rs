@@ -21,7 +21,6 @@ use std::sync::Arc;
 /// The folder of blocks in a ledger's folder.
 pub(crate) const BLOCKS: &str = "blocks";
 /// What the node is behind, in a ledger's folder.
-#[cfg(feature = "kubo")]
 const OWED: &str = "owed-to-kubo";
 
 /// Where ciphertext lies.
@@ -186,6 +185,8 @@ pub(crate) trait Follower: Send + Sync {
 /// The stores of a ledger.
 pub(crate) struct Stores {
     pub(crate) blocks: Arc<dyn BlockStore>,
+    /// The store that must hold everything by itself: what is checked and mended.
+    pub(crate) own: Arc<dyn BlockStore>,
     pub(crate) follower: Option<Arc<dyn Follower>>,
 }
 
@@ -200,7 +201,8 @@ pub(crate) fn open(
         if read_only { FileStore::open_read_only(path) } else { FileStore::open(path) }
     };
     if settings.mode == StorageMode::Embedded {
-        return Ok(Stores { blocks: Arc::new(files()?), follower: None });
+        let own: Arc<dyn BlockStore> = Arc::new(files()?);
+        return Ok(Stores { blocks: Arc::clone(&own), own, follower: None });
     }
     #[cfg(not(feature = "kubo"))]
     return Err(StorageError::NotBuilt);

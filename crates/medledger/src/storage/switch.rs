@@ -1,11 +1,11 @@
 //! From one place to another: everything is copied and verified before anything else changes.
 
-use super::{BLOCKS, StorageError, StorageSettings};
+use super::{BLOCKS, OWED, StorageError, StorageSettings};
 use crate::ledger::Ledger;
 use medledger_core::ids::ReportId;
 use medledger_ipfs::FileStore;
 use medledger_ipfs::fsck::verify_dag;
-use medledger_ipfs::store::{BlockRead, BlockStore, CaughtUp, Pin, Reason, copy_pins};
+use medledger_ipfs::store::{BlockRead, BlockStore, CaughtUp, Keep, Pin, Reason, copy_pins};
 use std::collections::BTreeSet;
 
 /// Roots that are copied in one session.
@@ -18,6 +18,9 @@ pub struct SwitchOptions {
     /// Whether the old place gives its space back once everything is in the new one: blocks are removed from the
     /// folder, and pins of this ledger from the node. Otherwise they stay and are not used.
     pub free: bool,
+    /// Whether the new node is the old one under another address. Nothing is copied then, and the old address is not
+    /// asked; that everything is there is verified all the same.
+    pub moved: bool,
 }
 
 /// What a switch did.
@@ -55,8 +58,13 @@ impl Ledger {
             return Err(StorageError::ReadOnly);
         }
         let from = self.settings().storage.clone();
-        let pins = self.own_pins()?;
         let mut switched = Switched::default();
+        if options.moved {
+            self.verify_moved(&to, &mut switched, progress)?;
+            self.save_storage(&to)?;
+            return Ok(switched);
+        }
+        let pins = self.own_pins()?;
         if to.mode.in_folder() && !from.mode.in_folder() {
             let files = FileStore::open(self.folder().join(BLOCKS))?;
             switched.take(self.blocks(), &pins, &files)?;
@@ -66,9 +74,7 @@ impl Ledger {
         if to.mode.in_node() {
             self.fill_node(&to, &pins, &mut switched, progress)?;
         }
-        let mut settings = self.settings().clone();
-        settings.storage = to.clone();
-        settings.save(self.folder())?;
+        self.save_storage(&to)?;
         let node_unused = from.mode.in_node() && !(to.mode.in_node() && same_node);
         let folder_unused = from.mode.in_folder() && !to.mode.in_folder();
         if options.free {
@@ -77,6 +83,46 @@ impl Ledger {
             switched.left_over = node_unused || folder_unused;
         }
         Ok(switched)
+    }
+
+    /// Writes the settings. What a node was owed was made up for, or the node is no longer asked.
+    fn save_storage(&self, to: &StorageSettings) -> Result<(), StorageError> {
+        let mut settings = self.settings().clone();
+        settings.storage = to.clone();
+        settings.save(self.folder())?;
+        if let Err(error) = std::fs::remove_file(self.folder().join(OWED))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "a list of what the node was owed stays: making up for it again does no harm");
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "kubo"))]
+    fn verify_moved(
+        &self,
+        _: &StorageSettings,
+        _: &mut Switched,
+        _: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), StorageError> {
+        Err(StorageError::NotBuilt)
+    }
+
+    /// Every report is where the node says to be now.
+    #[cfg(feature = "kubo")]
+    fn verify_moved(
+        &self,
+        to: &StorageSettings,
+        switched: &mut Switched,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), StorageError> {
+        let node = to.kubo.checked()?;
+        let now = self.now();
+        let envelopes = self.envelopes()?.into_iter();
+        let pins: Vec<Pin> = envelopes
+            .map(|(report, envelope)| Pin::new(envelope, Keep::since(Reason::Report(report), now)))
+            .collect();
+        verify(&node, &pins, switched, progress)
     }
 
     #[cfg(not(feature = "kubo"))]
@@ -110,7 +156,8 @@ impl Ledger {
 
     /// What this ledger keeps, and nobody else in the same node.
     fn own_pins(&self) -> Result<Vec<Pin>, StorageError> {
-        let reports: BTreeSet<ReportId> = self.envelopes()?.into_keys().collect();
+        let envelopes = self.envelopes()?;
+        let reports: BTreeSet<ReportId> = envelopes.keys().copied().collect();
         let mut pins = self.blocks().pinned()?;
         if !self.settings().storage.mode.in_folder() {
             for pin in &mut pins {
@@ -122,6 +169,17 @@ impl Ledger {
                 });
             }
             pins.retain(|pin| !pin.reasons.is_empty());
+        }
+        // A report whose pin somebody took away is moved as well, or is what keeps everything where it is.
+        for (report, envelope) in envelopes {
+            let reason = Reason::Report(report);
+            let known = pins.iter().any(|pin| {
+                pin.root == envelope && pin.reasons.iter().any(|keep| keep.reason == reason)
+            });
+            if known || (self.is_follower() && !self.blocks().has(&envelope)?) {
+                continue;
+            }
+            pins.push(Pin::new(envelope, Keep::since(reason, self.now())));
         }
         Ok(pins)
     }
@@ -154,7 +212,8 @@ fn release_from_node(_: &StorageSettings, _: &[Pin]) -> Result<(), StorageError>
 
 #[cfg(feature = "kubo")]
 fn release_from_node(from: &StorageSettings, pins: &[Pin]) -> Result<(), StorageError> {
-    let node = from.kubo.checked()?;
+    // It may announce by now: all the more reason to let go.
+    let node = from.kubo.unchecked()?;
     for pin in pins {
         for keep in &pin.reasons {
             node.release(&pin.root, &keep.reason)?;
