@@ -11,7 +11,7 @@ use crate::genesis::{Consensus, Genesis};
 use crate::ids::{BlockId, BlockRoot, ChainId, MemberId};
 use crate::pow::{Bits, Header, Target, Work, median_time_past};
 use crate::registry::{Role, VoidCode, limit};
-use crate::state::{ApplyError, At, Changes, Signatures, State, apply};
+use crate::state::{ApplyError, At, Changes, Signatures, State, StateRead, apply};
 use crate::store::{StoreError, StoredBlock, View};
 
 /// A rule of the header that is broken; visible in its 80 bytes and its ancestors.
@@ -127,13 +127,39 @@ pub struct Rules {
     pub genesis: Genesis,
 }
 
-/// A block that keeps every rule, with what it changes.
+/// A block that keeps every rule, with what it changes. Only [`Rules::check_block`] makes one out of a
+/// [`Block`], which is nothing but what came; whatever writes a block asks for this.
+///
+/// It borrows the block, so that what was judged cannot be changed afterwards.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct Checked<'a> {
+    block: &'a Block,
+    stored: StoredBlock,
+    changes: Changes,
+}
+
+impl<'a> Checked<'a> {
+    /// The block.
+    #[must_use]
+    pub const fn block(&self) -> &'a Block {
+        self.block
+    }
+
     /// The block as a store keeps it.
-    pub stored: StoredBlock,
+    #[must_use]
+    pub const fn stored(&self) -> &StoredBlock {
+        &self.stored
+    }
+
     /// What its records change in the state.
-    pub changes: Changes,
+    #[must_use]
+    pub const fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    pub(crate) fn into_parts(self) -> (StoredBlock, Changes) {
+        (self.stored, self.changes)
+    }
 }
 
 impl Rules {
@@ -231,24 +257,20 @@ impl Rules {
     ///
     /// # Errors
     /// The first rule that is broken.
-    pub fn check_block(
+    pub fn check_block<'a>(
         &self,
         view: &dyn View,
-        block: &Block,
+        block: &'a Block,
         now: Timestamp,
         signatures: &mut dyn Signatures,
-    ) -> Result<Checked, BlockError> {
+    ) -> Result<Checked<'a>, BlockError> {
         let tip = tip(view)?;
         self.check_header(&tip, &block.header, now)?;
-        self.check_miner(view, &tip, block)?;
-        let expected = block.root();
-        if block.header.root != expected {
-            return Err(BlockError::Root { expected, found: block.header.root });
-        }
-        let limits = &self.genesis.limits;
-        within("records", block.records.len() as u64, limits.block_records)?;
-        let bytes = block.records.iter().map(|record| record.encode().len() as u64).sum();
-        within("bytes of records", bytes, limits.block_bytes)?;
+        self.check_place(&tip, block)?;
+        // The parent's state decides: a block cannot admit its own miner.
+        self.check_signer(view, block)?;
+        self.check_turn(view, &tip, &block.descriptor.miner)?;
+        self.check_body(block)?;
         let at = self.at(&tip);
         let mut changes = Changes::default();
         for (index, record) in block.records.iter().enumerate() {
@@ -259,15 +281,11 @@ impl Rules {
             }
         }
         let stored = self.stored(view, &tip, block, block.to_nodes().root.0)?;
-        Ok(Checked { stored, changes })
+        Ok(Checked { block, stored, changes })
     }
 
-    fn check_miner(
-        &self,
-        view: &dyn View,
-        tip: &StoredBlock,
-        block: &Block,
-    ) -> Result<(), BlockError> {
+    /// Whether the descriptor is for the place after `tip`.
+    pub(crate) fn check_place(&self, tip: &StoredBlock, block: &Block) -> Result<(), BlockError> {
         let descriptor = &block.descriptor;
         let wrong = |what| Err(BlockError::Descriptor { what });
         if descriptor.chain != self.chain {
@@ -279,23 +297,53 @@ impl Rules {
         if descriptor.parent != tip.node {
             return wrong("another parent node");
         }
-        let miner = descriptor.miner;
-        // The parent's state decides: a block cannot admit its own miner.
-        let member = State::new(view)
+        Ok(())
+    }
+
+    /// Whether a hospital of this state signed the block.
+    pub(crate) fn check_signer(
+        &self,
+        state: &dyn StateRead,
+        block: &Block,
+    ) -> Result<(), BlockError> {
+        let miner = block.descriptor.miner;
+        let member = State::new(state)
             .member(&miner)?
             .filter(|member| member.role == Role::Hospital)
             .ok_or(BlockError::NotAHospital(miner))?;
+        let id = block.id();
+        let signed = |key| block::verify_header(key, &self.chain, &id, &block.signature).is_ok();
+        if member.mining.iter().any(signed) { Ok(()) } else { Err(BlockError::Signature(miner)) }
+    }
+
+    /// Whether enough blocks of others lie between the miner's last block and one after `tip`.
+    pub(crate) fn check_turn(
+        &self,
+        view: &dyn View,
+        tip: &StoredBlock,
+        miner: &MemberId,
+    ) -> Result<(), BlockError> {
         let diversity = self.genesis.diversity;
         for back in 0..u64::from(diversity) {
             let Some(height) = tip.height.checked_sub(back) else { break };
             let below = view.block(height)?.and_then(|block| block.descriptor);
-            if below.is_some_and(|below| below.miner == miner) {
-                return Err(BlockError::Diversity { miner, diversity });
+            if below.is_some_and(|below| below.miner == *miner) {
+                return Err(BlockError::Diversity { miner: *miner, diversity });
             }
         }
-        let id = block.id();
-        let signed = |key| block::verify_header(key, &self.chain, &id, &block.signature).is_ok();
-        if member.mining.iter().any(signed) { Ok(()) } else { Err(BlockError::Signature(miner)) }
+        Ok(())
+    }
+
+    /// Whether the root is that of descriptor and records, and their number and size allowed.
+    pub(crate) fn check_body(&self, block: &Block) -> Result<(), BlockError> {
+        let expected = block.root();
+        if block.header.root != expected {
+            return Err(BlockError::Root { expected, found: block.header.root });
+        }
+        let limits = &self.genesis.limits;
+        within("records", block.records.len() as u64, limits.block_records)?;
+        let bytes = block.records.iter().map(|record| record.encode().len() as u64).sum();
+        within("bytes of records", bytes, limits.block_bytes)
     }
 
     /// A block that follows `tip`, as a store keeps it.
@@ -325,6 +373,20 @@ impl Rules {
             median_time: Timestamp::from_secs(u64::from(median)),
             chain_work: tip.chain_work.saturating_add(self.work(block.header.bits)),
         })
+    }
+
+    /// A block whose parent is not known, as far as it goes.
+    pub(crate) fn stored_orphan(&self, block: &Block, node: Cid) -> StoredBlock {
+        StoredBlock {
+            signed: SignedHeader { header: block.header, signature: Some(block.signature) },
+            descriptor: Some(block.descriptor),
+            height: block.descriptor.height,
+            id: block.id(),
+            node,
+            records: u32::try_from(block.records.len()).unwrap_or(u32::MAX),
+            median_time: Timestamp::from_secs(0),
+            chain_work: Work::ZERO,
+        }
     }
 
     /// The genesis block, as a store keeps it.

@@ -4,9 +4,10 @@ use crate::chain::{Rules, tip};
 use crate::checkpoint::{self, Checkpoint, FinalityError, NoteError, NoteKey, SignedNote};
 use crate::clock::Timestamp;
 use crate::engine::MiningKey;
+use crate::fork;
 use crate::genesis::Genesis;
-use crate::ids::TreeHash;
-use crate::log_tree::{LogTree, LogTreeError, TreeNodes};
+use crate::ids::{BlockId, TreeHash};
+use crate::log_tree::{LogTree, LogTreeError, MemoryNodes, TreeNodes};
 use crate::merkle::InclusionProof;
 use crate::store::{Drawer, StoreError, StoredBlock, Unit, View};
 
@@ -54,12 +55,64 @@ pub fn extend_tree(unit: &mut dyn Unit, block: &StoredBlock) -> Result<(), Store
     Ok(())
 }
 
+/// Takes the newest leaf, that of the block at `height`, out of the log tree.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn shrink_tree(unit: &mut dyn Unit, height: u64) -> Result<(), StoreError> {
+    let (mut level, mut index) = (0, height);
+    loop {
+        unit.set_local(Drawer::Tree, &node_key(level, index), None)?;
+        // The node above was complete only if this one was its right half.
+        if index & 1 == 0 {
+            return Ok(());
+        }
+        (level, index) = (level + 1, index >> 1);
+    }
+}
+
 /// The root of the log tree over the first `size` headers.
 ///
 /// # Errors
 /// When the store fails.
 pub fn tree_root(view: &dyn View, size: u64) -> Result<TreeHash, StoreError> {
     LogTree::new(&Stored(view)).root(size).map_err(store_error)
+}
+
+/// A tree that parts from the stored one after its first `stays` leaves.
+struct Parted<'a> {
+    stored: Stored<'a>,
+    stays: u64,
+    nodes: MemoryNodes,
+}
+
+impl TreeNodes for Parted<'_> {
+    type Error = StoreError;
+
+    fn get(&self, level: u8, index: u64) -> Result<Option<TreeHash>, StoreError> {
+        match self.nodes.get(level, index) {
+            Ok(Some(hash)) => Ok(Some(hash)),
+            // Whatever covers a leaf beyond is of the other branch.
+            _ if (index + 1) << level > self.stays => Ok(None),
+            _ => self.stored.get(level, index),
+        }
+    }
+}
+
+/// The root of the log tree over the first `size` headers of a branch: those up to height `fork` are the
+/// stored ones, then come `ids`.
+pub(crate) fn branch_root(
+    view: &dyn View,
+    fork: u64,
+    ids: impl IntoIterator<Item = BlockId>,
+    size: u64,
+) -> Result<TreeHash, StoreError> {
+    let mut tree = Parted { stored: Stored(view), stays: fork + 1, nodes: MemoryNodes::default() };
+    for (height, id) in (fork + 1..size).zip(ids) {
+        let new = LogTree::new(&tree).append(height, &id).map_err(store_error)?;
+        tree.nodes.extend(new);
+    }
+    LogTree::new(&tree).root(size).map_err(store_error)
 }
 
 /// That the block at `height` is among the first `size`.
@@ -173,9 +226,15 @@ pub fn accept(unit: &mut dyn Unit, rules: &Rules, note: &[u8]) -> Result<u64, Ac
     }
     let before = final_size(unit, rules)?;
     if size > before {
-        unit.set_local(Drawer::Node, NEWEST, Some(parsed.to_string().as_bytes()))?;
+        keep(unit, &parsed)?;
+        fork::prune(unit, rules)?;
     }
     Ok(size.max(before))
+}
+
+/// Makes a checkpoint that was judged the newest one.
+pub(crate) fn keep(unit: &mut dyn Unit, note: &SignedNote) -> Result<(), StoreError> {
+    unit.set_local(Drawer::Node, NEWEST, Some(note.to_string().as_bytes()))
 }
 
 /// How many blocks are final.

@@ -6,6 +6,7 @@ use crate::chain::{BlockError, Rules, tip};
 use crate::clock::Timestamp;
 use crate::engine::describe;
 use crate::finality;
+use crate::fork::write::{self, Undoing};
 use crate::pow::Header;
 use crate::state::Signatures;
 use crate::store::{Standing, StoreError, StoredBlock, Unit};
@@ -68,20 +69,16 @@ pub fn append(
         BlockError::Store(error) => FollowError::Store(error),
         error => FollowError::Rule { height, error },
     })?;
-    let stored = checked.stored;
+    let (stored, changes) = checked.into_parts();
     if stored.node != *node {
         return Err(FollowError::Node { height, expected: stored.node, found: *node });
     }
-    unit.append_block(&stored)?;
-    for (key, value) in checked.changes.iter() {
-        unit.set_state(key, value)?;
-    }
+    write::push(unit, &stored, &changes, Undoing::Kept)?;
     for (index, record) in (0u32..).zip(&block.records) {
         let standing = Standing::Mined { height, index };
         // One that waited is replaced whole: the root covers the signature in the block.
         let listed = describe(unit, record, record.encode(), standing)?;
         unit.put_record(&listed)?;
     }
-    finality::extend_tree(unit, &stored)?;
     Ok(stored)
 }

@@ -28,6 +28,7 @@ pub mod engine;
 pub mod envelope;
 pub mod finality;
 pub mod follow;
+pub mod fork;
 pub mod genesis;
 pub mod identity;
 pub mod ids;

@@ -119,6 +119,10 @@ pub mod limit {
     pub const FUTURE_BLOCK_SECONDS: u64 = 2 * 60 * 60;
     /// How far, in seconds, a miner lets its own block be ahead of its clock.
     pub const MINER_AHEAD_SECONDS: u64 = 60 * 60;
+    /// Blocks beside the best chain that are kept of one hospital.
+    pub const BRANCH_BLOCKS: usize = 1024;
+    /// Bytes of all blocks beside the best chain that are kept of one hospital.
+    pub const BRANCH_BYTES: u64 = 64 * 1024 * 1024;
     /// Blocks whose median time a new block must exceed.
     pub const MEDIAN_TIME_BLOCKS: usize = 11;
 }

@@ -85,10 +85,10 @@ pub fn replay(
         let checked = rules
             .check_block(into.view()?.as_ref(), &block, now, signatures)
             .map_err(|error| ReplayError::Rule { height, error })?;
-        compare(&stored, &checked.stored)?;
+        compare(&stored, checked.stored())?;
         let mut unit = into.unit()?;
-        unit.append_block(&checked.stored)?;
-        for (key, value) in checked.changes.iter() {
+        unit.append_block(checked.stored())?;
+        for (key, value) in checked.changes().iter() {
             unit.set_state(key, value)?;
         }
         unit.commit()?;

@@ -70,6 +70,12 @@ pub enum Drawer {
     Node,
     /// Nodes of the log tree over block headers.
     Tree,
+    /// What each block that is not final changed, so that it can be taken back.
+    Undo,
+    /// Blocks beside the best chain.
+    Branches,
+    /// What is known of waiting records beside their place in the queue.
+    Queue,
 }
 
 impl Drawer {
@@ -82,6 +88,9 @@ impl Drawer {
         Self::Labels,
         Self::Node,
         Self::Tree,
+        Self::Undo,
+        Self::Branches,
+        Self::Queue,
     ];
 
     /// A stable number for storage.
@@ -95,6 +104,9 @@ impl Drawer {
             Self::Labels => 5,
             Self::Node => 6,
             Self::Tree => 7,
+            Self::Undo => 8,
+            Self::Branches => 9,
+            Self::Queue => 10,
         }
     }
 }
@@ -332,6 +344,12 @@ pub trait Unit: View {
     /// # Errors
     /// [`StoreError::Damaged`] when its height is not that of the tip plus one.
     fn append_block(&mut self, block: &StoredBlock) -> Result<(), StoreError>;
+
+    /// Takes the newest block off; its records must have been settled otherwise before.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when there is none, or a record is still said to be in it.
+    fn remove_tip(&mut self) -> Result<(), StoreError>;
 
     /// Makes all of it durable: when this returns, it survives a power cut.
     ///

@@ -14,13 +14,14 @@ fn single() -> Ledger {
     Ledger::new(Genesis::single(founder(HOSPITAL), tiny_work()))
 }
 
-fn judge(ledger: &Ledger, block: &Block, now: Timestamp) -> Result<Checked, BlockError> {
+fn judge(ledger: &Ledger, block: &Block, now: Timestamp) -> Result<StoredBlock, BlockError> {
     let view = ledger.store.view().unwrap();
-    ledger.rules.check_block(view.as_ref(), block, now, &mut SignatureCheck::Now)
+    let mut check = SignatureCheck::Now;
+    Ok(ledger.rules.check_block(view.as_ref(), block, now, &mut check)?.stored().clone())
 }
 
 /// The block with `change` made before root, work and signature; then judged.
-fn with(ledger: &Ledger, change: impl FnOnce(&mut Draft)) -> Result<Checked, BlockError> {
+fn with(ledger: &Ledger, change: impl FnOnce(&mut Draft)) -> Result<StoredBlock, BlockError> {
     let mut draft = ledger.draft(people(ledger));
     change(&mut draft);
     judge(ledger, &draft.seal(), LATER)
@@ -30,7 +31,7 @@ fn people(ledger: &Ledger) -> Vec<SignedRecord> {
     ledger.world().with_people().log
 }
 
-fn header_error(result: Result<Checked, BlockError>) -> HeaderError {
+fn header_error(result: Result<StoredBlock, BlockError>) -> HeaderError {
     match result {
         Err(BlockError::Header(error)) => error,
         other => panic!("{other:?}"),
@@ -51,16 +52,16 @@ fn an_honest_block_is_valid_and_what_the_engine_stores() {
             let now = Clock::now(&ledger.clock);
             let checked = ledger.rules.check_block(before.as_ref(), &mined.block, now, &mut check);
             let checked = checked.unwrap();
-            assert_eq!(checked.stored, mined.stored);
-            assert_eq!(checked.stored.height, round + 1);
-            assert_eq!(checked.stored.records as usize, records.len());
+            assert_eq!(*checked.stored(), mined.stored);
+            assert_eq!(checked.stored().height, round + 1);
+            assert_eq!(checked.stored().records as usize, records.len());
             assert_eq!(
-                checked.stored.chain_work,
+                checked.stored().chain_work,
                 tip.chain_work.saturating_add(ledger.rules.work(mined.block.header.bits))
             );
             drop(before);
             let view = ledger.store.view().unwrap();
-            for (key, value) in checked.changes.iter() {
+            for (key, value) in checked.changes().iter() {
                 assert_eq!(view.state(key).unwrap().as_deref(), value);
             }
         }
@@ -196,7 +197,7 @@ fn pitfall_24_diversity_makes_hospitals_take_turns() {
         let block = draft.seal();
         let checked = judge(&ledger, &block, LATER)?;
         let mut unit = ledger.store.unit().unwrap();
-        unit.append_block(&checked.stored).unwrap();
+        unit.append_block(&checked).unwrap();
         unit.commit().unwrap();
         Ok::<_, BlockError>(())
     };

@@ -484,12 +484,12 @@ impl Bench<'_> {
                 &mut crate::state::SignatureCheck::Now,
             )
             .unwrap();
-        assert_eq!(checked.stored, stored);
-        unit.append_block(&checked.stored).unwrap();
+        assert_eq!(*checked.stored(), stored);
+        unit.append_block(checked.stored()).unwrap();
         for record in &records {
             unit.put_record(record).unwrap();
         }
-        for (key, value) in checked.changes.iter() {
+        for (key, value) in checked.changes().iter() {
             unit.set_state(key, value).unwrap();
         }
         unit.commit().unwrap();

@@ -18,6 +18,7 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Store>) {
     views_are_snapshots(make().as_ref());
     commits_are_counted(make().as_ref());
     blocks_are_appended_in_order(make().as_ref());
+    the_newest_block_comes_off(make().as_ref());
     records_stand_where_they_were_put(make().as_ref());
     the_queue_keeps_its_order(make().as_ref());
     finds_what_is_asked_for(make().as_ref());
@@ -337,6 +338,31 @@ fn blocks_are_appended_in_order(store: &dyn Store) {
         assert_eq!(view.block(height).unwrap(), None);
         assert_eq!(view.records_of(height).unwrap(), []);
     }
+}
+
+fn the_newest_block_comes_off(store: &dyn Store) {
+    let fixture = Fixture::new(easy_work());
+    let genesis = fixture.genesis_block();
+    let one = next_block(&genesis);
+    is_damaged(store.unit().unwrap().remove_tip());
+    let record = Fixture::stored(&fixture.add_report(), Standing::Mined { height: 1, index: 0 });
+    commit(store, |unit| {
+        unit.append_block(&genesis).unwrap();
+        unit.append_block(&one).unwrap();
+        unit.put_record(&record).unwrap();
+    });
+    is_damaged(store.unit().unwrap().remove_tip());
+    commit(store, |unit| {
+        unit.settle(&record.id, Standing::Accepted { seq: 3 }).unwrap();
+        unit.remove_tip().unwrap();
+        assert_eq!(unit.tip().unwrap().as_ref(), Some(&genesis));
+    });
+    let view = store.view().unwrap();
+    assert_eq!((view.block(1).unwrap(), view.height_of(&one.id).unwrap()), (None, None));
+    assert_eq!(view.records_of(1).unwrap(), []);
+    // Its place is free, and it may come back.
+    commit(store, |unit| unit.append_block(&one).unwrap());
+    assert_eq!(store.view().unwrap().height_of(&one.id).unwrap(), Some(1));
 }
 
 /// Records in every standing, in the order in which `find` gives them.

@@ -7,6 +7,7 @@ use crate::block::{self, Block, Descriptor};
 use crate::chain::{BlockError, Rules, tip};
 use crate::checkpoint::quorum;
 use crate::finality;
+use crate::fork::write::{self, Undoing};
 use crate::ids::{BlockId, BlockRoot, RecordId, TreeHash, sha256};
 use crate::keys::Signature;
 use crate::merkle::leaf_hash;
@@ -362,18 +363,15 @@ impl EngineChain {
         block: &Block,
         changes: &Changes,
     ) -> Result<(), OrderError> {
-        unit.append_block(stored)?;
+        // Alone, a hospital is its own quorum: what it mined is final at once.
+        let alone = quorum(self.rules.genesis.founders.len()) == 1;
+        let undoing = if alone { Undoing::Needless } else { Undoing::Kept };
+        write::push(unit, stored, changes, undoing)?;
         for (index, record) in (0u32..).zip(&block.records) {
             unit.settle(&record.id(), Standing::Mined { height: stored.height, index })?;
         }
-        for (key, value) in changes.iter() {
-            unit.set_state(key, value)?;
-        }
-        finality::extend_tree(unit, stored)?;
-        // Alone, a hospital is its own quorum: what it mined is final at once.
-        let key = self.key()?;
-        if quorum(self.rules.genesis.founders.len()) == 1 {
-            finality::sign_checkpoint(unit, &self.rules, key, stored)?;
+        if alone {
+            finality::sign_checkpoint(unit, &self.rules, self.key()?, stored)?;
         }
         Ok(())
     }

@@ -301,6 +301,17 @@ impl Unit for MemoryUnit<'_> {
         Ok(())
     }
 
+    fn remove_tip(&mut self) -> Result<(), StoreError> {
+        let tip = self.tip()?.ok_or_else(|| StoreError::Damaged("there is no block".into()))?;
+        if let Some(record) = self.records_of(tip.height)?.first() {
+            let (id, height) = (record.id, tip.height);
+            return Err(StoreError::Damaged(format!("record {id} is still in block {height}")));
+        }
+        self.layers.heights.set(tip.id, None);
+        self.layers.blocks.set(tip.height, None);
+        Ok(())
+    }
+
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let Self { store, layers, _writer } = *self;
         // Lets go of the tables first, or they would be copied for nobody.

@@ -14,6 +14,11 @@ impl Changes {
         self.0.extend(changes.into_iter().map(|change| (change.key, change.value)));
     }
 
+    /// Lays further changes over these.
+    pub(crate) fn lay(&mut self, changes: &Self) {
+        self.0.extend(changes.0.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+
     /// The changes, in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.0.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))

@@ -8,17 +8,20 @@ use crate::engine::{
     Engine, LogEngine, Mined, MiningKey, OrderJob, PowEngine, SubmitError, Ticket,
 };
 use crate::finality;
+use crate::fork::{self, Received};
 use crate::genesis::{Consensus, Genesis};
 use crate::ids::BlockRoot;
 use crate::keys::{Signature, SigningKey};
 use crate::memory::MemoryStore;
 use crate::pow::{Header, Inline, Outcome, mine};
 use crate::record::SignedRecord;
+use crate::state::SignatureCheck;
 use crate::store::{Store, StoredBlock, StoredRecord};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-/// The first hospital's ledger.
+/// A hospital's ledger; the first one's, where nothing else is said.
 pub(crate) struct Ledger {
+    pub(crate) hospital: u8,
     pub(crate) store: MemoryStore,
     pub(crate) rules: Rules,
     pub(crate) engine: Box<dyn Engine>,
@@ -27,10 +30,15 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn new(genesis: Genesis) -> Self {
+        Self::of(genesis, HOSPITAL)
+    }
+
+    /// The ledger of the founder with this number.
+    pub(crate) fn of(genesis: Genesis, hospital: u8) -> Self {
         let header = mined(Rules::genesis_header(&genesis, Timestamp::from_secs(NOW)));
         let rules = Rules::new(&header, genesis).unwrap();
         let store = MemoryStore::new();
-        let key = || MiningKey { hospital: id(HOSPITAL), key: mining_key(HOSPITAL) };
+        let key = || MiningKey { hospital: id(hospital), key: mining_key(hospital) };
         let mut unit = store.unit().unwrap();
         let stored = rules.stored_genesis(&header);
         unit.append_block(&stored).unwrap();
@@ -43,7 +51,13 @@ impl Ledger {
             Consensus::Log => Box::new(LogEngine::new(rules.clone(), Some(key()))),
             Consensus::Work(_) => Box::new(PowEngine::new(rules.clone(), Some(key()))),
         };
-        Self { store, rules, engine, clock: FixedClock::new(Timestamp::from_secs(NOW + 1)) }
+        Self {
+            hospital,
+            store,
+            rules,
+            engine,
+            clock: FixedClock::new(Timestamp::from_secs(NOW + 1)),
+        }
     }
 
     /// A world of this chain.
@@ -73,6 +87,39 @@ impl Ledger {
         mined
     }
 
+    /// Takes a block that came from another hospital.
+    pub(crate) fn receive(&self, block: &Block) -> Received {
+        let mut unit = self.store.unit().unwrap();
+        let node = block.to_nodes().root.0;
+        let now = Timestamp::from_secs(NOW + 100_000);
+        let mut check = SignatureCheck::Now;
+        let answer =
+            fork::receive(unit.as_mut(), &self.rules, block, &node, now, &mut check).unwrap();
+        unit.commit().unwrap();
+        answer
+    }
+
+    /// Takes a checkpoint that came from another hospital.
+    pub(crate) fn receive_checkpoint(
+        &self,
+        note: &str,
+    ) -> Result<fork::Checkpointed, fork::CheckpointError> {
+        let mut unit = self.store.unit().unwrap();
+        let now = Timestamp::from_secs(NOW + 100_000);
+        let mut check = SignatureCheck::Now;
+        let answer =
+            fork::receive_checkpoint(unit.as_mut(), &self.rules, note.as_bytes(), now, &mut check);
+        unit.commit().unwrap();
+        answer
+    }
+
+    /// Mines these records on top of the chain.
+    pub(crate) fn mine(&self, records: Vec<SignedRecord>) -> Block {
+        let block = self.draft(records).seal();
+        assert!(matches!(self.receive(&block), Received::Best(_)));
+        block
+    }
+
     pub(crate) fn tip(&self) -> StoredBlock {
         tip(self.store.view().unwrap().as_ref()).unwrap()
     }
@@ -81,7 +128,7 @@ impl Ledger {
         self.store.view().unwrap().record(&record.id()).unwrap().unwrap()
     }
 
-    /// What the first hospital would mine next, before the work.
+    /// What the hospital would mine next, before the work.
     pub(crate) fn draft(&self, records: Vec<SignedRecord>) -> Draft {
         let tip = self.tip();
         Draft {
@@ -96,12 +143,12 @@ impl Ledger {
             descriptor: Descriptor {
                 chain: self.rules.chain,
                 height: tip.height + 1,
-                miner: id(HOSPITAL),
+                miner: id(self.hospital),
                 parent: tip.node,
                 extra_nonce: 0,
             },
             records,
-            key: mining_key(HOSPITAL),
+            key: mining_key(self.hospital),
         }
     }
 }

@@ -190,6 +190,16 @@ impl Unit for Session<Writing<'_>> {
         .map(drop)
     }
 
+    fn remove_tip(&mut self) -> Result<(), StoreError> {
+        let tip = self.tip()?.ok_or_else(|| StoreError::Damaged("there is no block".into()))?;
+        if let Some(record) = self.records_of(tip.height)?.first() {
+            let (id, height) = (record.id, tip.height);
+            return Err(StoreError::Damaged(format!("record {id} is still in block {height}")));
+        }
+        let sql = "DELETE FROM blocks WHERE height = ?1";
+        self.run("taking a block off", sql, params![stored(tip.height, "a height")?]).map(drop)
+    }
+
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let writing = &self.0;
         writing.execute_batch("COMMIT").map_err(|error| failed("making a unit durable", error))?;

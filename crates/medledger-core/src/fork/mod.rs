@@ -1,0 +1,335 @@
+//! Fork choice: blocks that come from others, in any order, and the branch that is the best one.
+//!
+//! A block whose parent is known is judged by its header and its signature at once, and by its records
+//! when its branch is about to become the best: the one with the most work, of two alike the one whose
+//! newest id is lower. Then the ledger goes back to where the branches part and takes the other one, all
+//! in one unit of work; records that lose their place wait again, ahead of all others. No branch that
+//! parts below the last final block is ever taken.
+//!
+//! ```text
+//!            ,-- 3' -- 4' -- 5'      kept; becomes the best chain when its work exceeds that of 4
+//! 0 -- 1 -- 2 -- 3 -- 4              the best chain: in the tables, with its state
+//!      ^ final
+//! ```
+
+mod branches;
+mod choose;
+mod finalize;
+#[cfg(test)]
+mod interleavings;
+#[cfg(test)]
+mod tests;
+mod view;
+pub(crate) mod write;
+
+pub use choose::Reorg;
+pub(crate) use choose::prune;
+pub use finalize::{CheckpointError, Checkpointed, conflicts, receive_checkpoint};
+
+use crate::Cid;
+use crate::block::Block;
+use crate::chain::{BlockError, HeaderError, Rules, tip};
+use crate::clock::Timestamp;
+use crate::finality;
+use crate::ids::{BlockId, MemberId};
+use crate::registry::limit;
+use crate::state::Signatures;
+use crate::store::{StoreError, StoredBlock, Unit, View};
+use branches::Kept;
+use view::BranchView;
+
+/// What became of a block.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Received {
+    /// It was here before.
+    Known,
+    /// The best chain is another now, by this block or by one that waited for it.
+    Best(Reorg),
+    /// It lies beside the best chain, with less work.
+    Beside,
+    /// The block below it is not here yet: ask for that node.
+    Orphan {
+        /// Node of the block below.
+        parent: Cid,
+    },
+    /// It may be good, but not now.
+    Deferred(Deferral),
+    /// It is not taken.
+    Refused(Fault),
+}
+
+/// Why a block is not judged yet. It is not kept: offer it again later.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Deferral {
+    /// Its time is too far ahead.
+    #[error(transparent)]
+    TooEarly(HeaderError),
+    /// Its miner is no hospital in the state of the best chain; perhaps it is in that of its branch.
+    #[error("the miner {0} is not a registered hospital here")]
+    UnknownMiner(MemberId),
+    /// As many blocks of this hospital are kept as may be.
+    #[error(
+        "as many blocks of the hospital {miner} are kept as may be: {} or {} bytes",
+        limit::BRANCH_BLOCKS,
+        limit::BRANCH_BYTES
+    )]
+    Full {
+        /// The hospital.
+        miner: MemberId,
+    },
+}
+
+/// Why a block is not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It breaks a rule.
+    #[error(transparent)]
+    Rule(BlockError),
+    /// It came in another node than its own.
+    #[error("the block came as node {found}, but has node {expected}")]
+    Node {
+        /// The node it has.
+        expected: Cid,
+        /// The node it came in.
+        found: Cid,
+    },
+    /// It stands on a block that is not taken, or was refused before.
+    #[error("node {0} was refused before")]
+    Condemned(Cid),
+    /// It parts from the best chain below a final block.
+    #[error(
+        "the block is at height {height}, but {finalized} is final: no branch may part below it"
+    )]
+    BelowFinal {
+        /// Its height.
+        height: u64,
+        /// Height of the last final block.
+        finalized: u64,
+    },
+}
+
+/// What a fault proves to be worthless, and no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condemned {
+    /// Every block with this header.
+    Header(BlockId),
+    /// This node; another may carry the same header with a right signature.
+    Node(Cid),
+    /// Nothing yet: it may become good.
+    Nothing,
+}
+
+impl Fault {
+    /// What it condemns of the block that came as `node`.
+    #[must_use]
+    pub fn condemns(&self, block: &Block, node: &Cid) -> Condemned {
+        match self {
+            Self::Rule(BlockError::Header(HeaderError::TooEarly { .. })) => Condemned::Nothing,
+            Self::Rule(BlockError::Header(_)) => Condemned::Header(block.id()),
+            Self::Rule(BlockError::Store(_)) | Self::BelowFinal { .. } => Condemned::Nothing,
+            Self::Rule(_) | Self::Node { .. } | Self::Condemned(_) => Condemned::Node(*node),
+        }
+    }
+}
+
+/// Height of the last block that no reorganisation undoes; genesis at least.
+///
+/// # Errors
+/// When the store fails.
+pub fn final_height(view: &dyn View, rules: &Rules) -> Result<u64, StoreError> {
+    Ok(finality::final_size(view, rules)?.saturating_sub(1))
+}
+
+/// Takes a block that came as `node`, wherever it stands, with all blocks that waited for it. What is
+/// written belongs to `unit`, whatever the answer: commit it.
+///
+/// # Errors
+/// When the store fails; then the unit is of no use.
+pub fn receive(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    block: &Block,
+    node: &Cid,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+) -> Result<Received, StoreError> {
+    let answer = place(unit, rules, block, node, now)?;
+    if !matches!(answer, Received::Beside) {
+        return Ok(answer);
+    }
+    adopt_orphans(unit, rules, node, now)?;
+    let choose::Choice { reorg, faults } = choose::choose(unit, rules, now, signatures)?;
+    if let Some((_, error)) = faults.into_iter().find(|(broken, _)| broken == node) {
+        return Ok(Received::Refused(Fault::Rule(error)));
+    }
+    if branches::is_condemned(unit, node)? {
+        return Ok(Received::Refused(Fault::Condemned(*node)));
+    }
+    let settled = finalize::retry(unit, rules, now, signatures)?;
+    Ok(match settled.or(reorg) {
+        Some(reorg) => Received::Best(reorg),
+        None => Received::Beside,
+    })
+}
+
+/// Judges all of a block that does not take the state of its branch, and keeps it.
+fn place(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    block: &Block,
+    node: &Cid,
+    now: Timestamp,
+) -> Result<Received, StoreError> {
+    let rule = |error| match error {
+        BlockError::Store(error) => Err(error),
+        BlockError::Header(error @ HeaderError::TooEarly { .. }) => {
+            Ok(Received::Deferred(Deferral::TooEarly(error)))
+        }
+        error => Ok(Received::Refused(Fault::Rule(error))),
+    };
+    if let Some(kept) = branches::get(unit, node)? {
+        let parent = kept.parent();
+        return Ok(if kept.orphan { Received::Orphan { parent } } else { Received::Known });
+    }
+    let parent = block.descriptor.parent;
+    for node in [node, &parent] {
+        if branches::is_condemned(unit, node)? {
+            return Ok(Received::Refused(Fault::Condemned(*node)));
+        }
+    }
+    let height = block.descriptor.height;
+    if on_best(unit, height, node)?.is_some() {
+        return Ok(Received::Known);
+    }
+    let finalized = final_height(unit, rules)?;
+    if height <= finalized {
+        return Ok(Received::Refused(Fault::BelowFinal { height, finalized }));
+    }
+    let expected = block.to_nodes().root.0;
+    if expected != *node {
+        return Ok(Received::Refused(Fault::Node { expected, found: *node }));
+    }
+    // Of whom nobody knows who it is, nothing is kept.
+    match rules.check_signer(unit, block) {
+        Ok(()) => {}
+        Err(BlockError::NotAHospital(miner)) => {
+            return Ok(Received::Deferred(Deferral::UnknownMiner(miner)));
+        }
+        Err(error) => return rule(error),
+    }
+    if let Err(error) = rules.check_body(block) {
+        return rule(error);
+    }
+    let known = Branch::to(unit, rules, height - 1, &parent)?;
+    let (stored, orphan) = match &known {
+        Some(branch) => match branch.judge_header(unit, rules, block, node, now) {
+            Ok(stored) => (stored, false),
+            Err(error) => return rule(error),
+        },
+        None => {
+            // Its work at least must be done, so that keeping it has cost its miner something.
+            if let Err(error) = rules.check_work_of(&block.header) {
+                return rule(error.into());
+            }
+            (rules.stored_orphan(block, *node), true)
+        }
+    };
+    let kept = Kept::new(stored, block.descriptor, orphan);
+    if !choose::make_room(unit, &kept)? {
+        return Ok(Received::Deferred(Deferral::Full { miner: kept.miner() }));
+    }
+    branches::put(unit, kept, block)?;
+    Ok(if orphan { Received::Orphan { parent } } else { Received::Beside })
+}
+
+/// The block of the best chain at a height, if it has this node.
+fn on_best(view: &dyn View, height: u64, node: &Cid) -> Result<Option<StoredBlock>, StoreError> {
+    Ok(view.block(height)?.filter(|block| block.node == *node))
+}
+
+/// Blocks that part from the best chain, up to one that is known.
+struct Branch {
+    /// Height of the last block on the best chain.
+    fork: u64,
+    /// The blocks above it, in order.
+    blocks: Vec<Kept>,
+}
+
+impl Branch {
+    /// The branch that ends in `node`; `None` when it hangs together nowhere, or only below a final block.
+    fn to(
+        view: &dyn View,
+        rules: &Rules,
+        height: u64,
+        node: &Cid,
+    ) -> Result<Option<Self>, StoreError> {
+        let finalized = final_height(view, rules)?;
+        let (mut height, mut node) = (height, *node);
+        let mut blocks = Vec::new();
+        while on_best(view, height, &node)?.is_none() {
+            match branches::get(view, &node)? {
+                Some(kept) if !kept.orphan && height > finalized => {
+                    (height, node) = (height - 1, kept.parent());
+                    blocks.push(kept);
+                }
+                _ => return Ok(None),
+            }
+        }
+        blocks.reverse();
+        Ok((height >= finalized).then_some(Self { fork: height, blocks }))
+    }
+
+    fn view<'a>(&self, base: &'a dyn View) -> BranchView<'a> {
+        let blocks = self.blocks.iter().map(|kept| kept.stored.clone()).collect();
+        BranchView::of_headers(base, self.fork, blocks)
+    }
+
+    /// Judges the header and the place of the block after this branch.
+    fn judge_header(
+        &self,
+        base: &dyn View,
+        rules: &Rules,
+        block: &Block,
+        node: &Cid,
+        now: Timestamp,
+    ) -> Result<StoredBlock, BlockError> {
+        let view = self.view(base);
+        let parent = tip(&view)?;
+        rules.check_header(&parent, &block.header, now)?;
+        rules.check_place(&parent, block)?;
+        rules.check_turn(&view, &parent, &block.descriptor.miner)?;
+        Ok(rules.stored(&view, &parent, block, *node)?)
+    }
+}
+
+/// Gives orphans that hang below `node` their place, and those below them.
+fn adopt_orphans(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    node: &Cid,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut orphans: Vec<Kept> =
+        branches::all(unit)?.into_iter().filter(|kept| kept.orphan).collect();
+    let mut below = vec![*node];
+    while let Some(parent) = below.pop() {
+        let (found, rest): (Vec<_>, Vec<_>) =
+            orphans.into_iter().partition(|orphan| orphan.parent() == parent);
+        orphans = rest;
+        for orphan in found {
+            let node = orphan.stored.node;
+            let block = branches::body(unit, &node)?;
+            branches::remove(unit, &node)?;
+            match place(unit, rules, &block, &node, now)? {
+                Received::Beside => below.push(node),
+                // What stands on it can never be taken.
+                Received::Refused(_) => choose::condemn(unit, &node, orphan.stored.height)?,
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
