@@ -273,13 +273,22 @@ impl Rules {
         self.check_body(block)?;
         let at = self.at(&tip);
         let mut changes = Changes::default();
+        // Of two faults the first one counts, though signatures may be looked at last.
+        let blame = |signatures: &mut dyn Signatures| {
+            let code = VoidCode::BadSignature;
+            signatures.settle().map_err(|index| BlockError::Void { index, code })
+        };
         for (index, record) in block.records.iter().enumerate() {
             match apply(&changes.over(view), record, &at, signatures) {
                 Ok(new) => changes.extend(new),
-                Err(ApplyError::Void(code)) => return Err(BlockError::Void { index, code }),
+                Err(ApplyError::Void(code)) => {
+                    blame(signatures)?;
+                    return Err(BlockError::Void { index, code });
+                }
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             }
         }
+        blame(signatures)?;
         let stored = self.stored(view, &tip, block, block.to_nodes().root.0)?;
         Ok(Checked { block, stored, changes })
     }

@@ -119,6 +119,16 @@ pub mod limit {
     pub const FUTURE_BLOCK_SECONDS: u64 = 2 * 60 * 60;
     /// How far, in seconds, a miner lets its own block be ahead of its clock.
     pub const MINER_AHEAD_SECONDS: u64 = 60 * 60;
+    /// Records of others that wait at once.
+    pub const QUEUE_RECORDS: usize = 64 * 1024;
+    /// Bytes of records of others that wait at once.
+    pub const QUEUE_BYTES: u64 = 64 * 1024 * 1024;
+    /// Records of others by one author that wait at once.
+    pub const QUEUE_OF_AUTHOR: usize = 8 * 1024;
+    /// Records of others that wait at once though their author is unknown.
+    pub const QUEUE_UNSIGNED: usize = 1024;
+    /// How long, in seconds, a record of others waits for what it refers to.
+    pub const QUEUE_SECONDS: u64 = 14 * 24 * 60 * 60;
     /// Blocks beside the best chain that are kept of one hospital.
     pub const BRANCH_BLOCKS: usize = 1024;
     /// Bytes of all blocks beside the best chain that are kept of one hospital.

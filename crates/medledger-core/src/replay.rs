@@ -4,7 +4,8 @@ use crate::block::Block;
 use crate::chain::{BlockError, Rules, block_at, tip};
 use crate::clock::Timestamp;
 use crate::ids::BlockId;
-use crate::state::{Signatures, StateRead};
+use crate::registry::VoidCode;
+use crate::state::{PutOff, Signatures, StateRead};
 use crate::store::{Standing, Store, StoreError, StoredBlock, View};
 
 /// What a replay found to be in order.
@@ -79,12 +80,18 @@ pub fn replay(
     }
     unit.commit()?;
     done.blocks = 1;
+    // Where the signatures stand that were put off, so that blame finds its block.
+    let mut put_off: Vec<(u64, usize)> = Vec::new();
     for height in 1..=tip(view)?.height {
         let stored = block_at(view, height)?;
         let block = block(view, &stored)?;
-        let checked = rules
-            .check_block(into.view()?.as_ref(), &block, now, signatures)
-            .map_err(|error| ReplayError::Rule { height, error })?;
+        let waiting = signatures.waiting();
+        let judged = rules.check_block(into.view()?.as_ref(), &block, now, &mut PutOff(signatures));
+        put_off.extend((0..signatures.waiting() - waiting).map(|index| (height, index)));
+        if judged.is_err() || put_off.len() >= BATCH {
+            settle(signatures, &mut put_off)?;
+        }
+        let checked = judged.map_err(|error| ReplayError::Rule { height, error })?;
         compare(&stored, checked.stored())?;
         let mut unit = into.unit()?;
         unit.append_block(checked.stored())?;
@@ -96,7 +103,25 @@ pub fn replay(
         done.records += block.records.len() as u64;
         progress(height);
     }
+    settle(signatures, &mut put_off)?;
     Ok(done)
+}
+
+/// Signatures that are verified together, of as many blocks as it takes.
+const BATCH: usize = 8192;
+
+/// Makes the checks that were put off; of two faults the first counts.
+fn settle(
+    signatures: &mut dyn Signatures,
+    put_off: &mut Vec<(u64, usize)>,
+) -> Result<(), ReplayError> {
+    let failed = signatures.settle();
+    let places = std::mem::take(put_off);
+    failed.map_err(|first| {
+        let (height, index) = places.get(first).copied().unwrap_or_default();
+        let error = BlockError::Void { index, code: VoidCode::BadSignature };
+        ReplayError::Rule { height, error }
+    })
 }
 
 /// A stored block with its records, as it came.

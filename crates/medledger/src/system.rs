@@ -17,7 +17,7 @@ impl Clock for SystemClock {
 
 /// The operating system's generator; it panics rather than give weak bytes.
 #[must_use]
-pub fn os_rng() -> impl CryptoRng {
+pub fn os_rng() -> impl CryptoRng + Send {
     UnwrapErr(getrandom::SysRng)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ledger::Ledger;
 use crate::slots::SlotPlace;
+use crate::system::os_rng;
 use medledger_core::Cid;
 use medledger_core::checkpoint::quorum;
 use medledger_core::engine::describe;
@@ -10,7 +11,7 @@ use medledger_core::memory::MemoryStore;
 use medledger_core::registry::Kind;
 use medledger_core::replay::{ReplayError, first_difference, replay};
 use medledger_core::slot::SlotRole;
-use medledger_core::state::{SignatureCheck, State};
+use medledger_core::state::{BatchedSignatures, SignatureCheck, Signatures, State};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredRecord, View,
 };
@@ -153,12 +154,15 @@ impl Ledger {
     ) -> Result<VerifyReport, StoreError> {
         let mut report = VerifyReport::default();
         let view = self.view()?;
-        let mut signatures = match depth {
-            VerifyDepth::Chain => SignatureCheck::Done,
-            VerifyDepth::Full => SignatureCheck::Now,
+        let mut rng = os_rng();
+        let mut done = SignatureCheck::Done;
+        let mut batched = BatchedSignatures::new(self.workers(), &mut rng);
+        let signatures: &mut dyn Signatures = match depth {
+            VerifyDepth::Chain => &mut done,
+            VerifyDepth::Full => &mut batched,
         };
         let copy = MemoryStore::new();
-        match replay(view.as_ref(), self.rules(), self.now(), &mut signatures, &copy, progress) {
+        match replay(view.as_ref(), self.rules(), self.now(), signatures, &copy, progress) {
             Ok(replayed) => {
                 report.blocks = replayed.blocks;
                 report.records = replayed.records;

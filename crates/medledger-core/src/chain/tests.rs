@@ -4,7 +4,7 @@ use crate::genesis::Limits;
 use crate::keys::Signature;
 use crate::pow::Schedule;
 use crate::record::SignedRecord;
-use crate::state::SignatureCheck;
+use crate::state::{BatchedSignatures, SignatureCheck};
 use crate::store::Store;
 use crate::testing::*;
 
@@ -355,4 +355,52 @@ fn records_are_accepted_all_or_none() {
     assert!(matches!(ledger.submit(std::slice::from_ref(&late)), Err(SubmitError::Refused { .. })));
     assert_eq!(ledger.submit(&records).unwrap().len(), records.len());
     ledger.submit(&[late]).unwrap();
+}
+
+#[test]
+fn signatures_put_off_are_blamed_like_those_checked_one_by_one() {
+    let ledger = single();
+    let forge = |record: &SignedRecord| {
+        let mut bytes = record.encode();
+        // Another record's signature, which is well formed.
+        let other = people(&ledger)[0].signature().as_bytes().to_vec();
+        let at = bytes.windows(64).position(|w| w == record.signature().as_bytes()).unwrap();
+        bytes[at..at + 64].copy_from_slice(&other);
+        SignedRecord::decode(&bytes).unwrap()
+    };
+    let good = people(&ledger);
+    let spoilt = |forged: &[usize], twice: Option<usize>| {
+        let mut records = good.clone();
+        for index in forged {
+            records[*index] = forge(&records[*index]);
+        }
+        if let Some(index) = twice {
+            records.insert(index, records[0].clone());
+        }
+        records
+    };
+    for (forged, twice, expected) in [
+        (vec![], None, None),
+        (vec![2], None, Some((2, VoidCode::BadSignature))),
+        (vec![3, 1], None, Some((1, VoidCode::BadSignature))),
+        (vec![2], Some(5), Some((2, VoidCode::BadSignature))),
+        (vec![5], Some(3), Some((3, VoidCode::Replayed))),
+    ] {
+        let mut draft = ledger.draft(spoilt(&forged, twice));
+        draft.header.time += 1;
+        let block = draft.seal();
+        let view = ledger.store.view().unwrap();
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let mut batched = BatchedSignatures::new(&crate::pow::Inline, &mut rng);
+        let ways: [&mut dyn Signatures; 2] = [&mut SignatureCheck::Now, &mut batched];
+        for signatures in ways {
+            let answer = ledger.rules.check_block(view.as_ref(), &block, LATER, signatures);
+            let found = match answer {
+                Ok(_) => None,
+                Err(BlockError::Void { index, code }) => Some((index, code)),
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(found, expected, "{forged:?} {twice:?}");
+        }
+    }
 }

@@ -1,16 +1,16 @@
 //! The two engines that put records into blocks: they differ in nothing but the work.
 
-use super::chain::Draft;
 use super::{
-    Engine, EngineChain, Finality, Mined, MiningKey, OrderError, OrderJob, Ordered, Position,
-    SubmitError, Ticket,
+    Draft, Engine, EngineChain, Finality, Mined, MiningKey, OrderError, OrderJob, Ordered,
+    Position, SubmitError, Taken, Ticket,
 };
 use crate::block::{Block, Descriptor};
 use crate::chain::{Rules, tip};
+use crate::clock::Timestamp;
 use crate::ids::ChainId;
 use crate::pow::{self, Header, Outcome, Watch};
 use crate::record::SignedRecord;
-use crate::state::StateRead;
+use crate::state::{Signatures, StateRead};
 use crate::store::{Store, StoreError, Unit, View};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
@@ -101,12 +101,13 @@ impl<P: sealed::Proof> Engine for BlockEngine<P> {
         self.chain.rules().chain
     }
 
-    fn submit(
+    fn submit_with(
         &self,
         unit: &mut dyn Unit,
         records: &[SignedRecord],
+        signatures: &mut dyn Signatures,
     ) -> Result<Vec<Ticket>, SubmitError> {
-        self.chain.submit(unit, records)
+        self.chain.submit(unit, records, signatures)
     }
 
     fn order(&self, store: &dyn Store, job: &OrderJob<'_>) -> Result<Option<Mined>, OrderError> {
@@ -127,6 +128,19 @@ impl<P: sealed::Proof> Engine for BlockEngine<P> {
                 return Ok(Some(mined));
             }
         }
+    }
+
+    fn take_in(
+        &self,
+        unit: &mut dyn Unit,
+        records: &[SignedRecord],
+        now: Timestamp,
+    ) -> Result<Vec<Taken>, StoreError> {
+        self.chain.take_in(unit, records, now)
+    }
+
+    fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError> {
+        self.chain.owes_block(view)
     }
 
     fn follow(

@@ -10,21 +10,29 @@
 
 mod blocks;
 mod chain;
+mod draft;
+pub(crate) mod mempool;
+#[cfg(test)]
+mod mempool_tests;
+mod subject;
 #[cfg(test)]
 mod tests;
 
 pub use blocks::{BlockEngine, LogEngine, NoWork, PowEngine, Work};
-pub use chain::{EngineChain, describe};
+pub use chain::EngineChain;
+pub use draft::Draft;
+pub use mempool::Taken;
+pub use subject::describe;
 
 use crate::block::Block;
 use crate::chain::BlockError;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::ids::{BlockId, ChainId, MemberId, RecordId};
 use crate::keys::SigningKey;
 use crate::pow::Workers;
 use crate::record::SignedRecord;
 use crate::registry::VoidCode;
-use crate::state::StateRead;
+use crate::state::{SignatureCheck, Signatures, StateRead};
 use crate::store::{Store, StoreError, StoredBlock, Unit, View};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -106,6 +114,12 @@ pub enum OrderError {
     /// This node has no hospital's key to sign blocks with.
     #[error("this node has no mining key of a registered hospital")]
     NoMiningKey,
+    /// Other hospitals have to mine before this one may again.
+    #[error("{diversity} blocks of other hospitals must come before the next one of this hospital")]
+    NotOurTurn {
+        /// Blocks that must lie between.
+        diversity: u32,
+    },
     /// The clock of this machine is behind the chain by more than a miner may run ahead of it.
     #[error("this machine's clock shows {now}, but the next block must be later than {median}")]
     ClockBehind {
@@ -186,7 +200,40 @@ pub trait Engine: Send + Sync {
         &self,
         unit: &mut dyn Unit,
         records: &[SignedRecord],
+    ) -> Result<Vec<Ticket>, SubmitError> {
+        self.submit_with(unit, records, &mut SignatureCheck::Now)
+    }
+
+    /// As [`submit`](Self::submit), with a say in how signatures are checked: of a thousand records it
+    /// is quicker in a batch.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    fn submit_with(
+        &self,
+        unit: &mut dyn Unit,
+        records: &[SignedRecord],
+        signatures: &mut dyn Signatures,
     ) -> Result<Vec<Ticket>, SubmitError>;
+
+    /// Takes records that wait at another hospital, each on its own merit; they may come before what they
+    /// refer to. One answer for each, in their order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn take_in(
+        &self,
+        unit: &mut dyn Unit,
+        records: &[SignedRecord],
+        now: Timestamp,
+    ) -> Result<Vec<Taken>, StoreError>;
+
+    /// Whether this hospital should mine a block though no record waits: there are records on the chain
+    /// that are not final, and it has not mined above them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError>;
 
     /// Takes one step: puts waiting records in order and makes that durable. `None` when nothing
     /// waits.

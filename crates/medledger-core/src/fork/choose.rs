@@ -8,7 +8,7 @@ use crate::Cid;
 use crate::block::Block;
 use crate::chain::{BlockError, Rules, tip};
 use crate::clock::Timestamp;
-use crate::engine::describe;
+use crate::engine::{describe, mempool};
 use crate::ids::{BlockId, RecordId};
 use crate::registry::limit;
 use crate::state::{Changes, Signatures};
@@ -140,6 +140,7 @@ pub(super) fn change_over(
         }
         branches::remove(unit, &stored.node)?;
     }
+    mempool::sweep(unit)?;
     Ok(Reorg {
         fork,
         removed: removed.into_iter().map(|(id, _)| id).collect(),

@@ -18,7 +18,7 @@ mod finalize;
 #[cfg(test)]
 mod interleavings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 pub(crate) mod write;
 

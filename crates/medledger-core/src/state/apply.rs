@@ -1,14 +1,13 @@
 //! The fold: what one record changes in the state, or why it changes nothing.
 
 use super::{
-    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus, State, StateRead,
-    key,
+    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus, Signatures,
+    State, StateRead, key,
 };
 use crate::cbor;
 use crate::cid::Codec;
 use crate::clock::Timestamp;
 use crate::ids::{ChainId, GrantId, MemberId, ReportId};
-use crate::keys::VerifyingKey;
 use crate::record::{
     AddReport, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess, Revoke, Scope,
     SignedRecord,
@@ -53,31 +52,6 @@ pub enum ApplyError {
 impl From<VoidCode> for ApplyError {
     fn from(code: VoidCode) -> Self {
         Self::Void(code)
-    }
-}
-
-/// Who checks signatures, and when: at once, later in a batch, or never because it was done before.
-/// Only the fold knows the author's key at this point of the chain.
-pub trait Signatures {
-    /// Is told of a record and the key its signature must verify under; `false` makes it void.
-    fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool;
-}
-
-/// The ways to check that need no state of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignatureCheck {
-    /// Verify each signature on the spot.
-    Now,
-    /// The caller verified these very bytes before, when they were accepted.
-    Done,
-}
-
-impl Signatures for SignatureCheck {
-    fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
-        match self {
-            Self::Now => record.verify(key).is_ok(),
-            Self::Done => true,
-        }
     }
 }
 

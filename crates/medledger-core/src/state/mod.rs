@@ -9,10 +9,13 @@
 mod apply;
 mod entry;
 mod overlay;
+mod signatures;
 
-pub use apply::{ApplyError, At, Change, SignatureCheck, Signatures, apply};
+pub use apply::{ApplyError, At, Change, apply};
 pub use entry::{Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus};
 pub use overlay::{Changes, Overlay};
+pub(crate) use signatures::PutOff;
+pub use signatures::{BatchedSignatures, SignatureCheck, Signatures};
 
 use crate::cbor;
 use crate::ids::{GrantId, MemberId, RecordId, ReportId};

@@ -5,7 +5,7 @@ use crate::block::{Block, Descriptor, sign_header};
 use crate::chain::{Rules, tip};
 use crate::clock::{FixedClock, Timestamp};
 use crate::engine::{
-    Engine, LogEngine, Mined, MiningKey, OrderJob, PowEngine, SubmitError, Ticket,
+    Engine, LogEngine, Mined, MiningKey, OrderError, OrderJob, PowEngine, SubmitError, Ticket,
 };
 use crate::finality;
 use crate::fork::{self, Received};
@@ -74,6 +74,12 @@ impl Ledger {
 
     /// Orders what waits into one block, and lets a second pass.
     pub(crate) fn order(&self) -> Mined {
+        let mined = self.try_order().unwrap();
+        self.clock.set(Timestamp::from_secs(u64::from(mined.block.header.time) + 1));
+        mined
+    }
+
+    pub(crate) fn try_order(&self) -> Result<Mined, OrderError> {
         let (cancel, tried) = (AtomicBool::new(false), AtomicU64::new(0));
         let job = OrderJob {
             clock: &self.clock,
@@ -82,9 +88,7 @@ impl Ledger {
             tried: &tried,
             empty: true,
         };
-        let mined = self.engine.order(&self.store, &job).unwrap().unwrap();
-        self.clock.set(Timestamp::from_secs(u64::from(mined.block.header.time) + 1));
-        mined
+        self.engine.order(&self.store, &job).map(Option::unwrap)
     }
 
     /// Takes a block that came from another hospital.

@@ -4,6 +4,7 @@ use super::{ImportError, ImportStep, ImportedChain};
 use crate::create::follower;
 use crate::files::Spool;
 use crate::ledger::Ledger;
+use crate::system::{Threads, os_rng};
 use medledger_core::block::{self, Block};
 use medledger_core::chain::{Rules, block_at, tip};
 use medledger_core::checkpoint::quorum;
@@ -12,7 +13,7 @@ use medledger_core::clock::{Clock, Timestamp};
 use medledger_core::ids::ChainId;
 use medledger_core::pow::Header;
 use medledger_core::registry::Kind;
-use medledger_core::state::{SignatureCheck, State};
+use medledger_core::state::{BatchedSignatures, State};
 use medledger_core::store::{RecordQuery, Unit, View};
 use medledger_core::{finality, follow};
 use medledger_ipfs::BlockRead;
@@ -143,11 +144,12 @@ impl ChainFile {
         let newest = self.nodes.len() as u64 - 1;
         self.compare(unit, here.min(newest))?;
         let mut records = 0;
+        let (workers, mut rng) = (Threads::default(), os_rng());
+        let mut signatures = BatchedSignatures::new(&workers, &mut rng);
         for height in here + 1..=newest {
             let node = self.nodes[height as usize];
             let block = self.block(&node)?;
             records += block.records.len() as u64;
-            let mut signatures = SignatureCheck::Now;
             follow::append(unit, &self.rules, &block, &node, now, &mut signatures)?;
             progress(ImportStep::Block { height, of: newest });
         }

@@ -5,6 +5,7 @@ use crate::keys::Signature;
 use crate::record::{Record, RecordError};
 use crate::registry::{Kind, Purpose};
 use crate::state::Changes;
+use crate::state::SignatureCheck;
 use crate::testing::*;
 use proptest::prelude::*;
 

@@ -1,0 +1,67 @@
+//! What a record is looked up by.
+
+use crate::record::{Body, Grantee, Scope, SignedRecord};
+use crate::state::{State, StateRead};
+use crate::store::{Standing, StoreError, StoredRecord};
+
+/// A record with what it is looked up by: the patient and the report it concerns, as `state` has it.
+///
+/// # Errors
+/// When the store fails.
+pub fn describe(
+    state: &dyn StateRead,
+    record: &SignedRecord,
+    bytes: Vec<u8>,
+    standing: Standing,
+) -> Result<StoredRecord, StoreError> {
+    let (patient, report) = subject(&State::new(state), record)?;
+    let statement = record.record();
+    Ok(StoredRecord {
+        id: record.id(),
+        kind: statement.kind(),
+        author: statement.author,
+        patient,
+        report,
+        time: statement.time,
+        standing,
+        bytes,
+    })
+}
+
+type Subject = (Option<crate::ids::MemberId>, Option<crate::ids::ReportId>);
+
+pub(super) fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subject, StoreError> {
+    let statement = record.record();
+    let of_report = |report: crate::ids::ReportId| {
+        let patient = state.report(&report)?.map(|entry| entry.patient);
+        Ok((patient, Some(report)))
+    };
+    match &statement.body {
+        Body::Register(body) => {
+            let is_patient = body.role == crate::registry::Role::Patient;
+            Ok((is_patient.then(|| body.member.member_id()), None))
+        }
+        Body::Enrol(_) => Ok((Some(statement.author), None)),
+        Body::AddReport(body) => {
+            let report = crate::ids::ReportId::derive(&statement.author, &statement.nonce);
+            Ok((Some(body.patient), Some(report)))
+        }
+        Body::RequestAccess(body) => of_report(body.report),
+        Body::Grant(body) => {
+            let (Scope::Report(report), Grantee::Member(_)) = (body.scope, body.reader);
+            Ok((Some(statement.author), Some(report)))
+        }
+        Body::Refuse(body) => {
+            let report = state.request(&body.request)?.map(|request| request.report);
+            Ok((Some(statement.author), report))
+        }
+        Body::Revoke(body) => {
+            let report = state.grant(&body.grant)?.map(|grant| {
+                let Scope::Report(report) = grant.scope;
+                report
+            });
+            Ok((Some(statement.author), report))
+        }
+        Body::Read(body) => of_report(body.report),
+    }
+}
