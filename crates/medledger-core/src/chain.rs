@@ -4,6 +4,10 @@
 //! rule is an error of its own. Faults of the header and its ancestors condemn the header hash;
 //! faults of body or signature only the node that carries it; a time too early condemns nothing yet.
 
+mod headers;
+
+pub use headers::{HeaderChain, HeaderFault};
+
 use crate::Cid;
 use crate::block::{self, Block, SignedHeader};
 use crate::clock::Timestamp;
