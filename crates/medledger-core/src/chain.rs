@@ -413,4 +413,6 @@ pub fn headers_of(view: &dyn View) -> impl Fn(u64) -> Result<Header, StoreError>
 }
 
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod tests;
