@@ -69,7 +69,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     let ledger = context.open_read_only()?;
     let view = ledger.view()?;
     let tip = medledger::core::chain::tip(view.as_ref())?;
-    let bits = ledger.rules().next_bits(&tip);
+    let bits = ledger.rules().next_bits(view.as_ref(), &tip)?;
     let tries = expected_tries(bits);
     let reports = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
     let hospital = ledger.hospital();

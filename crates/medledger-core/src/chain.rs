@@ -4,12 +4,16 @@
 //! rule is an error of its own. Faults of the header and its ancestors condemn the header hash;
 //! faults of body or signature only the node that carries it; a time too early condemns nothing yet.
 
+mod headers;
+
+pub use headers::{HeaderChain, HeaderFault};
+
 use crate::Cid;
 use crate::block::{self, Block, SignedHeader};
 use crate::clock::Timestamp;
 use crate::genesis::{Consensus, Genesis};
 use crate::ids::{BlockId, BlockRoot, ChainId, MemberId};
-use crate::pow::{Bits, Header, Target, Work, median_time_past};
+use crate::pow::{Bits, Header, Schedule, Target, Work, median_time_at};
 use crate::registry::{Role, VoidCode, limit};
 use crate::state::{ApplyError, At, Changes, Signatures, State, StateRead, apply};
 use crate::store::{StoreError, StoredBlock, View};
@@ -31,6 +35,14 @@ pub enum HeaderError {
     Bits {
         /// What the schedule demands.
         expected: Bits,
+        /// What the header says.
+        found: Bits,
+    },
+    /// Easier than any block of this chain may be.
+    #[error("the header's bits are {found}, no block of this chain may be easier than {floor}")]
+    Floor {
+        /// The easiest that the schedule ever demands.
+        floor: Bits,
         /// What the header says.
         found: Bits,
     },
@@ -181,12 +193,16 @@ impl Rules {
         Ok(rules)
     }
 
-    /// The difficulty of the block after `tip`.
-    #[must_use]
-    pub fn next_bits(&self, tip: &StoredBlock) -> Bits {
+    /// The difficulty of the block after `tip`; `view` has the blocks below it, on its own branch.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn next_bits(&self, view: &dyn View, tip: &StoredBlock) -> Result<Bits, StoreError> {
         match &self.genesis.consensus {
-            Consensus::Work(schedule) => schedule.next_bits(&tip.signed.header, tip.height),
-            Consensus::Log => Bits::NO_WORK,
+            Consensus::Work(schedule) => {
+                schedule.next_bits(&tip.signed.header, tip.height, &headers_of(view))
+            }
+            Consensus::Log => Ok(Bits::NO_WORK),
         }
     }
 
@@ -194,19 +210,31 @@ impl Rules {
         if header.bits != expected {
             return Err(HeaderError::Bits { expected, found: header.bits });
         }
+        self.check_work_done(header)
+    }
+
+    fn check_work_done(&self, header: &Header) -> Result<(), HeaderError> {
         if matches!(self.genesis.consensus, Consensus::Work(_)) && !header.meets_target() {
-            return Err(HeaderError::Work { id: header.id(), bits: expected });
+            return Err(HeaderError::Work { id: header.id(), bits: header.bits });
         }
         Ok(())
     }
 
     /// Whether a header on its own has the work the chain demands; for schedules that depend on the
-    /// blocks below, only that its own difficulty is met.
+    /// blocks below, only that its own difficulty is one they may demand, and is met.
     ///
     /// # Errors
     /// When it has not.
     pub(crate) fn check_work_of(&self, header: &Header) -> Result<(), HeaderError> {
-        self.check_work(header, self.genesis.first_bits())
+        match &self.genesis.consensus {
+            Consensus::Work(schedule) if schedule.may_demand(header.bits) => {
+                self.check_work_done(header)
+            }
+            Consensus::Work(Schedule::Bitcoin { floor, .. } | Schedule::Asert { floor, .. }) => {
+                Err(HeaderError::Floor { floor: *floor, found: header.bits })
+            }
+            _ => self.check_work(header, self.genesis.first_bits()),
+        }
     }
 
     /// Work of one block of this difficulty; zero where no work is done.
@@ -229,28 +257,23 @@ impl Rules {
         }
     }
 
-    /// Whether a header may follow `tip`.
+    /// Whether a header may follow `tip`; `view` has the blocks below that one, on its own branch.
     ///
     /// # Errors
-    /// The first rule that is broken.
+    /// The first rule that is broken; a failure of the store says nothing about the header.
     pub fn check_header(
         &self,
+        view: &dyn View,
         tip: &StoredBlock,
         header: &Header,
         now: Timestamp,
-    ) -> Result<(), HeaderError> {
+    ) -> Result<(), BlockError> {
         if header.previous != tip.id {
-            return Err(HeaderError::Previous { expected: tip.id, found: header.previous });
+            let found = header.previous;
+            return Err(HeaderError::Previous { expected: tip.id, found }.into());
         }
-        self.check_work(header, self.next_bits(tip))?;
-        let found = Timestamp::from_secs(u64::from(header.time));
-        if found <= tip.median_time {
-            return Err(HeaderError::TooOld { median: tip.median_time, found });
-        }
-        if found > now.plus(limit::FUTURE_BLOCK_SECONDS) {
-            return Err(HeaderError::TooEarly { now, found });
-        }
-        Ok(())
+        self.check_work(header, self.next_bits(view, tip)?)?;
+        Ok(check_time(header.time, tip.median_time, now)?)
     }
 
     /// Judges a block that would follow the newest one of `view`, header first.
@@ -265,7 +288,7 @@ impl Rules {
         signatures: &mut dyn Signatures,
     ) -> Result<Checked<'a>, BlockError> {
         let tip = tip(view)?;
-        self.check_header(&tip, &block.header, now)?;
+        self.check_header(view, &tip, &block.header, now)?;
         self.check_place(&tip, block)?;
         // The parent's state decides: a block cannot admit its own miner.
         self.check_signer(view, block)?;
@@ -366,12 +389,7 @@ impl Rules {
         block: &Block,
         node: Cid,
     ) -> Result<StoredBlock, StoreError> {
-        let mut newest_first = vec![block.header.time];
-        let oldest = (tip.height + 2).saturating_sub(limit::MEDIAN_TIME_BLOCKS as u64);
-        for height in (oldest..=tip.height).rev() {
-            newest_first.push(block_at(view, height)?.signed.header.time);
-        }
-        let median = median_time_past(newest_first).unwrap_or(block.header.time);
+        let median = median_time_at(&block.header, tip.height + 1, &headers_of(view))?;
         Ok(StoredBlock {
             signed: SignedHeader { header: block.header, signature: Some(block.signature) },
             descriptor: Some(block.descriptor),
@@ -427,6 +445,18 @@ impl Rules {
     }
 }
 
+/// Whether a header's time is after the median of the last eleven, and not too far ahead.
+fn check_time(time: u32, median: Timestamp, now: Timestamp) -> Result<(), HeaderError> {
+    let found = Timestamp::from_secs(u64::from(time));
+    if found <= median {
+        return Err(HeaderError::TooOld { median, found });
+    }
+    if found > now.plus(limit::FUTURE_BLOCK_SECONDS) {
+        return Err(HeaderError::TooEarly { now, found });
+    }
+    Ok(())
+}
+
 fn within(what: &'static str, found: u64, max: u32) -> Result<(), BlockError> {
     let max = u64::from(max);
     if found > max { Err(BlockError::TooLarge { what, found, max }) } else { Ok(()) }
@@ -448,5 +478,12 @@ pub fn block_at(view: &dyn View, height: u64) -> Result<StoredBlock, StoreError>
     view.block(height)?.ok_or_else(|| StoreError::Damaged(format!("block {height} is missing")))
 }
 
+/// The headers of the chain that a view shows, by height.
+pub fn headers_of(view: &dyn View) -> impl Fn(u64) -> Result<Header, StoreError> + '_ {
+    |height| Ok(block_at(view, height)?.signed.header)
+}
+
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use crate::identity::PublicIdentity;
 use crate::ids::{BlockRoot, MemberId};
 use crate::keys::{KeyError, VerifyingKey};
 use crate::merkle;
-use crate::pow::{Bits, Schedule};
+use crate::pow::{Bits, Schedule, ScheduleError};
 use crate::registry::{Custody, FORMAT_VERSION, Role, domain, limit};
 use crate::state::{Change, MemberEntry, key};
 use serde::{Deserialize, Serialize};
@@ -128,9 +128,9 @@ pub enum GenesisError {
         /// How many founders there are.
         hospitals: usize,
     },
-    /// The schedule's difficulty is no valid target.
-    #[error("the schedule's difficulty {0} is not a valid target")]
-    Schedule(Bits),
+    /// A schedule that no chain can run by.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
 }
 
 impl Genesis {
@@ -188,10 +188,7 @@ impl Genesis {
                 return Err(GenesisError::LogFounders { found: hospitals });
             }
             Consensus::Log => {}
-            Consensus::Work(schedule) => {
-                let bits = schedule.genesis_bits();
-                crate::pow::Target::from_bits(bits).map_err(|_| GenesisError::Schedule(bits))?;
-            }
+            Consensus::Work(schedule) => schedule.check()?,
         }
         let Limits { block_records, block_bytes, grant_seconds } = self.limits;
         let limits = [

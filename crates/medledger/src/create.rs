@@ -12,7 +12,7 @@ use medledger_core::genesis::{Consensus, Founder, Genesis, GenesisError};
 use medledger_core::identity::{Identity, LockParams};
 use medledger_core::ids::MemberId;
 use medledger_core::keys::SigningKey;
-use medledger_core::pow::{self, Bits, Outcome, Schedule, Target, Workers};
+use medledger_core::pow::{self, Bits, Outcome, Schedule, ScheduleError, Target, Workers};
 use medledger_core::rand_core::Rng;
 use medledger_core::store::{Drawer, Store, StoreError};
 use medledger_core::{finality, follow};
@@ -260,7 +260,10 @@ fn genesis(founder: Founder, engine: EngineChoice) -> Result<(Rules, pow::Header
         header = match pow::mine(&header, &mut later, &workers, &never, &AtomicU64::new(0)) {
             Ok(Outcome::Found { header, .. }) => header,
             Ok(_) => unreachable!("nobody cancels"),
-            Err(_) => return Err(GenesisError::Schedule(header.bits).into()),
+            Err(error) => {
+                let error = ScheduleError::Bits { field: "bits", error };
+                return Err(GenesisError::Schedule(error).into());
+            }
         };
     }
     let rules = Rules::new(&header, genesis)

@@ -158,7 +158,9 @@ impl Ledger {
         empty: bool,
     ) -> Result<Option<Mined>, OrderError> {
         self.step(Step::MiningBegun);
-        let bits = self.rules().next_bits(&tip(self.view()?.as_ref())?);
+        let view = self.view()?;
+        let bits = self.rules().next_bits(view.as_ref(), &tip(view.as_ref())?)?;
+        drop(view);
         control.begin(Target::from_bits(bits).ok().map(Target::expected_tries));
         let job = OrderJob {
             clock: self.clock(),

@@ -1,6 +1,7 @@
 //! Work of unequal length shared out over the lanes of a kernel.
 
-use crate::{Kernel, portable};
+use crate::many::double_group;
+use crate::{Digest, Kernel, portable};
 
 /// Whole blocks waiting to go into a state.
 pub(crate) struct Job<'a> {
@@ -49,6 +50,55 @@ pub(crate) fn compress_all(kernel: Kernel, jobs: &mut [Job<'_>]) {
         }
         job.data = &[];
     }
+}
+
+/// Appends the double digests of buffers of one length: whole groups by the kernel, what is left of them by
+/// narrower ones.
+///
+/// # Panics
+/// When this machine has not got the kernel.
+pub(crate) fn compress_groups<const LEN: usize>(
+    kernel: Kernel,
+    inputs: &[[u8; LEN]],
+    digests: &mut Vec<Digest>,
+) {
+    kernel.assert_available();
+    let mut rest = inputs;
+    #[cfg(target_arch = "x86_64")]
+    {
+        use crate::x86::{avx2, avx512};
+        match kernel {
+            Kernel::Avx512 => {
+                // SAFETY: the kernel is available, so the features of its functions are there.
+                rest = whole_groups(rest, digests, |s, d| unsafe { avx512::compress(s, d) });
+            }
+            Kernel::Avx2 => {
+                // SAFETY: as above.
+                rest = whole_groups(rest, digests, |s, d| unsafe { avx2::compress(s, d) });
+            }
+            Kernel::ShaNi | Kernel::Portable => {}
+        }
+        if kernel != Kernel::Portable && Kernel::ShaNi.is_available() {
+            rest = whole_groups(rest, digests, compress_sha::<4>);
+        }
+    }
+    whole_groups(rest, digests, |states: &mut [[u32; 8]; 1], data: &[&[u8]; 1]| match kernel {
+        Kernel::Portable => portable::compress(&mut states[0], data[0]),
+        _ => compress_one(&mut states[0], data[0]),
+    });
+}
+
+/// Appends the double digests of as many groups of `L` buffers as there are; gives what is left.
+fn whole_groups<'a, const L: usize, const LEN: usize>(
+    inputs: &'a [[u8; LEN]],
+    digests: &mut Vec<Digest>,
+    compress: impl Fn(&mut [[u32; 8]; L], &[&[u8]; L]),
+) -> &'a [[u8; LEN]] {
+    let (groups, rest) = inputs.as_chunks::<L>();
+    for group in groups {
+        digests.extend(double_group(group, &compress));
+    }
+    rest
 }
 
 /// Takes the blocks of one buffer, with the SHA instructions where they are.

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | buffers that lie in memory | [`digest_many`] |
 //! | buffers that come piece by piece, each piece hashed while it is in the cache | [`Streams`] |
+//! | headers as Bitcoin hashes them, twice | [`double_digest_many`] |
 //! | one buffer | [`digest`] |
 //! | to know or choose the instructions | [`Kernel`], and the functions that end in `_with` |
 //!
@@ -39,7 +40,9 @@ mod x86;
 
 pub use kernel::Kernel;
 pub use kernel::UnknownKernel;
-pub use many::{digest, digest_many, digest_many_with};
+pub use many::{
+    digest, digest_many, digest_many_with, double_digest_many, double_digest_many_with,
+};
 pub use scan::Scan;
 pub use streams::Streams;
 

@@ -3,7 +3,10 @@
 
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use sha256_lanes::{Digest, Kernel, Streams, digest, digest_many, digest_many_with};
+use sha256_lanes::{
+    Digest, Kernel, Streams, digest, digest_many, digest_many_with, double_digest_many,
+    double_digest_many_with,
+};
 
 fn oracle(input: &[u8]) -> Digest {
     Sha256::digest(input).into()
@@ -74,6 +77,38 @@ fn long_and_short_buffers_together() {
         assert_eq!(digest_many_with(kernel, &inputs), want, "{kernel}");
     }
     assert_eq!(digest_many(&inputs), want);
+}
+
+/// Lengths around the ends of blocks, and every number of buffers up to some groups of the widest kernel.
+#[test]
+fn double_digests_of_buffers_of_one_length() {
+    fn check<const LEN: usize>() {
+        let inputs: Vec<[u8; LEN]> =
+            (0..50).map(|seed| bytes(LEN, seed).try_into().unwrap()).collect();
+        let want: Vec<Digest> = inputs.iter().map(|input| oracle(&oracle(input))).collect();
+        for kernel in Kernel::available() {
+            for count in 0..=inputs.len() {
+                let mut found = vec![[7; 32]];
+                double_digest_many_with(kernel, &inputs[..count], &mut found);
+                assert_eq!(found[0], [7; 32], "appended");
+                assert_eq!(found[1..], want[..count], "{kernel}, {count} of {LEN} bytes");
+            }
+        }
+        let mut found = Vec::new();
+        double_digest_many(&inputs, &mut found);
+        assert_eq!(found, want);
+    }
+    check::<0>();
+    check::<1>();
+    check::<55>();
+    check::<56>();
+    check::<63>();
+    check::<64>();
+    check::<65>();
+    check::<80>();
+    check::<119>();
+    check::<120>();
+    check::<200>();
 }
 
 #[test]

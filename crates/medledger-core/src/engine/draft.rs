@@ -106,7 +106,7 @@ impl EngineChain {
                 previous: tip.id,
                 root: BlockRoot::from_bytes([0; 32]),
                 time: 0,
-                bits: self.rules().next_bits(&tip),
+                bits: self.rules().next_bits(view.as_ref(), &tip)?,
                 nonce: 0,
             },
             descriptor: Descriptor {

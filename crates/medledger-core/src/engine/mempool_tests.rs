@@ -102,7 +102,7 @@ fn a_record_that_a_branch_makes_void_is_refused_only_when_that_branch_is_final()
     let one = a.order().block;
     assert!(matches!(standing(&a, &ours), Standing::Mined { height: 1, .. }));
     // The other branch registers the same person, and wins.
-    let branch = [b.mine(vec![theirs.clone()]), b.mine(Vec::new()), b.mine(Vec::new())];
+    let branch = [b.mine(vec![theirs]), b.mine(Vec::new()), b.mine(Vec::new())];
     for block in &branch {
         a.receive(block);
     }
@@ -138,7 +138,7 @@ fn one_author_with_a_flood_does_not_keep_others_out_of_the_block() {
     let limits = Limits { block_records: 10, ..Limits::default() };
     let [a, ..] = four(limits, 0);
     let mut world = a.world().with_people();
-    take_in(&a, &world.log.clone());
+    take_in(&a, &world.log);
     while !a.order().block.records.is_empty() {}
     let flood: Vec<_> = (0..35).map(|_| world.sign(DOCTOR, add_report(PATIENT))).collect();
     let late: Vec<_> = (0..3).map(|_| world.sign(OTHER_DOCTOR, add_report(PATIENT))).collect();

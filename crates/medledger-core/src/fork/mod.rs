@@ -298,7 +298,7 @@ impl Branch {
     ) -> Result<StoredBlock, BlockError> {
         let view = self.view(base);
         let parent = tip(&view)?;
-        rules.check_header(&parent, &block.header, now)?;
+        rules.check_header(&view, &parent, &block.header, now)?;
         rules.check_place(&parent, block)?;
         rules.check_turn(&view, &parent, &block.descriptor.miner)?;
         Ok(rules.stored(&view, &parent, block, *node)?)

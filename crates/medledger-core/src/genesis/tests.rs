@@ -69,8 +69,14 @@ fn a_schedule_stands_for_a_target() {
     for bits in [0, 0x1d80_ffff, 0xff00_ffff].map(Bits::from_u32) {
         let consensus = Consensus::Work(Schedule::Fixed { bits });
         let genesis = Genesis { consensus, ..founders(1) };
-        assert_eq!(judged(&genesis), Err(GenesisError::Schedule(bits)));
+        let Consensus::Work(schedule) = genesis.consensus else { unreachable!() };
+        let error = schedule.check().unwrap_err();
+        assert_eq!(judged(&genesis), Err(GenesisError::Schedule(error)));
     }
+    let (bits, spacing, half_life) = (Bits::from_u32(0x207f_ffff), 0, 1);
+    let schedule = Schedule::Asert { bits, floor: bits, spacing, half_life };
+    let genesis = Genesis { consensus: Consensus::Work(schedule), ..founders(1) };
+    assert_eq!(judged(&genesis), Err(GenesisError::Schedule(schedule.check().unwrap_err())));
 }
 
 #[test]

@@ -29,11 +29,11 @@ mod work;
 
 pub use header::{Header, ParseHeaderError};
 pub use miner::{Inline, Outcome, Watch, Workers, mine, mine_watched};
-pub use schedule::Schedule;
+pub use schedule::{Below, Schedule, ScheduleError};
 pub use search::search;
 pub use sha256_lanes::{Kernel, Scan};
 pub use target::{Bits, BitsError, ParseBitsError, Target};
-pub use time::median_time_past;
+pub use time::{median_time_at, median_time_past};
 pub use work::Work;
 
 /// Real Bitcoin headers: name, header, hash as Bitcoin prints it. The hash vouches for the rest.

@@ -2,7 +2,7 @@
 
 use super::work::Work;
 use crate::ids::BlockId;
-use primitive_types::U256;
+use primitive_types::{U256, U512};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -97,7 +97,7 @@ impl FromStr for Bits {
 
 /// The largest hash, read as a 256-bit little-endian number, that meets the work; never zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Target(U256);
+pub struct Target(pub(super) U256);
 
 impl Target {
     /// Bitcoin's easiest target on its main network, by which [`difficulty`](Self::difficulty)
@@ -115,6 +115,15 @@ impl Target {
     #[must_use]
     pub fn to_be_bytes(self) -> [u8; 32] {
         self.0.to_big_endian()
+    }
+
+    /// The target of this value, but no easier than `floor`; 1, the hardest, in place of zero.
+    pub(super) fn at_most(value: U512, floor: Self) -> Self {
+        match U256::try_from(value) {
+            Ok(value) if value.is_zero() => Self(U256::one()),
+            Ok(value) => Self(value).min(floor),
+            Err(_) => floor,
+        }
     }
 
     /// The target that `bits` stand for, judged as Bitcoin Core does.

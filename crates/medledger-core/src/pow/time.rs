@@ -1,5 +1,7 @@
 //! The chain's own clock.
 
+use super::header::Header;
+use super::schedule::Below;
 use crate::registry::limit::MEDIAN_TIME_BLOCKS;
 
 /// The median of the times of the last eleven blocks, which the next block's time must exceed.
@@ -18,6 +20,19 @@ pub fn median_time_past(newest_first: impl IntoIterator<Item = u32>) -> Option<u
     let mut times: Vec<u32> = newest_first.into_iter().take(MEDIAN_TIME_BLOCKS).collect();
     times.sort_unstable();
     times.get(times.len() / 2).copied()
+}
+
+/// The [median time](median_time_past) of `header`, which is at `height`, and the ten below it.
+///
+/// # Errors
+/// What `below` says when a header cannot be had.
+pub fn median_time_at<E>(header: &Header, height: u64, below: Below<'_, E>) -> Result<u32, E> {
+    let mut newest_first = vec![header.time];
+    let oldest = (height + 1).saturating_sub(MEDIAN_TIME_BLOCKS as u64);
+    for height in (oldest..height).rev() {
+        newest_first.push(below(height)?.time);
+    }
+    Ok(median_time_past(newest_first).unwrap_or(header.time))
 }
 
 #[cfg(test)]

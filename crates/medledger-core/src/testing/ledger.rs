@@ -141,7 +141,7 @@ impl Ledger {
                 previous: tip.id,
                 root: BlockRoot::from_bytes([0; 32]),
                 time: tip.signed.header.time + 1,
-                bits: self.rules.next_bits(&tip),
+                bits: self.rules.next_bits(self.store.view().unwrap().as_ref(), &tip).unwrap(),
                 nonce: 0,
             },
             descriptor: Descriptor {
