@@ -133,6 +133,8 @@ pub mod limit {
     pub const BRANCH_BLOCKS: usize = 1024;
     /// Bytes of all blocks beside the best chain that are kept of one hospital.
     pub const BRANCH_BYTES: u64 = 64 * 1024 * 1024;
+    /// Nodes of blocks that broke a rule and are remembered for it.
+    pub const CONDEMNED: usize = 1024;
     /// Blocks whose median time a new block must exceed.
     pub const MEDIAN_TIME_BLOCKS: usize = 11;
 }

@@ -156,6 +156,13 @@ pub(crate) fn remove(unit: &mut dyn Unit, node: &Cid) -> Result<(), StoreError> 
 /// Notes that a node breaks a rule, whatever may still come on top of it.
 pub(crate) fn condemn(unit: &mut dyn Unit, node: &Cid, height: u64) -> Result<(), StoreError> {
     remove(unit, node)?;
+    // What is forgotten is only judged once more.
+    let rows = unit.local_scan(Drawer::Branches, &[CONDEMNED], None, limit::CONDEMNED)?;
+    if rows.len() == limit::CONDEMNED
+        && let Some((oldest, _)) = rows.iter().min_by(|a, b| a.1.cmp(&b.1))
+    {
+        unit.set_local(Drawer::Branches, oldest, None)?;
+    }
     unit.set_local(Drawer::Branches, &key(CONDEMNED, node), Some(&height.to_be_bytes()))
 }
 

@@ -3,7 +3,7 @@
 use super::branches::{self, Kept};
 use super::view::BranchView;
 use super::write::{self, Undoing};
-use super::{Branch, final_height, on_best};
+use super::{Branch, Fault, final_height, on_best};
 use crate::Cid;
 use crate::block::Block;
 use crate::chain::{BlockError, Rules, tip};
@@ -34,6 +34,65 @@ pub struct Reorg {
 pub(super) fn order(a: &StoredBlock, b: &StoredBlock) -> Ordering {
     let by_id = || a.id.as_bytes().iter().rev().cmp(b.id.as_bytes().iter().rev());
     b.chain_work.cmp(&a.chain_work).then_with(by_id)
+}
+
+impl Reorg {
+    /// Both changes as one, `next` after `first`.
+    pub(super) fn then(first: Option<Self>, next: Option<Self>) -> Option<Self> {
+        let (mut first, next) = match (first, next) {
+            (Some(first), Some(next)) => (first, next),
+            (first, next) => return first.or(next),
+        };
+        // What the first put there, the second may have taken off again.
+        let kept = first.added.iter().filter(|block| block.height <= next.fork).count();
+        let undone: BTreeSet<BlockId> = first.added.drain(kept..).map(|block| block.id).collect();
+        let removed = next.removed.into_iter().filter(|id| !undone.contains(id));
+        first.removed.splice(0..0, removed);
+        first.added.extend(next.added);
+        first.fork = first.fork.min(next.fork);
+        first.returned.extend(next.returned);
+        Some(first)
+    }
+}
+
+/// Puts a block on top of the best chain, after judging all of it.
+pub(super) fn extend(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    block: &Block,
+    node: &Cid,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+) -> Result<Result<Reorg, Fault>, StoreError> {
+    let fork = tip(unit)?.height;
+    let (stored, changes) = match rules.check_block(unit, block, now, signatures) {
+        Ok(checked) => checked.into_parts(),
+        Err(BlockError::Store(error)) => return Err(error),
+        Err(error) => return Ok(Err(Fault::Rule(error))),
+    };
+    if stored.node != *node {
+        return Ok(Err(Fault::Node { expected: stored.node, found: *node }));
+    }
+    put_on(unit, block, &stored, &changes)?;
+    mempool::sweep(unit)?;
+    Ok(Ok(Reorg { fork, removed: Vec::new(), added: vec![stored], returned: Vec::new() }))
+}
+
+/// Writes a judged block on top of the chain, and where its records stand.
+fn put_on(
+    unit: &mut dyn Unit,
+    block: &Block,
+    stored: &StoredBlock,
+    changes: &Changes,
+) -> Result<(), StoreError> {
+    write::push(unit, stored, changes, Undoing::Kept)?;
+    let height = stored.height;
+    for (index, record) in (0u32..).zip(&block.records) {
+        // One that waited is replaced whole: the root covers the signature in the block.
+        let standing = Standing::Mined { height, index };
+        unit.put_record(&describe(unit, record, record.encode(), standing)?)?;
+    }
+    Ok(())
 }
 
 /// What the choice between branches led to.
@@ -131,13 +190,7 @@ pub(super) fn change_over(
     let returned: Vec<RecordId> = displaced.filter(|id| !taken.contains(id)).collect();
     put_first(unit, &returned, next)?;
     for (block, stored, changes) in judged {
-        write::push(unit, stored, changes, Undoing::Kept)?;
-        let height = stored.height;
-        for (index, record) in (0u32..).zip(&block.records) {
-            // One that waited is replaced whole: the root covers the signature in the block.
-            let standing = Standing::Mined { height, index };
-            unit.put_record(&describe(unit, record, record.encode(), standing)?)?;
-        }
+        put_on(unit, block, stored, changes)?;
         branches::remove(unit, &stored.node)?;
     }
     mempool::sweep(unit)?;

@@ -156,67 +156,98 @@ pub fn receive(
     now: Timestamp,
     signatures: &mut dyn Signatures,
 ) -> Result<Received, StoreError> {
-    let answer = place(unit, rules, block, node, now)?;
-    if !matches!(answer, Received::Beside) {
-        return Ok(answer);
+    let mut reorg = None;
+    match place(unit, rules, block, node, now, true)? {
+        Placed::Answer(answer) => return Ok(answer),
+        // Nothing is to be chosen: what stands on the best chain is better than that.
+        Placed::OnTop => match choose::extend(unit, rules, block, node, now, signatures)? {
+            Ok(grown) => reorg = Some(grown),
+            Err(Fault::Rule(BlockError::Header(error @ HeaderError::TooEarly { .. }))) => {
+                return Ok(Received::Deferred(Deferral::TooEarly(error)));
+            }
+            Err(fault) => {
+                // Signed by a hospital, and whole: only then it is worth remembering.
+                if matches!(fault, Fault::Rule(BlockError::Void { .. })) {
+                    choose::condemn(unit, node, block.descriptor.height)?;
+                }
+                return Ok(Received::Refused(fault));
+            }
+        },
+        Placed::Kept => {}
     }
     adopt_orphans(unit, rules, node, now)?;
-    let choose::Choice { reorg, faults } = choose::choose(unit, rules, now, signatures)?;
-    if let Some((_, error)) = faults.into_iter().find(|(broken, _)| broken == node) {
-        return Ok(Received::Refused(Fault::Rule(error)));
-    }
-    if branches::is_condemned(unit, node)? {
-        return Ok(Received::Refused(Fault::Condemned(*node)));
-    }
-    let settled = finalize::retry(unit, rules, now, signatures)?;
-    Ok(match settled.or(reorg) {
-        Some(reorg) => Received::Best(reorg),
-        None => Received::Beside,
+    let choose::Choice { reorg: changed, faults } = choose::choose(unit, rules, now, signatures)?;
+    reorg = Reorg::then(reorg, changed);
+    reorg = Reorg::then(reorg, finalize::retry(unit, rules, now, signatures)?);
+    let broken = faults.into_iter().find(|(broken, _)| broken == node);
+    Ok(match (reorg, broken) {
+        (Some(reorg), _) => Received::Best(reorg),
+        (None, Some((_, error))) => Received::Refused(Fault::Rule(error)),
+        (None, None) if branches::is_condemned(unit, node)? => {
+            Received::Refused(Fault::Condemned(*node))
+        }
+        (None, None) => Received::Beside,
     })
 }
 
-/// Judges all of a block that does not take the state of its branch, and keeps it.
+/// Where a block was put.
+enum Placed {
+    /// Nowhere, or among the orphans.
+    Answer(Received),
+    /// It is to go on top of the newest block of the best chain; it is not kept yet.
+    OnTop,
+    /// On a branch beside the best chain.
+    Kept,
+}
+
+/// Judges all of a block that does not take the state of its branch, and keeps it; with `may_extend`, one
+/// on top of the best chain is neither judged nor kept yet.
 fn place(
     unit: &mut dyn Unit,
     rules: &Rules,
     block: &Block,
     node: &Cid,
     now: Timestamp,
-) -> Result<Received, StoreError> {
+    may_extend: bool,
+) -> Result<Placed, StoreError> {
+    let answer = |answer| Ok(Placed::Answer(answer));
     let rule = |error| match error {
         BlockError::Store(error) => Err(error),
         BlockError::Header(error @ HeaderError::TooEarly { .. }) => {
-            Ok(Received::Deferred(Deferral::TooEarly(error)))
+            answer(Received::Deferred(Deferral::TooEarly(error)))
         }
-        error => Ok(Received::Refused(Fault::Rule(error))),
+        error => answer(Received::Refused(Fault::Rule(error))),
     };
     if let Some(kept) = branches::get(unit, node)? {
         let parent = kept.parent();
-        return Ok(if kept.orphan { Received::Orphan { parent } } else { Received::Known });
+        return answer(if kept.orphan { Received::Orphan { parent } } else { Received::Known });
     }
     let parent = block.descriptor.parent;
     for node in [node, &parent] {
         if branches::is_condemned(unit, node)? {
-            return Ok(Received::Refused(Fault::Condemned(*node)));
+            return answer(Received::Refused(Fault::Condemned(*node)));
         }
     }
     let height = block.descriptor.height;
     if on_best(unit, height, node)?.is_some() {
-        return Ok(Received::Known);
+        return answer(Received::Known);
     }
     let finalized = final_height(unit, rules)?;
     if height <= finalized {
-        return Ok(Received::Refused(Fault::BelowFinal { height, finalized }));
+        return answer(Received::Refused(Fault::BelowFinal { height, finalized }));
+    }
+    if may_extend && parent == tip(unit)?.node {
+        return Ok(Placed::OnTop);
     }
     let expected = block.to_nodes().root.0;
     if expected != *node {
-        return Ok(Received::Refused(Fault::Node { expected, found: *node }));
+        return answer(Received::Refused(Fault::Node { expected, found: *node }));
     }
     // Of whom nobody knows who it is, nothing is kept.
     match rules.check_signer(unit, block) {
         Ok(()) => {}
         Err(BlockError::NotAHospital(miner)) => {
-            return Ok(Received::Deferred(Deferral::UnknownMiner(miner)));
+            return answer(Received::Deferred(Deferral::UnknownMiner(miner)));
         }
         Err(error) => return rule(error),
     }
@@ -239,10 +270,10 @@ fn place(
     };
     let kept = Kept::new(stored, block.descriptor, orphan);
     if !choose::make_room(unit, &kept)? {
-        return Ok(Received::Deferred(Deferral::Full { miner: kept.miner() }));
+        return answer(Received::Deferred(Deferral::Full { miner: kept.miner() }));
     }
     branches::put(unit, kept, block)?;
-    Ok(if orphan { Received::Orphan { parent } } else { Received::Beside })
+    if orphan { answer(Received::Orphan { parent }) } else { Ok(Placed::Kept) }
 }
 
 /// The block of the best chain at a height, if it has this node.
@@ -323,10 +354,12 @@ fn adopt_orphans(
             let node = orphan.stored.node;
             let block = branches::body(unit, &node)?;
             branches::remove(unit, &node)?;
-            match place(unit, rules, &block, &node, now)? {
-                Received::Beside => below.push(node),
+            match place(unit, rules, &block, &node, now, false)? {
+                Placed::Kept => below.push(node),
                 // What stands on it can never be taken.
-                Received::Refused(_) => choose::condemn(unit, &node, orphan.stored.height)?,
+                Placed::Answer(Received::Refused(_)) => {
+                    choose::condemn(unit, &node, orphan.stored.height)?;
+                }
                 _ => {}
             }
         }

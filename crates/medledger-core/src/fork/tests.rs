@@ -210,7 +210,14 @@ fn faults_of_the_header_condemn_the_header_and_those_of_the_signature_only_the_n
     stranger.descriptor.miner = id(STRANGER);
     stranger.key = mining_key(STRANGER);
     let answer = b.receive(&stranger.seal());
+    // Beside the chain, who is a hospital there is not known yet.
     assert!(matches!(answer, Received::Deferred(Deferral::UnknownMiner(_))), "{answer:?}");
+    let mut stranger = b.draft(Vec::new());
+    stranger.descriptor.miner = id(STRANGER);
+    stranger.key = mining_key(STRANGER);
+    let answer = b.receive(&stranger.seal());
+    let Received::Refused(Fault::Rule(error)) = answer else { panic!("{answer:?}") };
+    assert!(matches!(error, BlockError::NotAHospital(_)), "{error}");
 }
 
 #[test]
