@@ -128,7 +128,7 @@ fn parameters_that_no_chain_can_run_by_are_refused() {
         assert_eq!(error, ScheduleError::NotCanonical { field: "bits", found, canonical });
     }
     for found in changed(|b, floor, _, _| {
-        (*b, *floor) = (Bits::from_u32(0x1d00_ffff), Bits::from_u32(0x1d00_fffe))
+        (*b, *floor) = (Bits::from_u32(0x1d00_ffff), Bits::from_u32(0x1d00_fffe));
     }) {
         let (bits, floor) = (bits(0x1d00_ffff), bits(0x1d00_fffe));
         assert_eq!(found, ScheduleError::AboveFloor { bits, floor });
