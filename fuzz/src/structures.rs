@@ -107,7 +107,11 @@ pub fn genesis(data: &[u8]) {
 
 /// Seeds of [`genesis`].
 pub fn genesis_seeds() -> Vec<Vec<u8>> {
-    vec![configuration().encode()]
+    let bits = Bits::from_u32(0x207f_ffff);
+    let asert = Schedule::Asert { bits, floor: bits, spacing: 600, half_life: 172_800 };
+    let others = [asert, Schedule::BITCOIN_MAINNET]
+        .map(|schedule| Genesis { consensus: Consensus::Work(schedule), ..configuration() });
+    std::iter::once(configuration()).chain(others).map(|genesis| genesis.encode()).collect()
 }
 
 fn header_bytes() -> Header {

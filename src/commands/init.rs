@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use medledger::core::genesis::Consensus;
 use medledger::core::pow::Bits;
 use medledger::{
-    Contact, CreateOptions, Difficulty, EngineChoice, Ledger, MailSettings, Threads, hash_rate,
+    Contact, CreateOptions, Difficulty, EngineChoice, Ledger, MailSettings, Pace, Threads,
+    hash_rate,
 };
 use serde::Serialize;
 use std::io::{self, Write};
@@ -31,6 +32,21 @@ pub(crate) struct InitArgs {
     /// Exactly this difficulty, in Bitcoin's compact form, such as 1e00ffff
     #[arg(long, value_name = "HEX")]
     bits: Option<String>,
+    /// How difficulty goes on from there
+    #[arg(long, value_enum, default_value = "fixed")]
+    schedule: ScheduleKind,
+    /// Seconds from one block to the next that the schedule aims at [default: --seconds, whole]
+    #[arg(long, value_name = "S")]
+    spacing: Option<u32>,
+    /// asert: seconds behind plan that make blocks twice as easy [default: 288 spacings]
+    #[arg(long, value_name = "S")]
+    half_life: Option<u32>,
+    /// bitcoin: blocks between two changes [default: 2016]
+    #[arg(long, value_name = "BLOCKS")]
+    window: Option<u32>,
+    /// The easiest that blocks may get, in compact form [default: 64 times easier than the first]
+    #[arg(long, value_name = "HEX")]
+    floor: Option<String>,
     /// Where letters go: none (keys are shown once, to hand over), outbox (files in the ledger's
     /// folder), smtps://[USER@]HOST[:PORT], smtp://… (STARTTLS), or smtp+plain://… (this machine
     /// only). The server's password comes from MEDLEDGER_SMTP_PASSWORD
@@ -49,6 +65,16 @@ enum Engine {
     Pow,
     /// A log without work
     Log,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ScheduleKind {
+    /// The same for ever
+    Fixed,
+    /// As Bitcoin does it, once a window
+    Bitcoin,
+    /// aserti3-2d, with every block
+    Asert,
 }
 
 #[derive(Serialize)]
@@ -97,7 +123,9 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
         options.settings.mail_from.clone_from(from);
     }
     let password = args.password.create(&format!("password of {}", args.name))?;
-    if let EngineChoice::Work(difficulty) = &options.engine {
+    if let EngineChoice::Work(difficulty) | EngineChoice::Paced { start: difficulty, .. } =
+        &options.engine
+    {
         let seconds = expected_seconds(difficulty);
         // The hospital's registration is mined: nobody is to think that the command hangs.
         if let Some(seconds) = seconds.filter(|seconds| *seconds >= WORTH_TELLING) {
@@ -148,18 +176,45 @@ fn expected_seconds(difficulty: &Difficulty) -> Option<f64> {
 }
 
 fn engine(args: &InitArgs) -> Result<EngineChoice> {
+    let paced = args.schedule != ScheduleKind::Fixed;
+    let paces = args.spacing.is_some() || args.floor.is_some();
     if args.engine == Engine::Log {
-        if args.seconds.is_some() || args.bits.is_some() {
-            let text = "a log has no difficulty: leave out --seconds and --bits";
+        if args.seconds.is_some() || args.bits.is_some() || paced || paces {
+            let text = "a log has no difficulty: leave out --seconds, --bits and --schedule";
             return Err(Failure::usage("arguments", text));
         }
         return Ok(EngineChoice::Log);
+    }
+    if args.half_life.is_some() && args.schedule != ScheduleKind::Asert
+        || args.window.is_some() && args.schedule != ScheduleKind::Bitcoin
+        || paces && !paced
+    {
+        let text = "--half-life is for --schedule asert, --window for bitcoin, --spacing and --floor \
+                    for both";
+        return Err(Failure::usage("arguments", text));
     }
     let difficulty = match &args.bits {
         Some(bits) => Difficulty::Bits(bits.parse::<Bits>()?),
         None => Difficulty::AboutSeconds(args.seconds.unwrap_or(1.0)),
     };
-    Ok(EngineChoice::Work(difficulty))
+    if !paced {
+        return Ok(EngineChoice::Work(difficulty));
+    }
+    let floor = args.floor.as_deref().map(str::parse::<Bits>).transpose()?;
+    let spacing = match (args.spacing, difficulty) {
+        (Some(spacing), _) => spacing,
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        (None, Difficulty::AboutSeconds(seconds)) => (seconds.round() as u32).max(1),
+        _ => return Err(Failure::usage("arguments", "with --bits, --schedule needs --spacing")),
+    };
+    let pace = match args.schedule {
+        ScheduleKind::Bitcoin => Pace::Bitcoin { window: args.window.unwrap_or(2016), spacing },
+        _ => Pace::Asert {
+            spacing,
+            half_life: args.half_life.unwrap_or_else(|| spacing.saturating_mul(288)),
+        },
+    };
+    Ok(EngineChoice::Paced { start: difficulty, pace, floor })
 }
 
 fn mail(text: &str) -> Result<MailSettings> {

@@ -17,7 +17,7 @@ use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::genesis::GenesisError;
 use medledger::core::ids::ParseIdError;
-use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError};
+use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError, ScheduleError};
 use medledger::core::receipt::{CheckError, ReceiptError};
 use medledger::core::registry::VoidCode;
 use medledger::core::seal::UnsealError;
@@ -306,7 +306,8 @@ fn create(error: &CreateError) -> Failure {
 
 fn genesis(error: &GenesisError) -> Failure {
     let (fault, code) = match error {
-        GenesisError::Schedule(_) => (Usage, "bits"),
+        GenesisError::Schedule(ScheduleError::Bits { .. }) => (Usage, "bits"),
+        GenesisError::Schedule(_) => (Usage, "schedule"),
         GenesisError::UnknownVersion { .. } => (Environment, "update_needed"),
         // We made the rest ourselves.
         _ => (Bug, "genesis"),

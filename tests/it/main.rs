@@ -16,6 +16,7 @@ mod disk;
 mod kill;
 mod plumbing;
 mod scan;
+mod schedules;
 mod secrets;
 #[cfg(feature = "smtp")]
 mod smtp;

@@ -36,6 +36,15 @@ pub enum Difficulty {
 pub enum EngineChoice {
     /// Proof of work of a fixed difficulty.
     Work(Difficulty),
+    /// Proof of work whose difficulty follows the rate of blocks.
+    Paced {
+        /// Difficulty of the first block.
+        start: Difficulty,
+        /// How it goes on.
+        pace: Pace,
+        /// The easiest that blocks may get; by default 64 times easier than the first.
+        floor: Option<Bits>,
+    },
     /// A single-writer log: no work, only the hospital's signature.
     Log,
 }
@@ -246,6 +255,9 @@ fn genesis(founder: Founder, engine: EngineChoice) -> Result<(Rules, pow::Header
         EngineChoice::Work(difficulty) => {
             Consensus::Work(Schedule::Fixed { bits: bits(difficulty, &workers)? })
         }
+        EngineChoice::Paced { start, pace, floor } => {
+            Consensus::Work(pace.schedule(bits(start, &workers)?, floor))
+        }
     };
     let genesis = Genesis::single(founder, consensus);
     genesis.check()?;
@@ -297,6 +309,9 @@ fn write_chain(
 pub(crate) const DATABASE: &str = "ledger.db";
 
 pub(crate) mod follower;
+mod pace;
+
+pub use pace::Pace;
 
 const MINING_KEY: &[u8] = b"mining-key";
 const HOSPITAL: &[u8] = b"hospital";

@@ -82,7 +82,7 @@ mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
 pub use blocks::{BlocksCollected, BlocksError};
-pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, hash_rate};
+pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
 pub use export::{ExportError, Exported};
 pub use idempotency::{IdempotencyError, idempotency_key_of_part};
 pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};

@@ -7,6 +7,7 @@ use medledger_core::context::BodyContext;
 use medledger_core::dek::Dek;
 use medledger_core::envelope::{Envelope, Metadata, seal_meta};
 use medledger_core::ids::{GrantId, RecordId, ReportId, TokenHash};
+use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
     AddReport, Body, Enrol, Grant, Grantee, Read, Record, Refuse, RequestAccess, Revoke, Scope,
 };
@@ -94,6 +95,22 @@ fn genesis_block_node_and_receipt_are_documented() {
     expect_fields("Receipt", fields(&example.receipt.encode()));
     let proof = medledger_core::merkle::InclusionProof { index: 0, size: 1, path: vec![] };
     expect_fields("Inclusion proof", fields(&cbor::encode(&proof)));
+}
+
+#[test]
+fn schedules_are_documented() {
+    let (bits, floor) = (Bits::from_u32(0x1c00_ffff), Bits::from_u32(0x1d00_ffff));
+    let schedules = [
+        Schedule::Fixed { bits },
+        Schedule::BITCOIN_MAINNET,
+        Schedule::Asert { bits, floor, spacing: 600, half_life: 172_800 },
+    ];
+    for schedule in schedules {
+        let bytes = cbor::encode(&schedule);
+        let kinds: BTreeMap<String, Map> = serde_ipld_dagcbor::from_slice(&bytes).unwrap();
+        let (kind, fields) = kinds.into_iter().next().unwrap();
+        expect_fields(&format!("Schedule {kind}"), fields);
+    }
 }
 
 #[test]
