@@ -65,6 +65,12 @@ fn limits_are_documented() {
         FUTURE_BLOCK_SECONDS,
         MINER_AHEAD_SECONDS,
         MEDIAN_TIME_BLOCKS,
+        VOTE_BYTES,
+        CERTIFICATE_BYTES,
+        VOTER_STATE_BYTES,
+        EVIDENCE_BYTES,
+        EVIDENCE_HEADERS,
+        VOTE_ROUNDS,
     ];
     let limits = REGISTRY.split("pub mod limit").nth(1).unwrap().split("\n}").next().unwrap();
     let declared: Vec<String> = limits
