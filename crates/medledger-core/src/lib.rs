@@ -52,6 +52,7 @@ pub mod store;
 mod testing;
 pub mod text;
 pub mod token;
+pub mod vote;
 
 pub use cid::Cid;
 pub use rand_core;

@@ -52,6 +52,8 @@ pub mod domain {
     pub const IDEMPOTENCY: &[u8] = b"medledger/v1/idempotency\0";
     /// Idempotency key of one of several uploads that were asked for under one key.
     pub const IDEMPOTENCY_PART: &[u8] = b"medledger/v1/idempotency-part\0";
+    /// Vote of a hospital about what is final.
+    pub const VOTE: &[u8] = b"medledger/v1/vote\0";
     /// Every domain, for the test that no two are equal and each ends in a zero byte.
     pub const ALL: &[&[u8]] = &[
         MEMBER_ID,
@@ -74,6 +76,7 @@ pub mod domain {
         LOCAL_ROW,
         IDEMPOTENCY,
         IDEMPOTENCY_PART,
+        VOTE,
     ];
 }
 
@@ -137,6 +140,18 @@ pub mod limit {
     pub const CONDEMNED: usize = 1024;
     /// Blocks whose median time a new block must exceed.
     pub const MEDIAN_TIME_BLOCKS: usize = 11;
+    /// Bytes of a signed vote.
+    pub const VOTE_BYTES: usize = 512;
+    /// Bytes of the votes of a quorum for one block.
+    pub const CERTIFICATE_BYTES: usize = 128 * 1024;
+    /// Bytes of the state of a voter.
+    pub const VOTER_STATE_BYTES: usize = 384 * 1024;
+    /// Bytes of evidence against a hospital.
+    pub const EVIDENCE_BYTES: usize = 256 * 1024;
+    /// Headers in evidence against a hospital.
+    pub const EVIDENCE_HEADERS: usize = 1024;
+    /// Rounds of which the votes of one hospital in one phase are kept.
+    pub const VOTE_ROUNDS: usize = 64;
 }
 
 /// How a report's body and metadata are sealed (u16).

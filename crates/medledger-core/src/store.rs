@@ -76,6 +76,8 @@ pub enum Drawer {
     Branches,
     /// What is known of waiting records beside their place in the queue.
     Queue,
+    /// What this hospital voted for on finality, and the votes it knows.
+    Votes,
 }
 
 impl Drawer {
@@ -91,6 +93,7 @@ impl Drawer {
         Self::Undo,
         Self::Branches,
         Self::Queue,
+        Self::Votes,
     ];
 
     /// A stable number for storage.
@@ -107,6 +110,7 @@ impl Drawer {
             Self::Undo => 8,
             Self::Branches => 9,
             Self::Queue => 10,
+            Self::Votes => 11,
         }
     }
 }

@@ -64,7 +64,21 @@ fn limits_are_documented() {
         IDEMPOTENCY_KEY_BYTES,
         FUTURE_BLOCK_SECONDS,
         MINER_AHEAD_SECONDS,
+        QUEUE_RECORDS,
+        QUEUE_BYTES,
+        QUEUE_OF_AUTHOR,
+        QUEUE_UNSIGNED,
+        QUEUE_SECONDS,
+        BRANCH_BLOCKS,
+        BRANCH_BYTES,
+        CONDEMNED,
         MEDIAN_TIME_BLOCKS,
+        VOTE_BYTES,
+        CERTIFICATE_BYTES,
+        VOTER_STATE_BYTES,
+        EVIDENCE_BYTES,
+        EVIDENCE_HEADERS,
+        VOTE_ROUNDS,
     ];
     let limits = REGISTRY.split("pub mod limit").nth(1).unwrap().split("\n}").next().unwrap();
     let declared: Vec<String> = limits

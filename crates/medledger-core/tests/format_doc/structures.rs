@@ -7,6 +7,7 @@ use medledger_core::context::BodyContext;
 use medledger_core::dek::Dek;
 use medledger_core::envelope::{Envelope, Metadata, seal_meta};
 use medledger_core::ids::{GrantId, RecordId, ReportId, TokenHash};
+use medledger_core::keys::SigningKey;
 use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
     AddReport, Body, Enrol, Grant, Grantee, Read, Record, Refuse, RequestAccess, Revoke, Scope,
@@ -15,6 +16,7 @@ use medledger_core::registry::{CipherSuite, Kind, Purpose, Role};
 use medledger_core::state::{
     Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus,
 };
+use medledger_core::vote::{Ballot, Evidence, Phase, Vote, VoterState};
 use medledger_core::{Cid, cbor, cid::Codec, identity, seal};
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -111,6 +113,19 @@ fn schedules_are_documented() {
         let (kind, fields) = kinds.into_iter().next().unwrap();
         expect_fields(&format!("Schedule {kind}"), fields);
     }
+}
+
+#[test]
+fn votes_and_what_is_made_of_them_are_documented() {
+    let genesis = Example::new().header.id();
+    let voter = hospital().id();
+    let ballot = Ballot::from((1, 1, genesis));
+    let phase = Phase::Precommit;
+    let vote = Vote { chain: genesis.into(), set: genesis, voter, phase, ballot };
+    expect_fields("Vote", fields(&vote.encode()));
+    expect_fields("Voter state", fields(&VoterState::new(genesis, 0).encode()));
+    let signed = vote.sign(&SigningKey::from_seed(&[1; 32]));
+    expect_fields("Evidence", fields(&Evidence::double(signed, signed).encode()));
 }
 
 #[test]
