@@ -55,6 +55,7 @@ fn limits_are_documented() {
         PUBLIC_IDENTITY_BYTES,
         CHECKPOINT_BYTES,
         CHECKPOINT_SIGNATURES,
+        CHECKPOINT_EVIDENCE_BYTES,
         LOCKED_IDENTITY_BYTES,
         CBOR_DEPTH,
         FILE_NAME_BYTES,
