@@ -78,6 +78,7 @@ mod storage;
 mod system;
 pub mod time;
 mod upload;
+mod verifier;
 mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
@@ -104,6 +105,7 @@ pub use storage::{
 pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
 pub use upload::{Delivery, Upload, UploadError, UploadOptions, Uploaded};
+pub use verifier::RECEIPT_VERIFIER;
 pub use verify::{Finding, VerifyDepth, VerifyReport};
 
 pub use medledger_core as core;
