@@ -53,6 +53,7 @@
 mod approve;
 pub mod bench;
 mod blocks;
+mod checkpoints;
 mod create;
 mod export;
 mod files;

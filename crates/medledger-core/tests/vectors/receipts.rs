@@ -10,6 +10,10 @@ use medledger_core::record::SignedRecord;
 use medledger_core::store::Store;
 use serde_json::json;
 
+fn cbor_bytes(data: &[u8]) -> Vec<u8> {
+    medledger_core::cbor::encode(serde_bytes::Bytes::new(data))
+}
+
 fn judge_receipt(case: &Case) -> String {
     let bytes = case.bytes("bytes");
     let receipt = match Receipt::from_bytes(&bytes) {
@@ -250,6 +254,11 @@ pub(crate) fn receipts() -> File {
         chain,
         put(index, 1, &[0]),
     );
+    let cut = record[..record.len() - 1].to_vec();
+    let at = after(&record) - record.len();
+    let head = cbor_bytes(&record).len() - record.len();
+    let no_record = [&good[..at - head], &cbor_bytes(&cut), &good[at + record.len()..]].concat();
+    add("no_record", "record", "the signed record ends early", None, chain, no_record);
     let consensus = after(b"\x69consensus");
     add(
         "genesis_of_another_kind",

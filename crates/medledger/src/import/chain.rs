@@ -9,12 +9,13 @@ use medledger_core::chain::{Rules, block_at, tip};
 use medledger_core::checkpoint::quorum;
 use medledger_core::cid::{Cid, Codec};
 use medledger_core::clock::{Clock, Timestamp};
+use medledger_core::finality::{self, AcceptError};
+use medledger_core::follow;
 use medledger_core::ids::ChainId;
 use medledger_core::pow::Header;
 use medledger_core::registry::Kind;
 use medledger_core::state::{SignatureCheck, State};
 use medledger_core::store::{RecordQuery, Unit, View};
-use medledger_core::{finality, follow};
 use medledger_ipfs::BlockRead;
 use medledger_ipfs::car::{IndexedCar, Limits, ReadOptions, copy};
 use std::io::Read;
@@ -40,7 +41,14 @@ impl Ledger {
             return Err(ImportError::OtherChain { found, expected });
         }
         let mut unit = self.store().unit()?;
-        let done = file.append(unit.as_mut(), self.now(), progress)?;
+        let done = match file.append(unit.as_mut(), self.now(), progress) {
+            Ok(done) => done,
+            Err(error) => {
+                drop(unit);
+                self.keep_evidence_in(&error)?;
+                return Err(error);
+            }
+        };
         let reports = file.reports(unit.as_ref())?;
         // Ciphertext first, as with an upload: a record without its report would be worse than a
         // report without its record.
@@ -49,6 +57,14 @@ impl Ledger {
         }
         unit.commit()?;
         Ok(done)
+    }
+
+    /// Where a file was refused because a hospital signed two histories, that is kept.
+    fn keep_evidence_in(&self, error: &ImportError) -> Result<(), ImportError> {
+        if let ImportError::Checkpoint(AcceptError::Root { evidence: Some(evidence), .. }) = error {
+            self.keep_evidence(evidence)?;
+        }
+        Ok(())
     }
 
     /// Makes a ledger in `folder`, which must not exist or be empty, that follows a chain: it holds

@@ -153,7 +153,7 @@ fn what_proves_nothing_is_refused_by_name() {
         check(&with(Some(other))),
         EvidenceError::Proof(ProofError::WrongRoot { .. })
     ));
-    let mut short = fork.clone();
+    let mut short = fork;
     short.path.pop();
     assert!(matches!(
         check(&with(Some(short))),
@@ -162,7 +162,7 @@ fn what_proves_nothing_is_refused_by_name() {
     let swapped =
         Evidence { older: equal.newer.clone(), newer: equal.older.clone(), ..equal.clone() };
     assert_eq!(check(&swapped), EvidenceError::Order);
-    let twice = Evidence { newer: equal.older.clone(), ..equal.clone() };
+    let twice = Evidence { newer: equal.older.clone(), ..equal };
     assert_eq!(check(&twice), EvidenceError::Order);
     // The honest continuation of one branch, called a fork.
     let theirs = log(20, 5, 2);
