@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn check(file: &Path, chain: &str) -> Result<Proven, Box<dyn Error>> {
     let chain: ChainId = chain.parse()?;
-    Ok(Receipt::decode(&std::fs::read(file)?)?.check(&chain)?)
+    Ok(Receipt::from_bytes(&std::fs::read(file)?)?.check(&chain)?)
 }
 
 #[test]

@@ -3,9 +3,9 @@
 #[cfg(feature = "kubo")]
 use crate::commands::ipfs;
 use crate::commands::{
-    approve, bench, blocks, cid, demo, export, header, import, init, log, mail, member, mine, open,
-    receipt, refuse, reports, request, requests, revoke, seal, share, storage, unseal, upload,
-    verify,
+    approve, bench, blocks, checkpoint, cid, demo, export, header, import, init, log, mail, member,
+    mine, open, receipt, refuse, reports, request, requests, revoke, seal, share, storage, unseal,
+    upload, verify,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Receipts: proof, checkable offline, that a record is on the ledger
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Checkpoints: what the hospitals signed, and whether the chain only grew since
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
     /// Write a report's ciphertext or the chain as a CAR file
     #[command(subcommand)]
     Export(export::ExportCommand),

@@ -67,6 +67,8 @@ pub(crate) struct Failure {
     message: String,
     hint: Option<Cow<'static, str>>,
     closed_output: bool,
+    /// An exit code of its own, where a command tells more apart than the faults do.
+    exit: Option<u8>,
 }
 
 /// What every command returns.
@@ -79,7 +81,7 @@ impl Failure {
         message: impl Into<String>,
     ) -> Self {
         let (code, message) = (code.into(), message.into());
-        Self { fault, code, message, hint: None, closed_output: false }
+        Self { fault, code, message, hint: None, closed_output: false, exit: None }
     }
 
     pub(crate) fn usage(code: &'static str, message: impl Into<String>) -> Self {
@@ -113,6 +115,16 @@ impl Failure {
     pub(crate) fn doing(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
+    }
+
+    /// The same with an exit code of its own.
+    pub(crate) fn exiting(self, code: u8) -> Self {
+        Self { exit: Some(code), ..self }
+    }
+
+    /// The process's exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.exit.unwrap_or_else(|| self.fault.code())
     }
 
     /// A failed write to standard output.

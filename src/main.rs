@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,
         Err(failure) => {
             output::print_failure(&failure, json);
-            failure.fault().into()
+            failure.exit_code().into()
         }
     }
 }

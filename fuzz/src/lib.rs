@@ -82,6 +82,16 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lanes", oracle: lanes::lanes, seeds: lanes::lanes_seeds },
     Target { name: "nonce_scan", oracle: scan::nonce_scan, seeds: scan::nonce_scan_seeds },
     Target { name: "receipt", oracle: structures::receipt, seeds: structures::receipt_seeds },
+    Target {
+        name: "tlog_proof",
+        oracle: structures::tlog_proof,
+        seeds: structures::tlog_proof_seeds,
+    },
+    Target {
+        name: "checkpoint_evidence",
+        oracle: structures::checkpoint_evidence,
+        seeds: structures::checkpoint_evidence_seeds,
+    },
     Target { name: "record", oracle: structures::record, seeds: structures::record_seeds },
     Target {
         name: "signed_record",

@@ -2,7 +2,7 @@
 
 use medledger_core::access_key::AccessKey;
 use medledger_core::block::{self, Block, Descriptor};
-use medledger_core::checkpoint::{Checkpoint, NoteKey, SignedNote};
+use medledger_core::checkpoint::{Checkpoint, Evidence, NoteKey, SignedNote, TlogProof};
 use medledger_core::cid::Codec;
 use medledger_core::clock::Timestamp;
 use medledger_core::context::BodyContext;
@@ -13,6 +13,7 @@ use medledger_core::identity::{Identity, LockParams, PublicIdentity, lock, peek}
 use medledger_core::ids::TreeHash;
 use medledger_core::ids::{BlockId, BlockRoot, ChainId, GrantId, MemberId, RecordNonce, ReportId};
 use medledger_core::keys::{HpkeSecretKey, SigningKey};
+use medledger_core::log_tree::{LogTree, MemoryNodes};
 use medledger_core::pow::{Bits, Header, Schedule};
 use medledger_core::rand_core::{TryCryptoRng, TryRng};
 use medledger_core::receipt::Receipt;
@@ -317,6 +318,61 @@ pub fn receipt_seeds() -> Vec<Vec<u8>> {
     let hex = first.expect("a receipt in the file");
     let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex");
     vec![(0..hex.len()).step_by(2).map(byte).collect()]
+}
+
+/// A tlog-proof: written back alike; as a receipt it has the same text and survives the other form.
+pub fn tlog_proof(data: &[u8]) {
+    if let Ok(proof) = TlogProof::from_bytes(data) {
+        assert_eq!(proof.to_string().as_bytes(), data);
+    }
+    let Ok(receipt) = Receipt::from_tlog_proof(data) else { return };
+    let text = receipt.to_tlog_proof().expect("it was just read");
+    assert_eq!(text.as_bytes(), data);
+    assert_eq!(Receipt::decode(&receipt.encode()).ok().as_ref(), Some(&receipt));
+    let _ = receipt.check(&ChainId::from_bytes([1; 32]));
+}
+
+/// Seeds of [`tlog_proof`].
+pub fn tlog_proof_seeds() -> Vec<Vec<u8>> {
+    let receipt = Receipt::decode(&receipt_seeds()[0]).expect("a good receipt");
+    vec![receipt.to_tlog_proof().expect("a good receipt").into_bytes()]
+}
+
+/// Evidence of conflicting checkpoints: written back alike; checking it ends.
+pub fn checkpoint_evidence(data: &[u8]) {
+    let Ok(evidence) = Evidence::decode(data) else { return };
+    assert_eq!(evidence.encode(), data);
+    let public = *author().public().signing_key().as_bytes();
+    let key = NoteKey::cosigner("hospital", public).expect("a good name");
+    let _ = evidence.check(&ChainId::from_bytes([1; 32]), &[key]);
+}
+
+/// Seeds of [`checkpoint_evidence`]: one of equal sizes, one of a fork.
+pub fn checkpoint_evidence_seeds() -> Vec<Vec<u8>> {
+    let chain = ChainId::from_bytes([1; 32]);
+    let signing = ed25519_zebra::SigningKey::from([1; 32]);
+    let key = NoteKey::cosigner("hospital", signing.verification_key().into()).expect("a name");
+    let sign = |size, root| {
+        let checkpoint = Checkpoint::new(&chain, size, root);
+        let mut note = SignedNote::new(checkpoint.to_string()).expect("a good text");
+        let time = Timestamp::from_secs(4);
+        note.cosign(&key, time, &mut |m| signing.sign(m).to_bytes()).expect("the right kind");
+        note
+    };
+    let mut nodes = MemoryNodes::default();
+    for height in 0..5u8 {
+        let id = BlockId::from_bytes([height; 32]);
+        let new = LogTree::new(&nodes).append(height.into(), &id).expect("all there");
+        nodes.extend(new);
+    }
+    let tree = LogTree::new(&nodes);
+    let newer = sign(5, tree.root(5).expect("all there"));
+    let other = TreeHash::from_bytes([9; 32]);
+    let evidence = |older: &SignedNote| {
+        let found = Evidence::between(older, &newer, tree, &chain, std::slice::from_ref(&key));
+        found.expect("of one chain").expect("they conflict").encode()
+    };
+    vec![evidence(&sign(5, other)), evidence(&sign(3, other))]
 }
 
 /// A dag-pb node: written back alike.

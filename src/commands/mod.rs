@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod bench;
 pub(crate) mod blocks;
+pub(crate) mod checkpoint;
 pub(crate) mod cid;
 pub(crate) mod demo;
 pub(crate) mod export;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Log(args) => log::run(&context, &args),
         Command::Verify(args) => verify::run(&context, &args),
         Command::Receipt(command) => receipt::run(&context, &command),
+        Command::Checkpoint(command) => checkpoint::run(&context, &command),
         Command::Export(command) => export::run(&context, &command),
         Command::Import(command) => import::run(&context, &command),
         Command::Blocks(command) => blocks::run(&context, &command),

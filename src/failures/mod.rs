@@ -3,18 +3,22 @@
 //! A test reads the service's sources and finds every variant named here.
 
 mod cars;
+mod receipts;
 mod storage;
 mod use_cases;
 #[cfg(test)]
 mod variants;
 
+pub(crate) use receipts::RECEIPT_EXITS;
 pub(crate) use use_cases::unseal;
 
 use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
 use medledger::core::access_key::AccessKeyError;
+use medledger::core::checkpoint::EvidenceError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
+use medledger::core::finality::CompareError;
 use medledger::core::genesis::GenesisError;
 use medledger::core::ids::ParseIdError;
 use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError, ScheduleError};
@@ -31,11 +35,12 @@ use medledger::{
     ImportError, NodeKeyError, OpenError, OpenReportError, RefuseError, RegisterError,
     RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
 };
+use receipts::{check, compare, evidence};
 use std::io;
 use storage::storage;
 use use_cases::{
-    approve, check, idempotency, identity, open_report, opened_body, receipt, refuse, register,
-    request, revoke, upload, wait,
+    approve, idempotency, identity, open_report, opened_body, receipt, refuse, register, request,
+    revoke, upload, wait,
 };
 
 use Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -118,6 +123,8 @@ from_ref! {
     FolderError => folder,
     ReceiptError => receipt,
     CheckError => check,
+    CompareError => compare,
+    EvidenceError => evidence,
     ParseTimeError => parse_time,
     ParseIdError => parse_id,
     AccessKeyError => access_key,

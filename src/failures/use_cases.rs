@@ -4,10 +4,8 @@ use super::{UPDATE, VERIFY, block_store, file, hinted, io, notify, order, store,
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
 use medledger::core::envelope::{EnvelopeError, MetadataError};
-use medledger::core::genesis::GenesisError;
 use medledger::core::identity::{LockError, UnlockError};
-use medledger::core::receipt::{CheckError, ReceiptError};
-use medledger::core::record::RecordError;
+use medledger::core::receipt::ReceiptError;
 use medledger::core::seal::{SealError, UnsealError};
 use medledger::core::slot::SlotError;
 use medledger::{
@@ -239,27 +237,4 @@ pub(super) fn receipt(error: &ReceiptError) -> Failure {
         ReceiptError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
-}
-
-/// A receipt that proves nothing, whatever the reason, is a check that found something.
-pub(super) fn check(error: &CheckError) -> Failure {
-    let update = matches!(
-        error,
-        CheckError::UnknownVersion { .. }
-            | CheckError::Genesis(GenesisError::UnknownVersion { .. })
-            | CheckError::Record(
-                RecordError::UnknownVersion { .. }
-                    | RecordError::UnknownKind { .. }
-                    | RecordError::NotInForce(_)
-            )
-    );
-    if update {
-        return hinted(Failure::of(Environment, "update_needed", error));
-    }
-    let code = match error {
-        CheckError::OtherChain { .. } | CheckError::ForeignRecord => "other_chain",
-        CheckError::Malformed(_) => "not_a_receipt",
-        _ => "proves_nothing",
-    };
-    Failure::of(Damaged, code, error)
 }

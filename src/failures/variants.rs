@@ -9,6 +9,7 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger-core/src/engine/mod.rs", &["SubmitError", "OrderError"]),
     ("crates/medledger-core/src/identity/locked.rs", &["LockError", "UnlockError"]),
     ("crates/medledger-core/src/receipt.rs", &["ReceiptError"]),
+    ("crates/medledger-core/src/finality/compare.rs", &["CompareError"]),
     ("crates/medledger-core/src/seal/format.rs", &["SealError", "UnsealError"]),
     ("crates/medledger-core/src/slot.rs", &["SlotError"]),
     ("crates/medledger-ipfs/src/store/error.rs", &["StoreError"]),
@@ -40,6 +41,7 @@ const WHOLE: &[&str] = &["ParseTimeError"];
 const MAPPING: &str = concat!(
     include_str!("mod.rs"),
     include_str!("cars.rs"),
+    include_str!("receipts.rs"),
     include_str!("storage.rs"),
     include_str!("use_cases.rs")
 );

@@ -39,6 +39,11 @@ pub(crate) const PEERS: &[Peer] = &[
         about: "Helia with the Node.js it needs; the variable is the folder of their modules",
         bring_up: node::helia,
     },
+    Peer {
+        name: "chromium",
+        about: "a Chromium; the variable is its path, and MEDLEDGER_CHROMIUM may name it",
+        bring_up: chromium,
+    },
     Peer { name: "kubo", about: "a Kubo binary; the variable is its path", bring_up: kubo::binary },
     Peer {
         name: "tmpfs",
@@ -87,6 +92,28 @@ fn smtp() -> Result<String, String> {
     let python = python::environment()?;
     output(command(python).args(["-c", "import aiosmtpd.controller"]))?;
     Ok(shown(python))
+}
+
+/// The program's name where Debian, others and macOS put it.
+const CHROMIUMS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "chromium-headless-shell",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+];
+
+fn chromium() -> Result<String, String> {
+    if !cfg!(unix) {
+        return Err("the tests speak to it over a shell's descriptors".to_owned());
+    }
+    let named = std::env::var("MEDLEDGER_CHROMIUM").ok().filter(|name| !name.is_empty());
+    let candidates: Vec<&str> = match &named {
+        Some(name) => vec![name],
+        None => CHROMIUMS.to_vec(),
+    };
+    let runs = |name: &&&str| output(command(name).arg("--version")).is_ok();
+    let found = candidates.iter().find(runs).map(|name| (*name).to_owned());
+    found.ok_or_else(|| format!("none of {} runs", candidates.join(", ")))
 }
 
 fn tmpfs() -> Result<String, String> {

@@ -27,12 +27,17 @@
 //! [signed note]: https://c2sp.org/signed-note
 //! [cosignatures]: https://c2sp.org/tlog-cosignature
 
+mod evidence;
 mod key;
 mod note;
+mod proof;
 
+pub use evidence::{Evidence, EvidenceError, Misconduct};
 pub use key::{NoteKey, NoteKeyError, SignatureKind};
 pub use note::{NoteError, NoteSignature, SignedNote, Verified, VerifyError};
+pub use proof::{TlogProof, TlogProofError};
 
+use crate::clock::Timestamp;
 use crate::ids::{ChainId, TreeHash};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -176,6 +181,28 @@ pub enum FinalityError {
     },
 }
 
+/// A checkpoint that a quorum of hospitals has cosigned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosigned {
+    /// What they signed.
+    pub checkpoint: Checkpoint,
+    /// The hospitals that signed, by name and each once, with the time each states.
+    pub by: Vec<Cosignature>,
+    /// Hospitals in all.
+    pub hospitals: usize,
+    /// How many of them are a quorum.
+    pub needed: usize,
+}
+
+/// One hospital's cosignature, verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosignature {
+    /// The hospital's name: in our logs its member id.
+    pub name: String,
+    /// When it signed, by its own word.
+    pub time: Timestamp,
+}
+
 /// The checkpoint in `note`, if it is of `chain` and a quorum of hospitals has cosigned it.
 ///
 /// `cosigners` are the keys of all hospitals that are members, each under its hospital's name; a
@@ -188,30 +215,52 @@ pub fn finality(
     chain: &ChainId,
     cosigners: &[NoteKey],
 ) -> Result<Checkpoint, FinalityError> {
-    let checkpoint: Checkpoint = note.text().parse()?;
-    if !checkpoint.is_of(chain) {
-        return Err(FinalityError::OtherChain { found: checkpoint.origin, chain: *chain });
-    }
+    cosigned(note, chain, cosigners).map(|cosigned| cosigned.checkpoint)
+}
+
+/// The same as [`finality`], telling who has cosigned.
+///
+/// # Errors
+/// [`FinalityError`] saying what is missing.
+pub fn cosigned(
+    note: &SignedNote,
+    chain: &ChainId,
+    cosigners: &[NoteKey],
+) -> Result<Cosigned, FinalityError> {
+    let checkpoint = of_chain(note, chain)?;
     let hospitals: BTreeSet<&str> = cosigners
         .iter()
         .filter(|key| key.kind() == SignatureKind::CosignatureV1)
         .map(NoteKey::name)
         .collect();
-    let verified = note.verify(cosigners)?;
-    // A hospital's vote needs both a name and a key of its own.
-    let mut keys = BTreeSet::new();
-    let mut names = BTreeSet::new();
-    for key in verified.iter().filter(|v| v.time.is_some()).map(|v| &cosigners[v.key]) {
-        if keys.insert(key.public_key()) {
-            names.insert(key.name());
-        }
-    }
-    let needed = quorum(hospitals.len());
-    if names.len() < needed {
-        let (found, hospitals) = (names.len(), hospitals.len());
+    let by = signers(note, cosigners)?;
+    let (found, hospitals, needed) = (by.len(), hospitals.len(), quorum(hospitals.len()));
+    if found < needed {
         return Err(FinalityError::TooFew { found, hospitals, needed });
     }
+    Ok(Cosigned { checkpoint, by, hospitals, needed })
+}
+
+/// The note's checkpoint, if it is one of this chain.
+fn of_chain(note: &SignedNote, chain: &ChainId) -> Result<Checkpoint, FinalityError> {
+    let checkpoint: Checkpoint = note.text().parse()?;
+    if !checkpoint.is_of(chain) {
+        return Err(FinalityError::OtherChain { found: checkpoint.origin, chain: *chain });
+    }
     Ok(checkpoint)
+}
+
+/// Who has cosigned, in the order of `cosigners`.
+fn signers(note: &SignedNote, cosigners: &[NoteKey]) -> Result<Vec<Cosignature>, VerifyError> {
+    // A hospital's vote needs both a name and a key of its own.
+    let (mut keys, mut names, mut by) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for verified in note.verify(cosigners)? {
+        let (Some(time), key) = (verified.time, &cosigners[verified.key]) else { continue };
+        if keys.insert(key.public_key()) && names.insert(key.name()) {
+            by.push(Cosignature { name: key.name().to_owned(), time });
+        }
+    }
+    Ok(by)
 }
 
 #[cfg(test)]

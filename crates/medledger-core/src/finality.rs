@@ -1,7 +1,9 @@
 //! Checkpoints of a stored chain: the log tree over its headers, signed by a quorum of hospitals.
 
 use crate::chain::{Rules, tip};
-use crate::checkpoint::{self, Checkpoint, FinalityError, NoteError, NoteKey, SignedNote};
+use crate::checkpoint::{
+    self, Checkpoint, Evidence, FinalityError, NoteError, NoteKey, SignedNote,
+};
 use crate::clock::Timestamp;
 use crate::engine::MiningKey;
 use crate::fork;
@@ -10,6 +12,10 @@ use crate::ids::{BlockId, TreeHash};
 use crate::log_tree::{LogTree, LogTreeError, MemoryNodes, TreeNodes};
 use crate::merkle::InclusionProof;
 use crate::store::{Drawer, StoreError, StoredBlock, Unit, View};
+
+mod compare;
+
+pub use compare::{CompareError, Compared, compare, evidence, keep_evidence};
 
 /// Row of the newest checkpoint that a quorum signed.
 const NEWEST: &[u8] = b"checkpoint";
@@ -203,6 +209,9 @@ pub enum AcceptError {
     Root {
         /// Blocks it covers.
         size: u64,
+        /// What that proves against hospitals that signed both histories; to be kept with
+        /// [`keep_evidence`].
+        evidence: Option<Box<Evidence>>,
     },
     /// The store failed.
     #[error(transparent)]
@@ -222,7 +231,8 @@ pub fn accept(unit: &mut dyn Unit, rules: &Rules, note: &[u8]) -> Result<u64, Ac
         return Err(AcceptError::Ahead { size, blocks });
     }
     if tree_root(unit, size)? != checkpoint.root {
-        return Err(AcceptError::Root { size });
+        let evidence = compare::against(unit, rules, &parsed)?.map(Box::new);
+        return Err(AcceptError::Root { size, evidence });
     }
     let before = final_size(unit, rules)?;
     if size > before {

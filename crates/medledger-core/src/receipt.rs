@@ -6,11 +6,11 @@
 
 use crate::cbor::{self, DecodeError};
 use crate::chain::{BlockError, Rules, block_at};
-use crate::checkpoint::{self, FinalityError, NoteError, SignedNote};
+use crate::checkpoint::{self, Cosignature, FinalityError, NoteError, SignedNote, TlogProofError};
 use crate::clock::Timestamp;
 use crate::finality;
-use crate::genesis::{Genesis, GenesisError};
-use crate::ids::{BlockId, ChainId, TreeHash};
+use crate::genesis::{Founder, Genesis, GenesisError};
+use crate::ids::{BlockId, ChainId, MemberId, TreeHash};
 use crate::keys::Signature;
 use crate::merkle::{self, InclusionProof, ProofError};
 use crate::pow::Header;
@@ -19,6 +19,11 @@ use crate::registry::{FORMAT_VERSION, limit};
 use crate::store::{Standing, StoreError, StoredRecord, View};
 use crate::{block, log_tree};
 use serde::{Deserialize, Serialize};
+
+mod reason;
+mod text;
+
+pub use reason::Reason;
 
 /// Proof that a record is in a final block of a chain.
 ///
@@ -59,8 +64,14 @@ pub struct Proven {
     pub height: u64,
     /// Time in that block's header.
     pub time: Timestamp,
+    /// The hospital that mined the block and signed it.
+    pub miner: MemberId,
     /// How many blocks the checkpoint covers.
     pub checkpoint_size: u64,
+    /// The hospitals that cosigned the checkpoint, and when, by their own word.
+    pub cosigned: Vec<(MemberId, Timestamp)>,
+    /// How many hospitals had to.
+    pub quorum: usize,
     /// The chain's configuration.
     pub genesis: Genesis,
 }
@@ -96,6 +107,12 @@ pub enum CheckError {
     /// Not the canonical DAG-CBOR of a receipt.
     #[error("not a receipt: {0}")]
     Malformed(#[from] DecodeError),
+    /// Not a C2SP tlog-proof.
+    #[error("not a receipt: {0}")]
+    TlogProof(#[from] TlogProofError),
+    /// A tlog-proof without extra data: it is about a block, not about a record.
+    #[error("the proof has no extra data, so it is about a block and not about a record")]
+    NoExtra,
     /// Written by a later version.
     #[error(
         "receipt has format version {found}; this version reads {FORMAT_VERSION}: update needed"
@@ -139,6 +156,14 @@ pub enum CheckError {
     /// The block is not among those the checkpoint covers.
     #[error("the block is not under the checkpoint: {0}")]
     NotInLog(ProofError),
+    /// The block is above what the checkpoint covers.
+    #[error("block {height} is not final yet: the checkpoint covers {size} blocks, from 0 on")]
+    NotFinal {
+        /// Height of the block.
+        height: u64,
+        /// Blocks the checkpoint covers.
+        size: u64,
+    },
     /// The checkpoint covers another number of blocks than the proof says.
     #[error("the proof is for {proof} blocks, the checkpoint covers {checkpoint}")]
     Size {
@@ -233,28 +258,34 @@ impl Receipt {
 
         rules.check_work_of(&self.header).map_err(|_| CheckError::Work)?;
         let id = self.header.id();
-        let signed = rules.genesis.founders.iter().any(|founder| {
+        let signed = |founder: &&Founder| {
             block::verify_header(&founder.mining, chain, &id, &self.signature).is_ok()
-        });
-        if !signed {
-            return Err(CheckError::BlockSignature);
-        }
+        };
+        let miner = rules.genesis.founders.iter().find(signed).ok_or(CheckError::BlockSignature)?;
+        let miner = miner.identity.member_id();
 
         let note = SignedNote::from_bytes(self.checkpoint.as_bytes())?;
-        let checkpoint = checkpoint::finality(&note, chain, &finality::cosigners(&rules.genesis))?;
-        let (proof, size) = (self.block_path.size, checkpoint.size);
-        if proof != size {
-            return Err(CheckError::Size { proof, checkpoint: size });
+        let cosigned = checkpoint::cosigned(&note, chain, &finality::cosigners(&rules.genesis))?;
+        let (height, size) = (self.block_path.index, cosigned.checkpoint.size);
+        if height >= size {
+            return Err(CheckError::NotFinal { height, size });
+        }
+        if self.block_path.size != size {
+            return Err(CheckError::Size { proof: self.block_path.size, checkpoint: size });
         }
         self.block_path
-            .verify(&log_tree::leaf(&id), &checkpoint.root)
+            .verify(&log_tree::leaf(&id), &cosigned.checkpoint.root)
             .map_err(CheckError::NotInLog)?;
+        let by = |by: &Cosignature| Some((by.name.parse().ok()?, by.time));
         Ok(Proven {
             record,
             block: id,
-            height: self.block_path.index,
+            height,
             time: Timestamp::from_secs(u64::from(self.header.time)),
+            miner,
             checkpoint_size: size,
+            cosigned: cosigned.by.iter().filter_map(by).collect(),
+            quorum: cosigned.needed,
             genesis: rules.genesis,
         })
     }

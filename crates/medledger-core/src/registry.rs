@@ -104,6 +104,8 @@ pub mod limit {
     pub const CHECKPOINT_BYTES: usize = 64 * 1024;
     /// Signatures on one checkpoint.
     pub const CHECKPOINT_SIGNATURES: usize = 256;
+    /// Evidence of two checkpoints that conflict: both of them, and a path.
+    pub const CHECKPOINT_EVIDENCE_BYTES: usize = 2 * CHECKPOINT_BYTES + 4096;
     /// Bytes of a locked identity file.
     pub const LOCKED_IDENTITY_BYTES: usize = 4 * 1024;
     /// Nesting of DAG-CBOR; no structure of this crate needs more.

@@ -4,7 +4,7 @@
 use medledger::core::dek::Dek;
 use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::identity::{LockError, UnlockError};
-use medledger::core::receipt::{CheckError, ReceiptError};
+use medledger::core::receipt::{CheckError, Reason, ReceiptError};
 use medledger::core::registry::VoidCode;
 use medledger::core::seal::{SealError, UnsealError};
 use medledger::core::store::StoreError;
@@ -40,7 +40,8 @@ pub(crate) enum Class {
     ReadOnly,
     UpdateNeeded,
     Conflict,
-    Receipt,
+    /// With the name of the reason.
+    Receipt(&'static str),
     InvalidArgument,
     Closed,
 }
@@ -64,7 +65,7 @@ impl Class {
             Self::ReadOnly => "ReadOnlyError",
             Self::UpdateNeeded => "UpdateNeededError",
             Self::Conflict => "ConflictError",
-            Self::Receipt => "ReceiptError",
+            Self::Receipt(_) => "ReceiptError",
             Self::InvalidArgument => "InvalidArgumentError",
             Self::Closed => "ClosedError",
         }
@@ -78,6 +79,7 @@ impl Class {
                 py.import("medledger._errors").and_then(|module| module.getattr(self.name()));
             let made = class.and_then(|class| match self {
                 Self::Refused(code) => class.call1((text, code.code())),
+                Self::Receipt(reason) => class.call1((text, reason)),
                 _ => class.call1((text,)),
             });
             made.map_or_else(|error| error, PyErr::from_value)
@@ -355,11 +357,16 @@ classify! {
     ReceiptError, error => {
         Self::Unknown(_) => Class::NotFound,
         Self::Store(error) => error.class(),
-        _ => Class::Receipt,
+        Self::NotMined(_) => Class::Receipt("not_mined"),
+        Self::NotFinal { .. } => Class::Receipt("not_final"),
+        Self::Refused(_) => Class::Receipt("never_took_effect"),
+        _ => Class::Receipt(""),
     }
     CheckError, error => {
-        Self::UnknownVersion { .. } => Class::UpdateNeeded,
-        _ => Class::Receipt,
+        _ => match error.reason() {
+            Reason::UpdateNeeded => Class::UpdateNeeded,
+            reason => Class::Receipt(reason.name()),
+        },
     }
 }
 

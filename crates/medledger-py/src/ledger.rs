@@ -678,11 +678,31 @@ impl Ledger {
 
     /// The receipt of a record: proof, checkable offline, that it is in this chain.
     ///
-    /// Raises NotFoundError for an unknown record, ReceiptError when it is not yet final.
-    fn receipt<'py>(&self, py: Python<'py>, record: &str) -> PyResult<Bound<'py, PyBytes>> {
+    /// `format` is "dag-cbor" or "tlog-proof", the text of c2sp.org/tlog-proof. Raises NotFoundError for an
+    /// unknown record, ReceiptError when it is not yet final.
+    #[pyo3(signature = (record, *, format = "dag-cbor"))]
+    fn receipt<'py>(
+        &self,
+        py: Python<'py>,
+        record: &str,
+        format: &str,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let (ledger, record) = (self.get()?, parse("record", record)?);
+        let text = match format {
+            "dag-cbor" => false,
+            "tlog-proof" => true,
+            _ => {
+                let text = format!("format must be dag-cbor or tlog-proof, found {format:?}");
+                return Err(Class::InvalidArgument.error(text));
+            }
+        };
         let receipt = py.detach(|| ledger.receipt(&record)).map_err(raise)?;
-        Ok(PyBytes::new(py, &Receipt::encode(&receipt)))
+        let bytes = if text {
+            receipt.to_tlog_proof().map_err(raise)?.into_bytes()
+        } else {
+            Receipt::encode(&receipt)
+        };
+        Ok(PyBytes::new(py, &bytes))
     }
 
     /// Write a report's ciphertext as a CAR file; it opens only with a key and a permission.

@@ -21,16 +21,16 @@ use crate::errors::raise;
 use medledger::core::receipt::Receipt;
 use pyo3::prelude::*;
 
-/// Check a receipt against the id of a chain, offline; returns Proven.
+/// Check a receipt, in either form, against the id of a chain, offline; returns Proven.
 ///
-/// Raises ReceiptError when it proves nothing about this chain, UpdateNeededError when it was written by
+/// Raises ReceiptError, whose `reason` says why, when it proves nothing about this chain, UpdateNeededError when it was written by
 /// a later version.
 #[pyfunction]
 #[pyo3(signature = (data, *, chain))]
 #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
 fn check_receipt<'py>(py: Python<'py>, data: Data, chain: &str) -> PyResult<Bound<'py, PyAny>> {
     let chain = args::parse("chain", chain)?;
-    let proven = py.detach(|| Receipt::decode(&data)?.check(&chain)).map_err(raise)?;
+    let proven = py.detach(|| Receipt::from_bytes(&data)?.check(&chain)).map_err(raise)?;
     results::proven(py, &proven)
 }
 
@@ -59,6 +59,7 @@ mod _medledger {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("RECEIPT_VERIFIER", medledger::RECEIPT_VERIFIER)?;
         module.add("ROLES", PyTuple::new(py, Role::ALL.iter().map(|role| role.name()))?)?;
         module.add(
             "PURPOSES",

@@ -3,11 +3,13 @@
 use crate::identity::AccessKey;
 use medledger::core::clock::Timestamp;
 use medledger::core::engine::Mined;
+use medledger::core::record::Body;
 use medledger::core::registry::Kind;
 use medledger::core::store::Standing;
 use medledger::{
     Approved, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports, LogEntry,
-    MailReport, Member, Proven, Registration, ReportSummary, Request, Uploaded, VerifyReport,
+    MailReport, Member, MemberId, Proven, Registration, ReportSummary, Request, Uploaded,
+    VerifyReport,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -226,6 +228,14 @@ pub(crate) fn mail<'py>(py: Python<'py>, value: &MailReport) -> PyResult<Bound<'
 pub(crate) fn proven<'py>(py: Python<'py>, value: &Proven) -> PyResult<Bound<'py, PyAny>> {
     let record = value.record.record();
     let kind: Kind = record.body.kind();
+    let patient = match &record.body {
+        Body::AddReport(body) => Some(body.patient),
+        _ => None,
+    };
+    let cosignature = |(hospital, time): &(MemberId, Timestamp)| {
+        Maker::new(py).text("hospital", hospital)?.time("time", *time)?.make("Cosignature")
+    };
+    let cosigned = value.cosigned.iter().map(cosignature).collect::<PyResult<Vec<_>>>()?;
     Maker::new(py)
         .text("record", value.record.id())?
         .set("kind", kind.name())?
@@ -234,7 +244,12 @@ pub(crate) fn proven<'py>(py: Python<'py>, value: &Proven) -> PyResult<Bound<'py
         .text("block_id", value.block)?
         .set("block", value.height)?
         .time("block_time", value.time)?
+        .text("miner", value.miner)?
+        .set("patient", patient.map(|patient| patient.to_string()))?
         .set("checkpoint_size", value.checkpoint_size)?
+        .set("cosigned", PyTuple::new(py, cosigned)?)?
+        .set("quorum", value.quorum)?
+        .set("hospitals", value.genesis.founders.len())?
         .make("Proven")
 }
 

@@ -63,6 +63,17 @@ def test_the_journey_with_proof_of_work(tmp_path):
         proven = medledger.check_receipt(ledger.receipt(uploaded.record), chain=ledger.chain)
         assert (proven.record, proven.kind) == (uploaded.record, "add-report")
         assert (proven.author, proven.block) == (world.doctor.id, uploaded.block)
+        assert (proven.patient, proven.quorum, proven.hospitals) == (world.patient.id, 1, 1)
+        assert [by.hospital for by in proven.cosigned] == [ledger.hospital] == [proven.miner]
+        text = ledger.receipt(uploaded.record, format="tlog-proof")
+        assert text.startswith(b"c2sp.org/tlog-proof@v1\n")
+        assert medledger.check_receipt(text, chain=ledger.chain) == proven
+        with pytest.raises(medledger.ReceiptError) as other:
+            medledger.check_receipt(text, chain="11" * 32)
+        assert other.value.reason == "other_chain" and "chain" in str(other.value)
+        with pytest.raises(medledger.InvalidArgumentError):
+            ledger.receipt(uploaded.record, format="pdf")
+        assert "Content-Security-Policy" in medledger.RECEIPT_VERIFIER
         log = ledger.log(report=uploaded.report)
         assert [entry.kind for entry in log][:3] == ["add-report", "request-access", "grant"]
         assert log[0].block_id == proven.block_id and log[0].author_name == "Dr Ada"

@@ -53,6 +53,7 @@
 mod approve;
 pub mod bench;
 mod blocks;
+mod checkpoints;
 mod create;
 mod export;
 mod files;
@@ -78,6 +79,7 @@ mod storage;
 mod system;
 pub mod time;
 mod upload;
+mod verifier;
 mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
@@ -104,6 +106,7 @@ pub use storage::{
 pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
 pub use upload::{Delivery, Upload, UploadError, UploadOptions, Uploaded};
+pub use verifier::RECEIPT_VERIFIER;
 pub use verify::{Finding, VerifyDepth, VerifyReport};
 
 pub use medledger_core as core;

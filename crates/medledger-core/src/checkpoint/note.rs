@@ -266,6 +266,16 @@ impl SignedNote {
         if verified.is_empty() { Err(VerifyError::NoKnownSignature) } else { Ok(verified) }
     }
 
+    /// The same note with the first signature that verifies under each of `keys`, and no other.
+    #[must_use]
+    pub fn verified_only(&self, keys: &[NoteKey]) -> Self {
+        let first = |key: &NoteKey| {
+            let mut own = self.signatures.iter().filter(|signature| signature.is_by(key));
+            own.find(|signature| self.check(key, &signature.signature).is_some()).cloned()
+        };
+        Self { text: self.text.clone(), signatures: keys.iter().filter_map(first).collect() }
+    }
+
     /// The time of the signature, if it verifies.
     fn check(&self, key: &NoteKey, signature: &[u8]) -> Option<Option<Timestamp>> {
         let (time, signature, message) = match key.kind() {

@@ -173,6 +173,8 @@ refused! {
     a_proof_for_more_blocks_than_the_checkpoint_covers =>
         CheckError::Size { proof: 7, checkpoint: 6 },
         |receipt, _, _| receipt.block_path.size += 1;
+    a_block_above_the_checkpoint => CheckError::NotFinal { height: 6, size: 6 },
+        |receipt, _, _| receipt.block_path.index = 6;
     another_height => CheckError::NotInLog(_),
         |receipt, _, _| receipt.block_path.index -= 1;
     a_path_to_another_log => CheckError::NotInLog(ProofError::WrongRoot { .. }),
@@ -251,4 +253,128 @@ fn a_receipt_is_checked_against_the_chain_asked_about() {
     let result = receipt(&ledger, &records[0]).check(&other);
     assert!(matches!(result, Err(CheckError::OtherChain { expected, .. }) if expected == other));
     let _: RecordId = records[0].id();
+}
+
+/// A chain of four hospitals whose first block is under a checkpoint cosigned by these of them.
+fn of_four(by: &[u8]) -> (Ledger, Result<Receipt, ReceiptError>) {
+    let founders = [HOSPITAL, OTHER_HOSPITAL, DOCTOR, NURSE];
+    let mut genesis = Genesis::single(founder(HOSPITAL), tiny_work());
+    genesis.founders = founders.map(founder).into();
+    let ledger = Ledger::new(genesis);
+    let mut world = ledger.world();
+    let register = world.register(HOSPITAL, PATIENT, crate::registry::Role::Patient);
+    let record = world.put(HOSPITAL, register);
+    ledger.submit(&world.log).unwrap();
+    ledger.order();
+    let note = {
+        let view = ledger.store.view().unwrap();
+        let root = finality::tree_root(view.as_ref(), 2).unwrap();
+        let chain = ledger.rules.chain;
+        let checkpoint = checkpoint::Checkpoint::new(&chain, 2, root);
+        let mut note = SignedNote::new(checkpoint.to_string()).unwrap();
+        for number in by {
+            let (name, key) = (id(*number).to_string(), mining_key(*number));
+            let public = *key.verifying_key().as_bytes();
+            let cosigner = checkpoint::NoteKey::cosigner(name, public).unwrap();
+            let time = Timestamp::from_secs(NOW + u64::from(*number));
+            note.cosign(&cosigner, time, &mut |m| *key.sign_note(m).as_bytes()).unwrap();
+        }
+        note.to_string()
+    };
+    let mut unit = ledger.store.unit().unwrap();
+    let accepted = finality::accept(unit.as_mut(), &ledger.rules, note.as_bytes()).is_ok();
+    assert_eq!(accepted, by.len() >= 3);
+    unit.commit().unwrap();
+    let view = ledger.store.view().unwrap();
+    let receipt = Receipt::of(view.as_ref(), &ledger.rules, &ledger.stored(&record));
+    drop(view);
+    (ledger, receipt)
+}
+
+#[test]
+fn pitfall_23_a_quorum_of_four_hospitals_is_three_and_the_receipt_names_them() {
+    assert!(matches!(of_four(&[HOSPITAL, NURSE]).1, Err(ReceiptError::NotFinal { height: 1 })));
+    let (ledger, receipt) = of_four(&[NURSE, HOSPITAL, DOCTOR]);
+    let receipt = receipt.unwrap();
+    let proven = receipt.check(&ledger.rules.chain).unwrap();
+    let by = |number| (id(number), Timestamp::from_secs(NOW + u64::from(number)));
+    assert_eq!(proven.cosigned, [by(HOSPITAL), by(DOCTOR), by(NURSE)], "as in the configuration");
+    assert_eq!((proven.quorum, proven.miner), (3, id(HOSPITAL)));
+    let mut lines: Vec<&str> = receipt.checkpoint.split_inclusive('\n').collect();
+    lines.pop();
+    let short = Receipt { checkpoint: lines.concat(), ..receipt.clone() };
+    let error = short.check(&ledger.rules.chain).unwrap_err();
+    let too_few = FinalityError::TooFew { found: 2, hospitals: 4, needed: 3 };
+    assert!(matches!(&error, CheckError::Checkpoint(found) if *found == too_few), "{error:?}");
+    assert_eq!(error.reason().name(), "too_few_cosigners");
+    // The same hospital three times is one hospital.
+    lines.truncate(5);
+    let mine = *lines.last().unwrap();
+    let thrice = [&lines[..], &[mine, mine, mine]].concat().concat();
+    let error = Receipt { checkpoint: thrice, ..receipt }.check(&ledger.rules.chain).unwrap_err();
+    assert_eq!(error.reason().name(), "too_few_cosigners");
+}
+
+#[test]
+fn the_text_of_a_receipt_is_a_tlog_proof_and_holds_all_of_it() {
+    let (ledger, records) = grown();
+    for record in &records {
+        let receipt = receipt(&ledger, record);
+        let text = receipt.to_tlog_proof().unwrap();
+        let read = Receipt::from_bytes(text.as_bytes()).unwrap();
+        assert_eq!(read, receipt);
+        assert_eq!(read.to_tlog_proof().unwrap(), text);
+        assert_eq!(Receipt::from_bytes(&receipt.encode()).unwrap(), receipt);
+        read.check(&ledger.rules.chain).unwrap();
+        // What a tool that knows nothing of records makes of it: the leaf is the block's id.
+        let proof = checkpoint::TlogProof::from_bytes(text.as_bytes()).unwrap();
+        let head: checkpoint::Checkpoint = proof.checkpoint.text().parse().unwrap();
+        let path = InclusionProof { index: proof.index, size: head.size, path: proof.path };
+        path.verify(&merkle::leaf_hash(receipt.header.id().as_bytes()), &head.root).unwrap();
+    }
+}
+
+#[test]
+fn a_proof_without_a_record_or_of_another_version_is_no_receipt() {
+    let (ledger, records) = grown();
+    let good = receipt(&ledger, &records[0]);
+    let text = good.to_tlog_proof().unwrap();
+    let reason = |bytes: &[u8]| Receipt::from_bytes(bytes).unwrap_err().reason().name();
+    let start = text.find("extra ").unwrap();
+    let end = text.find("index ").unwrap();
+    let bare = format!("{}{}", &text[..start], &text[end..]);
+    assert!(matches!(Receipt::from_bytes(bare.as_bytes()), Err(CheckError::NoExtra)));
+    assert_eq!(reason(b"c2sp.org/tlog-proof@v1\n"), "not_a_receipt");
+    assert_eq!(reason(b"c2sp.org/tlog-proof@v2\n"), "not_a_receipt");
+    let size = text.replace("\n6\n", "\nsix\n");
+    assert_eq!(reason(size.as_bytes()), "not_a_checkpoint");
+    let later = Receipt { v: 2, ..good.clone() };
+    assert_eq!(reason(later.to_tlog_proof().unwrap().as_bytes()), "update_needed");
+    assert_eq!(reason(&later.encode()), "update_needed");
+    // A receipt that names another size than its checkpoint has no text.
+    let mut other = good;
+    other.block_path.size += 1;
+    assert!(matches!(other.to_tlog_proof(), Err(CheckError::Size { proof: 7, checkpoint: 6 })));
+    other.checkpoint.clear();
+    assert!(matches!(other.to_tlog_proof(), Err(CheckError::Note(_))));
+}
+
+/// Whatever one byte of the text is changed to, it proves nothing, or the very same.
+#[test]
+fn no_changed_byte_makes_the_text_prove_anything_else() {
+    let (ledger, records) = grown();
+    let good = receipt(&ledger, &records[records.len() - 1]);
+    let proven = good.check(&ledger.rules.chain).unwrap();
+    let text = good.to_tlog_proof().unwrap().into_bytes();
+    for at in 0..text.len() {
+        for mask in [0x01, 0x02, 0x20] {
+            let mut changed = text.clone();
+            changed[at] ^= mask;
+            let Ok(receipt) = Receipt::from_bytes(&changed) else { continue };
+            assert_eq!(receipt.to_tlog_proof().unwrap().into_bytes(), changed, "byte {at}");
+            if let Ok(found) = receipt.check(&ledger.rules.chain) {
+                assert_eq!(found, proven, "byte {at}");
+            }
+        }
+    }
 }

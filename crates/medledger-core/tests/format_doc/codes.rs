@@ -3,6 +3,7 @@
 use crate::document::{expect_table, names, text};
 use medledger_core::identity::LockParams;
 use medledger_core::keys::KeyAlgorithm;
+use medledger_core::receipt::Reason;
 use medledger_core::registry::{
     CipherSuite, Custody, FORMAT_VERSION, Kind, Purpose, Role, VoidCode, domain, limit,
 };
@@ -55,6 +56,7 @@ fn limits_are_documented() {
         PUBLIC_IDENTITY_BYTES,
         CHECKPOINT_BYTES,
         CHECKPOINT_SIGNATURES,
+        CHECKPOINT_EVIDENCE_BYTES,
         LOCKED_IDENTITY_BYTES,
         CBOR_DEPTH,
         FILE_NAME_BYTES,
@@ -152,6 +154,12 @@ fn algorithms_and_suites_are_documented() {
     expect_table("Slot suites", &suites);
     expect_table("Cipher suites", &ciphers);
     expect_table("Slot roles", &roles);
+}
+
+#[test]
+fn reasons_of_receipts_are_documented() {
+    let expected: Vec<_> = Reason::ALL.iter().map(|(_, name)| vec![(*name).to_owned()]).collect();
+    expect_table("Reasons", &expected);
 }
 
 #[test]

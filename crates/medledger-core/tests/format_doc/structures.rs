@@ -97,6 +97,27 @@ fn genesis_block_node_and_receipt_are_documented() {
     expect_fields("Receipt", fields(&example.receipt.encode()));
     let proof = medledger_core::merkle::InclusionProof { index: 0, size: 1, path: vec![] };
     expect_fields("Inclusion proof", fields(&cbor::encode(&proof)));
+    expect_fields("Evidence of conflicting checkpoints", fields(&evidence().encode()));
+}
+
+/// Evidence against a hospital that signed two roots of one size.
+fn evidence() -> medledger_core::checkpoint::Evidence {
+    use medledger_core::checkpoint::{Checkpoint, Evidence, NoteKey, SignedNote};
+    use medledger_core::ids::{ChainId, TreeHash};
+    use medledger_core::log_tree::{LogTree, MemoryNodes};
+    let secret = ed25519_zebra::SigningKey::from([1; 32]);
+    let key = NoteKey::cosigner("hospital", secret.verification_key().into()).unwrap();
+    let chain = ChainId::from_bytes([2; 32]);
+    let note = |root| {
+        let checkpoint = Checkpoint::new(&chain, 3, TreeHash::from_bytes([root; 32]));
+        let mut note = SignedNote::new(checkpoint.to_string()).unwrap();
+        note.cosign(&key, Timestamp::from_secs(4), &mut |m| secret.sign(m).to_bytes()).unwrap();
+        note
+    };
+    let nodes = MemoryNodes::default();
+    let keys = [key.clone()];
+    let found = Evidence::between(&note(5), &note(6), LogTree::new(&nodes), &chain, &keys);
+    found.unwrap().unwrap()
 }
 
 #[test]

@@ -7,6 +7,8 @@
 mod case;
 mod chain;
 mod keys;
+mod proofs;
+mod receipts;
 mod records;
 mod sealing;
 mod text;
@@ -42,7 +44,7 @@ files! {
     checkpoints: text;
     cids: text;
     envelopes: sealing;
-    receipts: chain;
+    receipts: receipts;
     records: records;
     seal: sealing;
     slots: keys;

@@ -28,8 +28,9 @@ pub(crate) fn member(number: u8) -> Identity {
     Identity::from_keys(SigningKey::from_seed(&[number; 32]), hpke)
 }
 
-fn mining() -> SigningKey {
-    SigningKey::from_seed(&[0xc0; 32])
+/// The mining key of the hospital with this number.
+pub(crate) fn mining(hospital: u8) -> SigningKey {
+    SigningKey::from_seed(&[0xbf_u8.wrapping_add(hospital); 32])
 }
 
 pub(crate) fn nonce(number: u8) -> RecordNonce {
@@ -107,10 +108,18 @@ pub(crate) struct World {
 
 /// Three blocks: people, what they do, and nothing.
 pub(crate) fn world() -> World {
-    let founder =
-        Founder { identity: *member(HOSPITAL).public(), mining: mining().verifying_key() };
+    world_of(&[HOSPITAL])
+}
+
+/// The same on a chain of these hospitals; the first one mines. Several have cosigned nothing yet.
+pub(crate) fn world_of(hospitals: &[u8]) -> World {
+    let founder = |number: &u8| Founder {
+        identity: *member(*number).public(),
+        mining: mining(*number).verifying_key(),
+    };
     let schedule = Schedule::fixed(Target::from_expected_tries(16));
-    let genesis = Genesis::single(founder, Consensus::Work(schedule));
+    let mut genesis = Genesis::single(founder(&HOSPITAL), Consensus::Work(schedule));
+    genesis.founders = hospitals.iter().map(founder).collect();
     let template = Rules::genesis_header(&genesis, Timestamp::from_secs(NOW));
     let (cancel, tried) = (AtomicBool::new(false), AtomicU64::new(0));
     let found = mine(&template, &mut |_| template, &Inline, &cancel, &tried).unwrap();
@@ -126,7 +135,7 @@ pub(crate) fn world() -> World {
     finality::extend_tree(unit.as_mut(), &stored).unwrap();
     unit.commit().unwrap();
 
-    let key = MiningKey { hospital: member(HOSPITAL).id(), key: mining() };
+    let key = MiningKey { hospital: member(HOSPITAL).id(), key: mining(HOSPITAL) };
     let engine = PowEngine::new(rules.clone(), Some(key));
     let records = records(rules.chain);
     let clock = FixedClock::new(Timestamp::from_secs(NOW));

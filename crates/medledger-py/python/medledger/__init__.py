@@ -34,6 +34,7 @@ from medledger._errors import (
 from medledger._medledger import (
     PROFILES,
     PURPOSES,
+    RECEIPT_VERIFIER,
     ROLES,
     AccessKey,
     Identity,
@@ -52,6 +53,7 @@ from medledger._types import (
     BlockCheck,
     CacheStats,
     CollectedBlocks,
+    Cosignature,
     Delivery,
     Exported,
     Grant,
@@ -84,6 +86,7 @@ from medledger._types import (
 __all__ = [
     "PROFILES",
     "PURPOSES",
+    "RECEIPT_VERIFIER",
     "ROLES",
     "AccessError",
     "AccessKey",
@@ -94,6 +97,7 @@ __all__ = [
     "ClosedError",
     "CollectedBlocks",
     "ConflictError",
+    "Cosignature",
     "DamagedError",
     "Delivery",
     "ExpiredError",

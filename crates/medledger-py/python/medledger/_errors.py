@@ -141,6 +141,16 @@ class ReceiptError(MedledgerError):
     A record has a receipt once it is mined: call :meth:`Ledger.wait` with it.
     """
 
+    reason: str
+    """Why, in one word such as ``other_chain`` or ``record_changed``; the same as the command's codes."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class InvalidArgumentError(MedledgerError, ValueError):
     """An argument has the right type but a value that cannot be."""

@@ -42,6 +42,7 @@ from medledger._types import (
 __all__ = [
     "PROFILES",
     "PURPOSES",
+    "RECEIPT_VERIFIER",
     "ROLES",
     "AccessKey",
     "Identity",
@@ -58,6 +59,7 @@ __all__ = [
 __version__: Final[str]
 ROLES: Final[tuple[Role, ...]]
 PURPOSES: Final[tuple[Purpose, ...]]
+RECEIPT_VERIFIER: Final[str]
 PROFILES: Final[tuple[Profile, ...]]
 
 class _BinaryFile(Protocol):
@@ -84,7 +86,7 @@ def check_kubo(address: str | None = None, *, deep: bool = False) -> KuboCheck:
     """Look at a Kubo node's version, settings, room and pins; tells what to mend and how."""
 
 def check_receipt(data: Buffer, *, chain: str) -> Proven:
-    """Check a receipt against the id of a chain, offline."""
+    """Check a receipt, in either form, against the id of a chain, offline."""
 
 @final
 class Identity:
@@ -368,7 +370,9 @@ class Ledger:
     def cache_stats(self) -> CacheStats:
         """How often reading a block of ciphertext was spared by the cache."""
 
-    def receipt(self, record: str) -> bytes:
+    def receipt(
+        self, record: str, *, format: Literal["dag-cbor", "tlog-proof"] = "dag-cbor"
+    ) -> bytes:
         """The receipt of a record: proof, checkable offline, that it is in this chain."""
 
     def export_report(self, report: str, target: _Target) -> Exported:

@@ -385,6 +385,14 @@ class MailReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Cosignature:
+    """That a hospital signed a checkpoint, at a time it states itself."""
+
+    hospital: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Proven:
     """What a receipt proves: that the record took effect. Never that a permission is still live."""
 
@@ -397,8 +405,18 @@ class Proven:
     block: int
     """Height of its block."""
     block_time: datetime
+    miner: str
+    """The hospital that mined its block."""
+    patient: str | None
+    """Whom an added report is about; None for other kinds of records."""
     checkpoint_size: int
     """How many blocks the signed checkpoint covers."""
+    cosigned: tuple[Cosignature, ...]
+    """The hospitals that signed the checkpoint."""
+    quorum: int
+    """How many of them had to."""
+    hospitals: int
+    """How many hospitals the chain has."""
 
 
 @dataclass(frozen=True, slots=True)

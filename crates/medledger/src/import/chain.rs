@@ -7,15 +7,17 @@ use crate::ledger::Ledger;
 use crate::system::{Threads, os_rng};
 use medledger_core::block::{self, Block};
 use medledger_core::chain::{Rules, block_at, tip};
-use medledger_core::checkpoint::quorum;
+use medledger_core::checkpoint::{Evidence, SignedNote, quorum};
 use medledger_core::cid::{Cid, Codec};
 use medledger_core::clock::{Clock, Timestamp};
+use medledger_core::finality::{self, AcceptError, CompareError, Compared};
+use medledger_core::follow;
 use medledger_core::ids::ChainId;
+use medledger_core::log_tree::{LogTree, MemoryNodes};
 use medledger_core::pow::Header;
 use medledger_core::registry::Kind;
 use medledger_core::state::{BatchedSignatures, State};
 use medledger_core::store::{RecordQuery, Unit, View};
-use medledger_core::{finality, follow};
 use medledger_ipfs::BlockRead;
 use medledger_ipfs::car::{IndexedCar, Limits, ReadOptions, copy};
 use std::io::Read;
@@ -41,7 +43,14 @@ impl Ledger {
             return Err(ImportError::OtherChain { found, expected });
         }
         let mut unit = self.store().unit()?;
-        let done = file.append(unit.as_mut(), self.now(), progress)?;
+        let done = match file.append(unit.as_mut(), self.now(), progress) {
+            Ok(done) => done,
+            Err(error) => {
+                drop(unit);
+                self.keep_evidence_in(&file, &error)?;
+                return Err(error);
+            }
+        };
         let reports = file.reports(unit.as_ref())?;
         // Ciphertext first, as with an upload: a record without its report would be worse than a
         // report without its record.
@@ -50,6 +59,18 @@ impl Ledger {
         }
         unit.commit()?;
         Ok(done)
+    }
+
+    /// A file that was refused for its other history may prove that a hospital signed both: kept here.
+    fn keep_evidence_in(&self, file: &ChainFile, error: &ImportError) -> Result<(), ImportError> {
+        let other = matches!(
+            error,
+            ImportError::Forked { .. } | ImportError::Checkpoint(AcceptError::Root { .. })
+        );
+        if other && let Some(evidence) = file.evidence(self)? {
+            self.keep_evidence(&evidence)?;
+        }
+        Ok(())
     }
 
     /// Makes a ledger in `folder`, which must not exist or be empty, that follows a chain: it holds
@@ -214,6 +235,41 @@ impl ChainFile {
             }
         }
         Ok(finality::final_size(unit, &self.rules)?)
+    }
+
+    /// What the checkpoint in the file proves together with the newest one of `ledger`.
+    fn evidence(&self, ledger: &Ledger) -> Result<Option<Evidence>, ImportError> {
+        let notes = self.car.roots()[1..].iter().filter(|root| root.codec() == Codec::Raw);
+        let Some(own) = ledger.checkpoint()? else { return Ok(None) };
+        for root in notes {
+            let bytes = get(&self.car, root)?;
+            match ledger.compare_checkpoint(&bytes) {
+                Ok(Compared::Conflict { evidence: Some(evidence), .. }) => {
+                    return Ok(Some(evidence));
+                }
+                Ok(Compared::Consistent { .. }) | Err(CompareError::Checkpoint(_)) => continue,
+                Err(CompareError::Store(error)) => return Err(error.into()),
+                // Theirs is the longer one: what it has at our size stands in their blocks.
+                _ => {}
+            }
+            let Ok(note) = SignedNote::from_bytes(&bytes) else { continue };
+            let mut nodes = MemoryNodes::default();
+            for (height, node) in (0..).zip(&self.nodes) {
+                let id =
+                    if height == 0 { self.genesis.id() } else { self.block(node)?.header.id() };
+                // Every node below is there: they were appended one by one.
+                if let Ok(new) = LogTree::new(&nodes).append(height, &id) {
+                    nodes.extend(new);
+                }
+            }
+            let keys = finality::cosigners(&self.rules.genesis);
+            let tree = LogTree::new(&nodes);
+            let found = Evidence::between(&note, &own, tree, &self.rules.chain, &keys);
+            if let Ok(Some(evidence)) = found {
+                return Ok(Some(evidence));
+            }
+        }
+        Ok(None)
     }
 
     /// The further roots: each is the envelope of a report on the chain, or refused.

@@ -229,6 +229,12 @@ fn pitfall_28_a_restored_backup_catches_up_and_its_waiting_records_are_mined_onc
     for (ledger, other) in [(&w.ledger, &restored), (&restored, &w.ledger)] {
         let error = import(ledger, &chain_car(other, false)).unwrap_err();
         assert!(matches!(error, ImportError::Forked { height: at } if at == height), "{error:?}");
+        // One hospital signed both histories, the longer and the shorter: that is kept, once.
+        let _ = import(ledger, &chain_car(other, false)).unwrap_err();
+        let kept = ledger.evidence().unwrap();
+        let [evidence] = &kept[..] else { panic!("{kept:?}") };
+        let misconduct = ledger.check_evidence(evidence).unwrap();
+        assert_eq!(misconduct.hospitals, [w.hospital.id().to_string()]);
     }
     assert_eq!(w.ledger.view().unwrap().tip().unwrap(), before);
 }
