@@ -1,5 +1,7 @@
 //! Checkpoints of a stored chain: the log tree over its headers, signed by a quorum of hospitals.
 
+pub mod ballots;
+
 use crate::chain::{Rules, tip};
 use crate::checkpoint::{
     self, Checkpoint, Evidence, FinalityError, NoteError, NoteKey, SignedNote,

@@ -169,16 +169,12 @@ impl EngineChain {
     pub(super) fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError> {
         let Some(key) = &self.key else { return Ok(false) };
         let top = tip(view)?.height;
-        let mut open = false;
         for height in finality::final_size(view, &self.rules)?.max(1)..=top {
-            let block = block_at(view, height)?;
-            open |= block.records > 0;
-            let ours = block.descriptor.is_some_and(|it| it.miner == key.hospital);
-            if open && ours {
-                return Ok(false);
+            if block_at(view, height)?.records > 0 {
+                return finality::ballots::should_mine(view, &self.rules, &key.hospital, height);
             }
         }
-        Ok(open)
+        Ok(false)
     }
 
     /// Judges records one after another, each after those before it; writes nothing.

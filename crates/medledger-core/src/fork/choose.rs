@@ -9,10 +9,11 @@ use crate::block::Block;
 use crate::chain::{BlockError, Rules, tip};
 use crate::clock::Timestamp;
 use crate::engine::{describe, mempool};
+use crate::finality::ballots;
 use crate::ids::{BlockId, RecordId};
 use crate::registry::limit;
 use crate::state::{Changes, Signatures};
-use crate::store::{Standing, StoreError, StoredBlock, Unit};
+use crate::store::{Standing, StoreError, StoredBlock, Unit, View};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -38,7 +39,7 @@ pub(super) fn order(a: &StoredBlock, b: &StoredBlock) -> Ordering {
 
 impl Reorg {
     /// Both changes as one, `next` after `first`.
-    pub(super) fn then(first: Option<Self>, next: Option<Self>) -> Option<Self> {
+    pub(crate) fn then(first: Option<Self>, next: Option<Self>) -> Option<Self> {
         let (mut first, next) = match (first, next) {
             (Some(first), Some(next)) => (first, next),
             (first, next) => return first.or(next),
@@ -104,6 +105,41 @@ pub(super) struct Choice {
     pub(super) faults: Vec<(Cid, BlockError)>,
 }
 
+/// Which branches contain the block that a quorum voted for.
+struct Anchored {
+    /// The blocks beside the best chain that lie on or above it; `None` when all do, or the block is not here.
+    above: Option<BTreeSet<BlockId>>,
+    /// Whether the best chain contains it.
+    by_best: bool,
+}
+
+impl Anchored {
+    fn of(view: &dyn View, all: &[Kept]) -> Result<Self, StoreError> {
+        let free = Self { above: None, by_best: true };
+        let Some(anchor) = ballots::anchor(view)? else { return Ok(free) };
+        let by_best = view.height_of(&anchor.block)? == Some(anchor.height);
+        if !by_best && !all.iter().any(|kept| !kept.orphan && kept.stored.id == anchor.block) {
+            return Ok(free);
+        }
+        let mut sorted: Vec<&Kept> = all.iter().filter(|kept| !kept.orphan).collect();
+        sorted.sort_by_key(|kept| kept.stored.height);
+        let mut above = BTreeSet::new();
+        for kept in sorted {
+            let below = kept.stored.signed.header.previous;
+            let on_chain =
+                by_best && view.height_of(&below)?.is_some_and(|height| height >= anchor.height);
+            if kept.stored.id == anchor.block || on_chain || above.contains(&below) {
+                above.insert(kept.stored.id);
+            }
+        }
+        Ok(Self { above: Some(above), by_best })
+    }
+
+    fn allows(&self, block: &StoredBlock) -> bool {
+        self.above.as_ref().is_none_or(|above| above.contains(&block.id))
+    }
+}
+
 /// Takes the best branch there is, judging whole what was judged by its headers only.
 pub(super) fn choose(
     unit: &mut dyn Unit,
@@ -114,10 +150,17 @@ pub(super) fn choose(
     let mut choice = Choice::default();
     loop {
         let best = tip(unit)?;
-        // A block on top of the newest is better even where no work is done.
-        let wins = |kept: &Kept| order(&kept.stored, &best).is_lt() || kept.parent() == best.node;
-        let mut candidates = branches::all(unit)?;
-        candidates.retain(|kept| !kept.orphan && wins(kept));
+        let all = branches::all(unit)?;
+        let anchored = Anchored::of(unit, &all)?;
+        // A block on top of the newest is better even where no work is done; and a branch with the block
+        // that a quorum voted for is better than one without, whatever their work.
+        let wins = |kept: &Kept| {
+            let grows = kept.parent() == best.node;
+            anchored.allows(&kept.stored)
+                && (order(&kept.stored, &best).is_lt() || grows || !anchored.by_best)
+        };
+        let mut candidates: Vec<&Kept> =
+            all.iter().filter(|kept| !kept.orphan && wins(kept)).collect();
         candidates.sort_by(|a, b| order(&a.stored, &b.stored));
         let Some(candidate) = candidates.first() else { break };
         let (height, node) = (candidate.stored.height, candidate.stored.node);
@@ -271,6 +314,7 @@ pub(super) fn make_room(unit: &mut dyn Unit, new: &Kept) -> Result<bool, StoreEr
 /// When the store fails.
 pub(crate) fn prune(unit: &mut dyn Unit, rules: &Rules) -> Result<(), StoreError> {
     let finalized = final_height(unit, rules)?;
+    ballots::forget_partials(unit, finalized + 1)?;
     write::forget_undo(unit, finalized)?;
     branches::forget_condemned(unit, finalized)?;
     let all = branches::all(unit)?;

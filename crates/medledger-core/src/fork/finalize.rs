@@ -31,6 +31,13 @@ pub enum Checkpointed {
     },
     /// It covers no more than what is final already.
     Known,
+    /// Too few hospitals have cosigned it so far; it is kept until enough have.
+    Gathering {
+        /// Hospitals that have.
+        found: usize,
+        /// Hospitals needed.
+        needed: usize,
+    },
     /// The blocks it covers are not here yet; it is kept until they come.
     Ahead {
         /// Blocks it covers.
@@ -76,7 +83,27 @@ pub fn receive_checkpoint(
 ) -> Result<Checkpointed, CheckpointError> {
     let note = SignedNote::from_bytes(note)?;
     let cosigners = finality::cosigners(&rules.genesis);
-    let checkpoint = checkpoint::finality(&note, &rules.chain, &cosigners)?;
+    let (note, checkpoint) = match checkpoint::finality(&note, &rules.chain, &cosigners) {
+        Ok(checkpoint) => (note, checkpoint),
+        // With those that came before it may be a quorum.
+        Err(error @ FinalityError::TooFew { .. }) => {
+            if let Ok(late) = note.text().parse::<Checkpoint>()
+                && late.size <= finality::final_size(unit, rules)?
+            {
+                let same = finality::tree_root(unit, late.size)? == late.root;
+                return if same { Ok(Checkpointed::Known) } else { Err(error.into()) };
+            }
+            let gathered = finality::ballots::gather(unit, &note, &cosigners)?;
+            match checkpoint::finality(&gathered, &rules.chain, &cosigners) {
+                Ok(checkpoint) => (gathered, checkpoint),
+                Err(FinalityError::TooFew { found, needed, .. }) => {
+                    return Ok(Checkpointed::Gathering { found, needed });
+                }
+                Err(_) => return Err(error.into()),
+            }
+        }
+        Err(error) => return Err(error.into()),
+    };
     let size = checkpoint.size;
     if size <= finality::final_size(unit, rules)? {
         if finality::tree_root(unit, size)? == checkpoint.root {

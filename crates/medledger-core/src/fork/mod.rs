@@ -135,6 +135,23 @@ impl Fault {
     }
 }
 
+/// The blocks beside the best chain whose branches hang together, as far as their headers and signatures
+/// are judged.
+pub(crate) fn beside(view: &dyn View) -> Result<Vec<StoredBlock>, StoreError> {
+    let kept = branches::all(view)?.into_iter().filter(|kept| !kept.orphan);
+    Ok(kept.map(|kept| kept.stored).collect())
+}
+
+/// Makes the choice between branches again, because another block must be on the best chain now.
+pub(crate) fn reconsider(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+) -> Result<Option<Reorg>, StoreError> {
+    Ok(choose::choose(unit, rules, now, signatures)?.reorg)
+}
+
 /// Height of the last block that no reorganisation undoes; genesis at least.
 ///
 /// # Errors

@@ -1,0 +1,373 @@
+//! Voting over a stored ledger: what the state machine in [`crate::vote`] decides, made durable before it
+//! leaves the house, and what comes in from other hospitals.
+//!
+//! Rows of the drawer `votes`:
+//! ```text
+//! 's'                               state of the voter
+//! 'a'                               anchor: height and id of the block that the best chain must contain
+//! 'v' | voter | phase | round | n   a signed vote, at most two for each round
+//! 'c' | SHA-256 of the text         a checkpoint with fewer cosignatures than a quorum
+//! ```
+
+use crate::chain::{Rules, block_at, tip};
+use crate::checkpoint::{Checkpoint, NoteKey, SignedNote};
+use crate::clock::Timestamp;
+use crate::engine::MiningKey;
+use crate::fork;
+use crate::ids::{BlockId, MemberId, sha256};
+use crate::state::Signatures;
+use crate::store::{Drawer, StoreError, Unit, View};
+use crate::vote::{
+    BlockInfo, BlockTree, Evidence, Inserted, Members, SignedVote, Tally, Target, Trouble,
+    VerifiedVote, VoteError, Voter, VoterState,
+};
+use std::collections::{BTreeSet, HashMap};
+
+const STATE: &[u8] = b"s";
+const ANCHOR: &[u8] = b"a";
+const VOTE: u8 = b'v';
+const PARTIAL: u8 = b'c';
+/// Checkpoints that wait for more cosignatures.
+const PARTIALS: usize = 64;
+
+/// What came of asking a hospital to vote.
+#[derive(Debug, Default)]
+pub struct Cast {
+    /// Votes for the other hospitals, to be sent once the unit is committed.
+    pub votes: Vec<SignedVote>,
+    /// A checkpoint that this hospital has just cosigned, for the others.
+    pub checkpoint: Option<String>,
+    /// How the best chain changed, because a quorum voted for a block elsewhere.
+    pub reorg: Option<fork::Reorg>,
+    /// What keeps it from voting, if it is not mere lack of blocks.
+    pub trouble: Option<Trouble>,
+}
+
+/// The blocks of a ledger, on all branches.
+struct StoredTree<'a> {
+    view: &'a dyn View,
+    beside: HashMap<BlockId, BlockInfo>,
+}
+
+impl<'a> StoredTree<'a> {
+    fn new(view: &'a dyn View) -> Result<Self, StoreError> {
+        let beside = fork::beside(view)?;
+        let info = |block: crate::store::StoredBlock| (block.id, info(&block));
+        Ok(Self { view, beside: beside.into_iter().map(info).collect() })
+    }
+}
+
+fn info(block: &crate::store::StoredBlock) -> BlockInfo {
+    BlockInfo {
+        height: block.height,
+        parent: block.signed.header.previous,
+        miner: block.descriptor.map(|descriptor| descriptor.miner),
+        changes_set: false,
+    }
+}
+
+impl BlockTree for StoredTree<'_> {
+    type Error = StoreError;
+
+    fn block(&self, id: &BlockId) -> Result<Option<BlockInfo>, StoreError> {
+        match self.view.height_of(id)? {
+            Some(height) => Ok(Some(info(&block_at(self.view, height)?))),
+            None => Ok(self.beside.get(id).copied()),
+        }
+    }
+
+    fn ancestor(&self, block: &BlockId, height: u64) -> Result<Option<BlockId>, StoreError> {
+        let mut id = *block;
+        loop {
+            if let Some(top) = self.view.height_of(&id)? {
+                let on_chain = height <= top;
+                return if on_chain {
+                    Ok(self.view.block(height)?.map(|block| block.id))
+                } else {
+                    Ok(None)
+                };
+            }
+            match self.beside.get(&id) {
+                Some(info) if info.height == height => return Ok(Some(id)),
+                Some(info) if info.height > height => id = info.parent,
+                _ => return Ok(None),
+            }
+        }
+    }
+}
+
+fn vote_key(vote: &SignedVote, number: u8) -> Vec<u8> {
+    let said = vote.vote();
+    let round = said.ballot.round.to_be_bytes();
+    [&[VOTE][..], said.voter.as_bytes(), &[said.phase.code()], &round, &[number]].concat()
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Damaged(format!("votes: {error}"))
+}
+
+/// The hospitals that vote on what is not final.
+#[must_use]
+pub fn members(rules: &Rules) -> Members {
+    Members::founders(rules.chain, &rules.genesis)
+}
+
+fn state(view: &dyn View) -> Result<Option<VoterState>, StoreError> {
+    let row = view.local(Drawer::Votes, STATE)?;
+    row.map(|row| VoterState::decode(&row).map_err(|error| damaged(&error))).transpose()
+}
+
+fn tally(view: &dyn View, rules: &Rules) -> Result<Tally, StoreError> {
+    let members = members(rules);
+    let mut tally = match state(view)? {
+        Some(state) => Tally::restored(members, &state),
+        None => Tally::new(members),
+    };
+    for (_, row) in view.local_scan(Drawer::Votes, &[VOTE], None, usize::MAX)? {
+        let vote = SignedVote::decode(&row).map_err(|error| damaged(&error))?;
+        tally.insert(VerifiedVote::trusted(vote));
+    }
+    Ok(tally)
+}
+
+/// Every vote this ledger knows, its own among them: for passing on.
+///
+/// # Errors
+/// When the store fails.
+pub fn votes(view: &dyn View, rules: &Rules) -> Result<Vec<SignedVote>, StoreError> {
+    Ok(tally(view, rules)?.votes().map(|vote| *vote.signed()).collect())
+}
+
+/// Evidence against hospitals that voted twice in one round.
+///
+/// # Errors
+/// When the store fails.
+pub fn evidence(view: &dyn View, rules: &Rules) -> Result<Vec<Evidence>, StoreError> {
+    Ok(tally(view, rules)?.evidence().cloned().collect())
+}
+
+/// Checkpoints that wait for more cosignatures, for passing on.
+///
+/// # Errors
+/// When the store fails.
+pub fn partial_checkpoints(view: &dyn View) -> Result<Vec<String>, StoreError> {
+    let rows = view.local_scan(Drawer::Votes, &[PARTIAL], None, PARTIALS)?;
+    rows.into_iter()
+        .map(|(_, row)| String::from_utf8(row).map_err(|error| damaged(&error)))
+        .collect()
+}
+
+/// The block that the best chain must contain whatever its work: the newest that a quorum is known to have
+/// voted for.
+pub(crate) fn anchor(view: &dyn View) -> Result<Option<Target>, StoreError> {
+    let Some(row) = view.local(Drawer::Votes, ANCHOR)? else { return Ok(None) };
+    let (height, block) =
+        row.split_at_checked(8).ok_or_else(|| damaged(&"the anchor is too short"))?;
+    let height = u64::from_be_bytes(height.try_into().map_err(|error| damaged(&error))?);
+    let block = BlockId::try_from(block).map_err(|error| damaged(&error))?;
+    Ok(Some(Target { height, block }))
+}
+
+fn set_anchor(unit: &mut dyn Unit, anchor: &Target) -> Result<(), StoreError> {
+    let row = [&anchor.height.to_be_bytes()[..], anchor.block.as_bytes()].concat();
+    unit.set_local(Drawer::Votes, ANCHOR, Some(&row))
+}
+
+/// Why a vote does not count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CountError {
+    /// It is not of a member, not of this chain, or wrongly signed.
+    #[error(transparent)]
+    Vote(#[from] VoteError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Counts a vote of another hospital. Ask [`cast`] afterwards.
+///
+/// # Errors
+/// See [`CountError`].
+pub fn receive_vote(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    vote: SignedVote,
+) -> Result<Inserted, CountError> {
+    let mut tally = tally(unit, rules)?;
+    let vote = vote.verify(tally.members())?;
+    Ok(insert(unit, &mut tally, vote)?)
+}
+
+/// Counts a vote, keeps it, and lets go of those that it pushed out.
+fn insert(
+    unit: &mut dyn Unit,
+    tally: &mut Tally,
+    vote: VerifiedVote,
+) -> Result<Inserted, StoreError> {
+    let inserted = tally.insert(vote);
+    if !matches!(inserted, Inserted::New | Inserted::Double) {
+        return Ok(inserted);
+    }
+    let number = u8::from(inserted == Inserted::Double);
+    let key = vote_key(vote.signed(), number);
+    unit.set_local(Drawer::Votes, &key, Some(&vote.signed().encode()))?;
+    let of_voter = &key[..18];
+    let kept: BTreeSet<u64> = tally
+        .votes()
+        .filter(|kept| vote_key(kept.signed(), 0).starts_with(of_voter))
+        .map(|kept| kept.vote().ballot.round)
+        .collect();
+    for (key, _) in unit.local_scan(Drawer::Votes, of_voter, None, usize::MAX)? {
+        let round = key.get(18..26).and_then(|round| round.try_into().ok());
+        let round = u64::from_be_bytes(round.ok_or_else(|| damaged(&"a key is too short"))?);
+        if !kept.contains(&round) {
+            unit.set_local(Drawer::Votes, &key, None)?;
+        }
+    }
+    Ok(inserted)
+}
+
+/// Does all the voting there is to do now: takes over what quorums decided, changes to the branch they
+/// voted for, prevotes, precommits, cosigns what is decided. Without a key it only takes over.
+///
+/// Nothing of it may leave the house before the unit is committed.
+///
+/// # Errors
+/// When the store fails.
+pub fn cast(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    key: Option<&MiningKey>,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+) -> Result<Cast, StoreError> {
+    let mut cast = Cast::default();
+    let members = members(rules);
+    let id = key.map_or(MemberId::from_bytes([0; 16]), |key| key.hospital);
+    let mut voter = match state(unit)? {
+        Some(state) => Voter::restored(id, rules.chain, state),
+        None => Voter::new(id, &members, 0),
+    };
+    loop {
+        let mut tally = tally(unit, rules)?;
+        let anchor_now = voter.anchor(&tally);
+        if anchor(unit)? != Some(anchor_now) {
+            set_anchor(unit, &anchor_now)?;
+            let changed = fork::reconsider(unit, rules, now, signatures)?;
+            cast.reorg = fork::Reorg::then(cast.reorg.take(), changed);
+        }
+        let top = tip(unit)?;
+        let step = voter.step(&StoredTree::new(unit)?, &top.id, &tally)?;
+        cast.trouble = step.trouble;
+        let done = step.votes.is_empty() && step.cosign.is_none() && step.voter == voter;
+        voter = step.voter;
+        if done {
+            return Ok(cast);
+        }
+        unit.set_local(Drawer::Votes, STATE, Some(&voter.state().encode()))?;
+        if let Some(key) = key {
+            for vote in step.votes {
+                let vote = vote.sign(&key.key);
+                insert(unit, &mut tally, VerifiedVote::trusted(vote))?;
+                cast.votes.push(vote);
+            }
+            if let Some(target) = step.cosign {
+                let note = cosign(unit, rules, key, &target, now)?;
+                let size = target.height + 1;
+                let taken = fork::receive_checkpoint(unit, rules, note.as_bytes(), now, signatures);
+                match taken {
+                    Ok(_) => cast.checkpoint = Some(note),
+                    Err(fork::CheckpointError::Store(error)) => return Err(error),
+                    // A quorum's votes decided it, and a quorum's cosignatures something else.
+                    Err(error) => return Err(damaged(&format!("checkpoint of {size}: {error}"))),
+                }
+            }
+        }
+    }
+}
+
+/// The checkpoint that ends with a decided block, with this hospital's cosignature.
+fn cosign(
+    view: &dyn View,
+    rules: &Rules,
+    key: &MiningKey,
+    target: &Target,
+    now: Timestamp,
+) -> Result<String, StoreError> {
+    let size = target.height + 1;
+    if block_at(view, target.height)?.id != target.block {
+        return Err(damaged(&"a decided block is not on the best chain"));
+    }
+    let checkpoint = Checkpoint::new(&rules.chain, size, super::tree_root(view, size)?);
+    let mut note = SignedNote::new(checkpoint.to_string()).map_err(|error| damaged(&error))?;
+    let public = *key.key.verifying_key().as_bytes();
+    let cosigner =
+        NoteKey::cosigner(key.hospital.to_string(), public).map_err(|error| damaged(&error))?;
+    note.cosign(&cosigner, now, &mut |bytes| *key.key.sign_note(bytes).as_bytes())
+        .map_err(|error| damaged(&error))?;
+    Ok(note.to_string())
+}
+
+fn partial_key(note: &SignedNote) -> Vec<u8> {
+    [&[PARTIAL][..], &sha256(&[note.text().as_bytes()])].concat()
+}
+
+/// Adds the cosignatures of a note to those known of the same checkpoint, leaving out wrong and unknown
+/// ones; the note with all of them.
+pub(crate) fn gather(
+    unit: &mut dyn Unit,
+    note: &SignedNote,
+    cosigners: &[NoteKey],
+) -> Result<SignedNote, StoreError> {
+    let mut gathered = note.verified_only(cosigners);
+    if let Some(row) = unit.local(Drawer::Votes, &partial_key(note))? {
+        let known = SignedNote::from_bytes(&row).map_err(|error| damaged(&error))?;
+        // One that does not fit any more is no loss: of each hospital one is enough.
+        let _ = gathered.merge(&known);
+    }
+    if gathered.signatures().is_empty() {
+        return Ok(gathered);
+    }
+    let key = partial_key(note);
+    let rows = unit.local_scan(Drawer::Votes, &[PARTIAL], None, PARTIALS + 1)?;
+    let new = !rows.iter().any(|(known, _)| *known == key);
+    if rows.len() < PARTIALS || !new {
+        unit.set_local(Drawer::Votes, &key, Some(gathered.to_string().as_bytes()))?;
+    }
+    Ok(gathered)
+}
+
+/// Forgets checkpoints that cover no more than `size` blocks, which are final.
+pub(crate) fn forget_partials(unit: &mut dyn Unit, size: u64) -> Result<(), StoreError> {
+    for (key, row) in unit.local_scan(Drawer::Votes, &[PARTIAL], None, PARTIALS + 1)? {
+        let note = SignedNote::from_bytes(&row).map_err(|error| damaged(&error))?;
+        let covers = note.text().parse::<Checkpoint>().map_or(0, |checkpoint| checkpoint.size);
+        if covers <= size {
+            unit.set_local(Drawer::Votes, &key, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether this hospital should mine a block though no record waits, so that the block at `height` can
+/// become final: see [`Voter::should_mine`].
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn should_mine(
+    view: &dyn View,
+    rules: &Rules,
+    hospital: &MemberId,
+    height: u64,
+) -> Result<bool, StoreError> {
+    let members = members(rules);
+    let voter = match state(view)? {
+        Some(state) => Voter::restored(*hospital, rules.chain, state),
+        None => Voter::new(*hospital, &members, 0),
+    };
+    voter.should_mine(&StoredTree::new(view)?, &tip(view)?.id, &members, height)
+}
+
+#[cfg(test)]
+mod tests;
