@@ -5,7 +5,7 @@ use crate::commands::ipfs;
 use crate::commands::{
     approve, bench, blocks, checkpoint, cid, demo, export, header, import, init, log, mail, member,
     mine, open, receipt, refuse, reports, request, requests, revoke, seal, share, storage, unseal,
-    upload, verify,
+    upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Ipfs(ipfs::IpfsCommand),
     /// Put what was accepted into blocks
     Mine(mine::MineArgs),
+    /// Wait until a record is mined or final, while others mine
+    Wait(wait::WaitArgs),
     /// Letters that wait
     #[command(subcommand)]
     Mail(mail::MailCommand),

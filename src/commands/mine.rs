@@ -5,14 +5,29 @@ use crate::exit::{Failure, Result};
 use crate::output::{self, Done, Show, fields, grouped, span};
 use crate::{interrupt, progress};
 use clap::Args;
+use medledger::core::engine::Mined;
+use medledger::{BlockPolicy, Ledger, MiningControl};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::time::Duration;
 
 #[derive(Args, Debug)]
 pub(crate) struct MineArgs {
     /// Mine one block even when nothing waits
-    #[arg(long)]
+    #[arg(long, conflicts_with = "keep")]
     empty: bool,
+    /// Go on until Ctrl-C: a block whenever one is due, also an empty one that other hospitals wait for
+    #[arg(long)]
+    keep: bool,
+    /// With --keep: a block as soon as so many records wait
+    #[arg(long, default_value_t = 1000, requires = "keep", value_name = "COUNT")]
+    records: u64,
+    /// With --keep: or as soon as they have so many bytes
+    #[arg(long, default_value_t = 1024 * 1024, requires = "keep", value_name = "COUNT")]
+    bytes: u64,
+    /// With --keep: or as soon as the oldest was signed so many seconds ago
+    #[arg(long, default_value_t = 10, requires = "keep", value_name = "SECONDS")]
+    age: u64,
 }
 
 #[derive(Serialize)]
@@ -79,6 +94,9 @@ impl Show for Blocks {
 
 pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
     let ledger = context.open()?;
+    if args.keep {
+        return keep(context, &ledger, args);
+    }
     let mut result = Blocks { blocks: Vec::new(), waiting: ledger.waiting()? };
     if context.json() {
         interrupt::say_when_interrupted(output::text_of(true, &result)?);
@@ -124,6 +142,27 @@ pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
     let blocks = if count == 1 { "a block is".to_owned() } else { format!("{count} blocks are") };
     let done = Done::new(format!("{blocks} mined"), "`medledger log` lists what is in blocks");
     context.print_done(&result, &done)
+}
+
+/// Mines until Ctrl-C, a line for each block.
+fn keep(context: &Context, ledger: &Ledger, args: &MineArgs) -> Result<()> {
+    let age = Duration::from_secs(args.age);
+    let policy = BlockPolicy { records: args.records, bytes: args.bytes, age };
+    let mut failed = None;
+    let mut told = |mined: &Mined| {
+        let (height, records, id) = (mined.stored.height, mined.stored.records, mined.id());
+        let text = if context.json() {
+            format!(
+                "{}\n",
+                serde_json::json!({"height": height, "id": id.to_string(), "records": records})
+            )
+        } else {
+            format!("block {height}  {records} records  {id}\n")
+        };
+        failed = failed.take().or(output::write(&text).err());
+    };
+    ledger.keep_mining(&policy, &MiningControl::new(), &mut told)?;
+    failed.map_or(Ok(()), Err)
 }
 
 fn nothing_lost(failure: Failure) -> Failure {

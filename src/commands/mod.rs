@@ -30,6 +30,7 @@ pub(crate) mod storage;
 pub(crate) mod unseal;
 pub(crate) mod upload;
 pub(crate) mod verify;
+pub(crate) mod wait;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
@@ -61,6 +62,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         #[cfg(feature = "kubo")]
         Command::Ipfs(command) => ipfs::run(&context, &command),
         Command::Mine(args) => mine::run(&context, &args),
+        Command::Wait(args) => wait::run(&context, &args),
         Command::Mail(command) => mail::run(&context, &command),
         Command::Status => status::run(&context),
         Command::Demo(args) => demo::command(&context, &args),

@@ -228,6 +228,7 @@ fn order(error: &OrderError) -> Failure {
         OrderError::Cancelled => (Environment, "cancelled"),
         OrderError::NoMiningKey => (Refused, "no_mining_key"),
         OrderError::ClockBehind { .. } => (Environment, "clock_behind"),
+        OrderError::NotOurTurn { .. } => (Refused, "not_our_turn"),
         OrderError::Invalid(_) => (Bug, "invalid_block"),
         OrderError::Store(error) => return store(error),
         _ => (Bug, "unknown"),

@@ -284,6 +284,7 @@ pub(crate) fn imported_chain<'py>(
         .set("height", done.height)?
         .text("head", done.head)?
         .set("added", done.added)?
+        .set("removed", done.removed)?
         .set("records", done.records)?
         .set("finalized", done.finalized)?
         .set("reports", done.reports)?

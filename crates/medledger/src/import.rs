@@ -39,6 +39,8 @@ pub struct ImportedChain {
     pub head: BlockId,
     /// Blocks added; 0 when all were here.
     pub added: u64,
+    /// Blocks of another branch that were taken off for them.
+    pub removed: u64,
     /// Records in the blocks added.
     pub records: u64,
     /// Blocks that are final, now.
@@ -79,8 +81,11 @@ pub enum ImportError {
         /// The chain wanted.
         expected: ChainId,
     },
-    /// The file's chain and this ledger's part ways; choosing between them is not done here.
-    #[error("the chain in the file differs from this ledger's from block {height} on")]
+    /// The file's chain and this ledger's part ways, below a final block or without the file's having more
+    /// work.
+    #[error(
+        "the chain in the file differs from this ledger's from block {height} on, and is not the better one"
+    )]
     Forked {
         /// Height of the first block that differs.
         height: u64,

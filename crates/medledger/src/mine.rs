@@ -64,6 +64,43 @@ impl MiningControl {
     }
 }
 
+/// When a block is worth its work: as soon as one of these is reached.
+///
+/// ```
+/// use medledger::BlockPolicy;
+/// use std::time::Duration;
+/// // A block a minute, sooner when a hundred records wait.
+/// let policy = BlockPolicy { records: 100, age: Duration::from_secs(60), ..BlockPolicy::default() };
+/// assert_eq!(policy.bytes, 1024 * 1024);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockPolicy {
+    /// So many records wait.
+    pub records: u64,
+    /// They have so many bytes together.
+    pub bytes: u64,
+    /// The oldest was signed so long ago, by its author's clock.
+    pub age: Duration,
+}
+
+impl Default for BlockPolicy {
+    /// 1,000 records, 1 MiB, or 10 seconds.
+    fn default() -> Self {
+        Self { records: 1000, bytes: 1024 * 1024, age: Duration::from_secs(10) }
+    }
+}
+
+/// Whether a block should be mined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Not yet.
+    Not,
+    /// Of the records that wait.
+    Records,
+    /// An empty one, above records that are not final.
+    Empty,
+}
+
 /// How far the search for one block is.
 ///
 /// Every try is as likely to succeed as any other: however long it took so far, the time still to be
@@ -203,6 +240,57 @@ impl Ledger {
                 Standing::Accepted { .. } => self.mine_with(control, false)?,
             };
         }
+    }
+
+    /// Whether a block should be mined now: enough waits, or for long enough; or this hospital owes the
+    /// others one, so that what they have can become final.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn block_due(&self, policy: &BlockPolicy) -> Result<Due, StoreError> {
+        let view = self.view()?;
+        let waiting = view.count_pending()?;
+        if waiting > 0 {
+            let limit = usize::try_from(policy.records).unwrap_or(usize::MAX).max(1);
+            let first = view.pending(limit)?;
+            let bytes: u64 = first.iter().map(|record| record.bytes.len() as u64).sum();
+            let oldest = first.iter().map(|record| record.time).min();
+            let now = self.clock().now().as_secs();
+            let age = oldest.map_or(0, |time| now.saturating_sub(time.as_secs()));
+            let due =
+                waiting >= policy.records || bytes >= policy.bytes || age >= policy.age.as_secs();
+            return Ok(if due { Due::Records } else { Due::Not });
+        }
+        Ok(if self.engine().owes_block(view.as_ref())? { Due::Empty } else { Due::Not })
+    }
+
+    /// Mines whenever a block is due, until `control` is cancelled; tells `mined` of each block. Other threads
+    /// use the ledger meanwhile.
+    ///
+    /// # Errors
+    /// See [`OrderError`]; being cancelled is none.
+    pub fn keep_mining(
+        &self,
+        policy: &BlockPolicy,
+        control: &MiningControl,
+        mined: &mut dyn FnMut(&Mined),
+    ) -> Result<(), OrderError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        while !control.cancel.load(Ordering::Relaxed) {
+            let due = self.block_due(policy)?;
+            if due == Due::Not {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            match self.mine_with(control, due == Due::Empty) {
+                Ok(Some(block)) => mined(&block),
+                // What waits takes no effect yet, or others have to mine first.
+                Ok(None) | Err(OrderError::NotOurTurn { .. }) => std::thread::sleep(PAUSE),
+                Err(OrderError::Cancelled) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// How many accepted records wait to be mined.

@@ -453,6 +453,8 @@ class ImportedChain:
     """Its id."""
     added: int
     """Blocks added; 0 when all were here."""
+    removed: int
+    """Blocks of another branch that were taken off for them."""
     records: int
     finalized: int
     """Blocks that are final, now."""

@@ -6,17 +6,19 @@ use crate::files::Spool;
 use crate::ledger::Ledger;
 use crate::system::{Threads, os_rng};
 use medledger_core::block::{self, Block};
-use medledger_core::chain::{Rules, block_at, tip};
+use medledger_core::chain::{BlockError, Rules, block_at, tip};
 use medledger_core::checkpoint::{Evidence, SignedNote, quorum};
 use medledger_core::cid::{Cid, Codec};
 use medledger_core::clock::{Clock, Timestamp};
 use medledger_core::finality::{self, AcceptError, CompareError, Compared};
 use medledger_core::follow;
+use medledger_core::follow::FollowError;
+use medledger_core::fork::{self, Deferral, Fault, Received};
 use medledger_core::ids::ChainId;
 use medledger_core::log_tree::{LogTree, MemoryNodes};
 use medledger_core::pow::Header;
 use medledger_core::registry::Kind;
-use medledger_core::state::{BatchedSignatures, State};
+use medledger_core::state::{BatchedSignatures, Signatures, State};
 use medledger_core::store::{RecordQuery, Unit, View};
 use medledger_ipfs::BlockRead;
 use medledger_ipfs::car::{IndexedCar, Limits, ReadOptions, copy};
@@ -25,8 +27,9 @@ use std::path::Path;
 
 impl Ledger {
     /// Takes the blocks of a chain's CAR, as [`export_chain`](Self::export_chain) writes it, that go on
-    /// from this ledger's newest block: all of them or none. Each is judged by this ledger's own rules,
-    /// with every signature. Reports in the file whose records are on the chain come along.
+    /// from this ledger's newest block, or from a block below that is not final, if their branch is the
+    /// better one: all of them or none. Each is judged by this ledger's own rules, with every signature.
+    /// Records that lose their place by it wait again. Reports in the file whose records are on the chain come along.
     ///
     /// The file is kept in the folder meanwhile, for blocks stand in it newest first.
     ///
@@ -163,18 +166,31 @@ impl ChainFile {
     ) -> Result<ImportedChain, ImportError> {
         let here = tip(unit)?.height;
         let newest = self.nodes.len() as u64 - 1;
-        self.compare(unit, here.min(newest))?;
+        let common = self.common(unit, here.min(newest))?;
+        let parts = common < here.min(newest);
+        if parts && common < fork::final_height(unit, &self.rules)? {
+            return Err(ImportError::Forked { height: common + 1 });
+        }
         let mut records = 0;
         let (workers, mut rng) = (Threads::default(), os_rng());
         let mut signatures = BatchedSignatures::new(&workers, &mut rng);
-        for height in here + 1..=newest {
+        for height in common + 1..=newest {
             let node = self.nodes[height as usize];
             let block = self.block(&node)?;
             records += block.records.len() as u64;
-            follow::append(unit, &self.rules, &block, &node, now, &mut signatures)?;
+            if parts {
+                self.offer(unit, &block, &node, now, &mut signatures)?;
+            } else if height > here {
+                follow::append(unit, &self.rules, &block, &node, now, &mut signatures)?;
+            }
             progress(ImportStep::Block { height, of: newest });
         }
         let tip = tip(unit)?;
+        // The unit goes with the error: of a branch that is not the better one nothing stays.
+        if parts && tip.node != self.nodes[newest as usize] {
+            return Err(ImportError::Forked { height: common + 1 });
+        }
+        let removed = if parts { here - common } else { 0 };
         let finalized = self.checkpoint(unit)?;
         let blocks = tip.height + 1;
         // Alone, a hospital signs a checkpoint with each block: without it the end may be cut off.
@@ -186,20 +202,21 @@ impl ChainFile {
             chain: self.rules.chain,
             height: tip.height,
             head: tip.id,
-            added: tip.height - here,
+            added: tip.height - (here - removed),
+            removed,
             records,
             finalized,
             reports,
         })
     }
 
-    /// Whether the blocks up to `height` are those here.
-    fn compare(&self, view: &dyn View, height: u64) -> Result<(), ImportError> {
+    /// Height of the last block up to `height` that is the same here.
+    fn common(&self, view: &dyn View, height: u64) -> Result<u64, ImportError> {
         let same = |height: u64| -> Result<bool, ImportError> {
             Ok(block_at(view, height)?.node == self.nodes[height as usize])
         };
         if same(height)? {
-            return Ok(());
+            return Ok(height);
         }
         // A node links its parent, so where one differs all above do: halve the distance.
         let (mut alike, mut differs) = (0, height);
@@ -207,7 +224,32 @@ impl ChainFile {
             let middle = alike + (differs - alike) / 2;
             if same(middle)? { alike = middle } else { differs = middle }
         }
-        Err(ImportError::Forked { height: differs })
+        Ok(alike)
+    }
+
+    /// Takes a block of a branch that parts from the chain here.
+    fn offer(
+        &self,
+        unit: &mut dyn Unit,
+        block: &Block,
+        node: &Cid,
+        now: Timestamp,
+        signatures: &mut dyn Signatures,
+    ) -> Result<(), ImportError> {
+        let height = block.descriptor.height;
+        let rule = |error: BlockError| ImportError::Follow(FollowError::Rule { height, error });
+        match fork::receive(unit, &self.rules, block, node, now, signatures)? {
+            Received::Refused(Fault::Rule(error)) => Err(rule(error)),
+            Received::Refused(Fault::Node { expected, found }) => {
+                Err(FollowError::Node { height, expected, found }.into())
+            }
+            Received::Deferred(Deferral::TooEarly(error)) => Err(rule(error.into())),
+            Received::Deferred(Deferral::UnknownMiner(miner)) => {
+                Err(rule(BlockError::NotAHospital(miner)))
+            }
+            Received::Known | Received::Best(_) | Received::Beside => Ok(()),
+            _ => Err(ImportError::Forked { height }),
+        }
     }
 
     fn block(&self, node: &Cid) -> Result<Block, ImportError> {

@@ -422,3 +422,112 @@ fn a_ledger_open_for_reading_exports_and_takes_nothing() {
     assert!(reader.import_report(&report[..], &mut |_| {}).is_err());
     assert!(matches!(import(&reader, &car), Err(ImportError::Store(StoreError::ReadOnly))));
 }
+
+/// A chain of two hospitals: its genesis, and what one of them makes of it.
+struct Branch {
+    rules: medledger::core::chain::Rules,
+    store: medledger::core::memory::MemoryStore,
+    engine: medledger::core::engine::PowEngine,
+}
+
+impl Branch {
+    fn of(hospital: usize) -> Self {
+        use medledger::core::engine::{MiningKey, PowEngine};
+        use medledger::core::genesis::{Consensus, Founder, Genesis};
+        use medledger::core::identity::Identity;
+        use medledger::core::keys::{HpkeSecretKey, SigningKey};
+        use medledger::core::pow::{Inline, Outcome, Schedule, Target, mine};
+        use medledger::core::store::Store;
+        let identity = |seed: u8| {
+            let hpke = HpkeSecretKey::from_bytes(&[seed; 32]);
+            Identity::from_keys(SigningKey::from_seed(&[seed; 32]), hpke)
+        };
+        let mining = |seed: u8| SigningKey::from_seed(&[seed ^ 0xff; 32]);
+        let founder = |seed: u8| Founder {
+            identity: *identity(seed).public(),
+            mining: mining(seed).verifying_key(),
+        };
+        let work = Consensus::Work(Schedule::fixed(Target::from_expected_tries(2)));
+        let mut genesis = Genesis::single(founder(1), work);
+        genesis.founders.push(founder(2));
+        let start = medledger::core::clock::Timestamp::from_secs(1_700_000_000);
+        let header = medledger::core::chain::Rules::genesis_header(&genesis, start);
+        let (cancel, tried) = (Default::default(), Default::default());
+        let mined = mine(&header, &mut |_| unreachable!(), &Inline, &cancel, &tried);
+        let Ok(Outcome::Found { header, .. }) = mined else { panic!("{mined:?}") };
+        let rules = medledger::core::chain::Rules::new(&header, genesis).unwrap();
+        let store = medledger::core::memory::MemoryStore::new();
+        let mut unit = store.unit().unwrap();
+        medledger::core::follow::found(unit.as_mut(), &rules, &header).unwrap();
+        unit.commit().unwrap();
+        let seed = [1, 2][hospital];
+        let key = MiningKey { hospital: identity(seed).id(), key: mining(seed) };
+        let engine = PowEngine::new(rules.clone(), Some(key));
+        Self { rules, store, engine }
+    }
+
+    fn grow(&self, blocks: usize) {
+        use medledger::core::engine::{Engine, OrderJob};
+        let (cancel, tried) = (Default::default(), Default::default());
+        let job = OrderJob {
+            clock: &medledger::SystemClock,
+            workers: &medledger::core::pow::Inline,
+            cancel: &cancel,
+            tried: &tried,
+            empty: true,
+        };
+        for _ in 0..blocks {
+            self.engine.order(&self.store, &job).unwrap().unwrap();
+        }
+    }
+
+    fn tip(&self) -> medledger::core::store::StoredBlock {
+        use medledger::core::store::Store;
+        self.store.view().unwrap().tip().unwrap().unwrap()
+    }
+
+    fn car(&self) -> Vec<u8> {
+        use medledger::core::store::Store;
+        let view = self.store.view().unwrap();
+        let tip = self.tip();
+        let mut writer = CarWriter::new(Vec::new(), &[tip.node]).unwrap();
+        for height in (1..=tip.height).rev() {
+            let stored = view.block(height).unwrap().unwrap();
+            let block = medledger::core::replay::block(view.as_ref(), &stored).unwrap();
+            let nodes = block.to_nodes();
+            for (cid, bytes) in std::iter::once(nodes.root).chain(nodes.pages) {
+                writer.put(&cid, &bytes).unwrap();
+            }
+        }
+        let header = view.block(0).unwrap().unwrap().signed.header;
+        let (cid, bytes) = medledger::core::block::genesis_node(&header, &self.rules.genesis);
+        writer.put(&cid, &bytes).unwrap();
+        writer.finish().unwrap().0
+    }
+}
+
+#[test]
+fn of_two_branches_that_are_not_final_the_one_with_more_work_is_taken() {
+    let (ours, theirs) = (Branch::of(0), Branch::of(1));
+    ours.grow(2);
+    theirs.grow(1);
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("follower");
+    let follow = |car: &[u8]| Ledger::follow(&folder, &ours.rules.chain, car, &mut |_| {});
+    let (ledger, _) = follow(&ours.car()).unwrap();
+    let error = import(&ledger, &theirs.car()).unwrap_err();
+    assert!(matches!(error, ImportError::Forked { height: 1 }), "{error}");
+    assert_eq!(ledger.view().unwrap().tip().unwrap().unwrap().id, ours.tip().id);
+    theirs.grow(2);
+    let done = import(&ledger, &theirs.car()).unwrap();
+    assert_eq!((done.added, done.removed, done.height), (3, 2, 3));
+    assert_eq!(ledger.view().unwrap().tip().unwrap().unwrap().id, theirs.tip().id);
+    assert!(findings(&ledger).is_empty(), "{:?}", findings(&ledger));
+    // And back, when the first branch has grown.
+    ours.grow(2);
+    assert_eq!(import(&ledger, &ours.car()).unwrap().removed, 3);
+    drop(ledger);
+    let ledger = Ledger::open(&folder).unwrap();
+    assert_eq!(ledger.view().unwrap().tip().unwrap().unwrap().id, ours.tip().id);
+    assert!(findings(&ledger).is_empty(), "{:?}", findings(&ledger));
+}

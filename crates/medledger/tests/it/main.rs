@@ -9,4 +9,5 @@ mod journey;
 mod many;
 mod many_props;
 mod names;
+mod progress;
 mod support;
