@@ -248,15 +248,14 @@ fn target_of(field: &'static str, bits: Bits) -> Result<Target, ScheduleError> {
 }
 
 fn check_range(bits: Bits, floor: Bits) -> Result<(), ScheduleError> {
-    let mut targets = [("bits", bits), ("floor", floor)].map(|(field, found)| {
+    let canonical = |field, found| {
         let target = target_of(field, found)?;
         match target.to_bits() {
             canonical if canonical == found => Ok(target),
             canonical => Err(ScheduleError::NotCanonical { field, found, canonical }),
         }
-    });
-    let [start, easiest] = &mut targets;
-    if (*start)? > (*easiest)? {
+    };
+    if canonical("bits", bits)? > canonical("floor", floor)? {
         return Err(ScheduleError::AboveFloor { bits, floor });
     }
     Ok(())
