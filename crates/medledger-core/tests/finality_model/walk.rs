@@ -251,7 +251,7 @@ impl Network {
     fn event(&mut self) {
         let who = self.random.below(self.nodes.len());
         match self.random.below(100) {
-            0..60 if !self.on_the_way.is_empty() => {
+            0..85 if !self.on_the_way.is_empty() => {
                 let at = self.random.below(self.on_the_way.len());
                 let (from, to, message) = self.on_the_way[at];
                 if self.side[from] != self.side[to] || self.random.percent(10) {
@@ -263,11 +263,11 @@ impl Network {
                     self.receive(to, message);
                 }
             }
-            60..80 if who < self.honest && self.world.blocks.len() < 70 => self.mine(who),
-            80..84 if who < self.honest => self.crash(who),
-            84..90 if who < self.honest => self.accept(who),
-            90..92 => self.side = (0..self.nodes.len()).map(|_| self.random.below(2)).collect(),
-            92..94 => self.side.fill(0),
+            85..90 if who < self.honest && self.world.blocks.len() < 70 => self.mine(who),
+            90..92 if who < self.honest => self.crash(who),
+            92..95 if who < self.honest => self.accept(who),
+            95 => self.side = (0..self.nodes.len()).map(|_| self.random.below(2)).collect(),
+            96 => self.side.fill(0),
             _ if self.honest < self.nodes.len() => self.misbehave(),
             _ => {}
         }
@@ -278,8 +278,9 @@ impl Network {
         loop {
             let before: usize = self.nodes.iter().map(|node| node.own.len()).sum();
             let tips: Vec<usize> = self.nodes.iter().map(|node| node.tip).collect();
-            for (from, to) in (0..self.honest * self.honest).map(|n| (n % self.honest, n / self.honest))
-            {
+            let honest = self.honest;
+            let pairs = (0..honest * honest).map(|n| (n % honest, n / honest));
+            for (from, to) in pairs {
                 let votes: Vec<Vote> =
                     self.nodes[from].tally.votes().map(|vote| *vote.vote()).collect();
                 let state = self.nodes[from].voter.state();
@@ -367,7 +368,7 @@ fn walk(hospitals: usize, misbehaves: bool, seeds: std::ops::Range<u64>) {
     let count = seeds.end - seeds.start;
     for seed in seeds {
         let mut network = Network::new(hospitals, misbehaves, seed);
-        for _ in 0..250 {
+        for _ in 0..100 * hospitals {
             network.event();
         }
         early += usize::from(!network.decided.is_empty());

@@ -33,10 +33,6 @@ impl Bits {
     pub(crate) fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
-
-    pub(crate) fn all(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 /// Hashes of the keys of large maps: quick, and nobody attacks them.
@@ -152,10 +148,6 @@ pub(crate) fn number(id: &BlockId) -> usize {
 
 pub(crate) fn hospital(number: usize) -> MemberId {
     MemberId::from_bytes([number as u8; 16])
-}
-
-pub(crate) fn hospital_number(id: &MemberId) -> usize {
-    usize::from(id.as_bytes()[0])
 }
 
 pub(crate) fn members(hospitals: usize, set: usize) -> Members {
