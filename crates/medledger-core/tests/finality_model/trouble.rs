@@ -142,4 +142,15 @@ fn it_mines_until_it_has_mined_above_and_for_a_round_when_its_vote_is_spent() {
     let block = world.mine(4, 3, 0);
     known.add(block);
     assert!(!should(&spent, &world, known, block, 1), "there is round 5 now");
+    // Or it has voted there first, and later elsewhere: it may not precommit what it left.
+    let tip = [1, 2].into_iter().fold(8, |tip, miner| world.mine(tip, miner, 0));
+    (0..=tip).for_each(|block| known.add(block));
+    let there = step(&voter, &world, known, 4, &Tally::new(members.clone())).voter;
+    assert!(!should(&there, &world, known, 4, 1));
+    let left = step(&there, &world, known, tip, &Tally::new(members.clone())).voter;
+    assert!(left.state().voted > 4);
+    let justified = counted(&members, PREVOTE, &[(4, 2, 2)]);
+    let back = step(&left, &world, known, 4, &justified);
+    assert_eq!(back.votes, []);
+    assert!(should(&back.voter, &world, known, 4, 1));
 }
