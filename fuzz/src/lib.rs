@@ -12,6 +12,7 @@ pub mod oracle;
 pub mod scan;
 pub mod stores;
 pub mod structures;
+pub mod votes;
 
 use medledger_core::{Cid, cbor::encode, cid::Codec, cid::Link, ids};
 use oracle::{cbor_any, cid_bytes, cid_text, dag_cbor};
@@ -102,6 +103,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "replicas", oracle: stores::replicas, seeds: stores::replicas_seeds },
     Target { name: "sharding", oracle: stores::sharding, seeds: stores::sharding_seeds },
     Target { name: "slot", oracle: structures::slot, seeds: structures::slot_seeds },
+    Target { name: "certificate", oracle: votes::certificate, seeds: votes::certificate_seeds },
+    Target { name: "evidence", oracle: votes::evidence, seeds: votes::evidence_seeds },
+    Target { name: "vote", oracle: votes::vote, seeds: votes::vote_seeds },
+    Target { name: "voter_state", oracle: votes::voter_state, seeds: votes::voter_state_seeds },
     Target { name: "unixfs", oracle: structures::unixfs, seeds: structures::node_seeds },
 ];
 

@@ -64,6 +64,8 @@ mod members;
 mod signed;
 mod state;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod voter;
 

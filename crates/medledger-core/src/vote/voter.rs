@@ -264,9 +264,12 @@ impl Voter {
             return Ok(true);
         }
         let Some(target) = support(&path, members) else { return Ok(false) };
-        let spent = self.state.voted >= top;
         let here = Ballot { round: top, target };
-        Ok(spent && !self.state.prevotes.contains(&here) && self.state.lock != Some(here))
+        let newest = self.state.voted.max(self.state.newest_justified().map_or(0, |b| b.round));
+        // A later vote elsewhere keeps it from precommitting here, even where it has prevoted.
+        let agrees = [self.state.prevotes.last().copied(), self.state.lock];
+        let agrees = agrees.contains(&Some(here)) || self.state.newest_justified() == Some(here);
+        Ok(newest > top || (newest == top && !agrees))
     }
 
     /// The voter under the set of hospitals that its last final block made, once its caller has a tally

@@ -7,7 +7,9 @@
 //! shown by taking it away.
 
 mod explore;
+mod explored;
 mod heal;
 mod plain;
+mod trouble;
 mod walk;
 mod world;

@@ -6,25 +6,79 @@ use medledger_core::vote::{
     Ballot, BlockInfo, BlockTree, Certificate, Members, Phase, SignedVote, Target, VerifiedVote,
     Vote, VoterState,
 };
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::hash::{BuildHasherDefault, Hasher};
 
-/// A set of small numbers.
+/// A set of numbers below 128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Bits([u64; 8]);
+pub(crate) struct Bits(u128);
 
 impl Bits {
     pub(crate) fn has(&self, n: usize) -> bool {
-        self.0[n / 64] >> (n % 64) & 1 == 1
+        self.0 >> n & 1 == 1
     }
 
     pub(crate) fn add(&mut self, n: usize) {
-        self.0[n / 64] |= 1 << (n % 64);
+        assert!(n < 128, "the model's bounds are too wide");
+        self.0 |= 1 << n;
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
-        (0..512).filter(move |n| self.has(*n))
+        std::iter::successors(Some(self.0), |bits| Some(bits & bits.wrapping_sub(1)))
+            .take_while(|bits| *bits != 0)
+            .map(|bits| bits.trailing_zeros() as usize)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
+
+/// Hashes of the keys of large maps: quick, and nobody attacks them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quick(u64);
+
+impl Hasher for Quick {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.write_u64(n.into());
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.write_u64(n.into());
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(n.into());
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
+
+    fn write_u128(&mut self, n: u128) {
+        self.write_u64(n as u64);
+        self.write_u64((n >> 64) as u64);
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
 /// A block: what it builds on, who mined it, which records (one a bit) are in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +109,8 @@ impl World {
         if let Some(known) = self.blocks.iter().position(|known| *known == block) {
             return known;
         }
-        assert!(self.blocks.len() < 512, "the model's bounds are too wide");
         self.blocks.push(block);
         self.blocks.len() - 1
-    }
-
-    pub(crate) fn target(&self, block: usize) -> Target {
-        Target { height: self.blocks[block].height, block: id(block) }
     }
 
     /// Whether `block` is `below` or above it.
@@ -99,10 +148,6 @@ pub(crate) fn number(id: &BlockId) -> usize {
 
 pub(crate) fn hospital(number: usize) -> MemberId {
     MemberId::from_bytes([number as u8; 16])
-}
-
-pub(crate) fn hospital_number(id: &MemberId) -> usize {
-    usize::from(id.as_bytes()[0])
 }
 
 pub(crate) fn members(hospitals: usize, set: usize) -> Members {
