@@ -6,7 +6,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use reqwest::header::HeaderMap;
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -240,15 +240,27 @@ impl Download {
 
 impl Read for Download {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let piece = self.fill_buf()?;
+        let n = buffer.len().min(piece.len());
+        buffer[..n].copy_from_slice(&piece[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl BufRead for Download {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.piece.is_empty() {
             match self.next().map_err(io::Error::other)? {
                 Some(piece) => self.piece = piece,
-                None => return Ok(0),
+                None => break,
             }
         }
-        let n = buffer.len().min(self.piece.len());
-        buffer[..n].copy_from_slice(&self.piece.split_to(n));
-        Ok(n)
+        Ok(&self.piece)
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        bytes::Buf::advance(&mut self.piece, bytes);
     }
 }
 
