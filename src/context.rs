@@ -31,6 +31,12 @@ impl Context {
         self.global.json
     }
 
+    /// The ledger for reading and writing, by a command that adds no record: `message` is what Ctrl-C says.
+    pub(crate) fn open_to_move(&self, message: &'static str) -> Result<Ledger> {
+        interrupt::says(message);
+        Ok(Ledger::open(self.folder())?)
+    }
+
     /// The ledger, for reading and writing.
     pub(crate) fn open(&self) -> Result<Ledger> {
         interrupt::writes();
@@ -80,6 +86,7 @@ impl Context {
                 return block_of(ledger, record).map(Some).map_err(not_mined);
             }
             self.note("accepted: durable here, in no block yet; `medledger mine` puts it in one");
+            self.note_of_node(ledger);
             Ok(None)
         })
     }
@@ -100,9 +107,21 @@ impl Context {
                 let text =
                     "accepted: durable here, in no block yet; `medledger mine` puts them in blocks";
                 self.note(text);
+                self.note_of_node(ledger);
                 Ok(None)
             }
         })
+    }
+
+    /// Says so when a node that follows the folder misses something.
+    fn note_of_node(&self, ledger: &Ledger) {
+        let behind = ledger.storage().behind;
+        if behind > 0 {
+            self.note(&format!(
+                "the Kubo node is away or refuses: {behind} to make up for; `medledger storage sync` \
+                 does, or says why not"
+            ));
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn settings(
 ) -> PyResult<StorageSettings> {
     let mode: StorageMode =
         mode.parse().map_err(|error: String| Class::InvalidArgument.error(error))?;
-    let mut settings = StorageSettings { mode, kubo: KuboSettings::default() };
+    let mut settings = StorageSettings::new(mode, KuboSettings::default());
     if mode != StorageMode::Embedded {
         settings.kubo.public = public;
         if let Some(address) = kubo {

@@ -84,6 +84,9 @@ impl Kubo {
     /// # Errors
     /// When that is no address, or the options cannot be used.
     pub fn with(address: &str, options: EndpointOptions) -> Result<Self, EndpointError> {
+        // As addresses of calls are written: every call has it anyway.
+        let address = address.trim_end_matches('/');
+        let address = address.strip_suffix("/api/v0").unwrap_or(address);
         Ok(Self { endpoint: Endpoint::new(address, options)? })
     }
 
