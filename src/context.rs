@@ -82,11 +82,11 @@ impl Context {
         wait: bool,
     ) -> Result<()> {
         output::print_in_two(self.json(), result, done, "block", || {
+            self.note_of_node(ledger);
             if wait {
                 return block_of(ledger, record).map(Some).map_err(not_mined);
             }
             self.note("accepted: durable here, in no block yet; `medledger mine` puts it in one");
-            self.note_of_node(ledger);
             Ok(None)
         })
     }
@@ -100,15 +100,16 @@ impl Context {
         records: &[RecordId],
         wait: bool,
     ) -> Result<()> {
-        output::print_in_two(self.json(), result, done, "blocks", || match records {
-            [] => Ok(None),
-            _ if wait => blocks_of(ledger, records).map(Some).map_err(not_mined),
-            _ => {
-                let text =
-                    "accepted: durable here, in no block yet; `medledger mine` puts them in blocks";
-                self.note(text);
-                self.note_of_node(ledger);
-                Ok(None)
+        output::print_in_two(self.json(), result, done, "blocks", || {
+            self.note_of_node(ledger);
+            match records {
+                [] => Ok(None),
+                _ if wait => blocks_of(ledger, records).map(Some).map_err(not_mined),
+                _ => {
+                    let text = "accepted: durable here, in no block yet; `medledger mine` puts them in blocks";
+                    self.note(text);
+                    Ok(None)
+                }
             }
         })
     }

@@ -63,11 +63,17 @@ impl KuboSettings {
         Ok(KuboStore::later(self.node()?, self.options(folder, storage)))
     }
 
-    /// Whether two addresses lead to one node. One that cannot be asked is taken for another.
-    pub(super) fn is_same_node(&self, other: &Self) -> bool {
-        let peer = |settings: &Self| settings.node().ok()?.id().ok().map(|id| id.peer);
-        self.address == other.address
-            || peer(self).is_some_and(|own| peer(other).is_some_and(|other| own == other))
+    /// Whether this address leads to the same node as the one that was used before. Where nobody answers any more, a
+    /// node that `knew` this ledger already is taken for the one that moved.
+    pub(super) fn is_same_node(&self, before: &Self, knew: bool) -> bool {
+        if self.address == before.address {
+            return true;
+        }
+        let peer = |settings: &Self| {
+            let options = EndpointOptions { retry: Retry::never(), ..Default::default() };
+            settings.node_with(options).ok()?.id().ok().map(|id| id.peer)
+        };
+        peer(before).map_or(knew, |before| peer(self) == Some(before))
     }
 }
 

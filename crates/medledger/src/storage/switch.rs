@@ -71,12 +71,13 @@ impl Ledger {
             switched.take(self.blocks(), &pins, &files)?;
             verify(&files, &pins, &mut switched, progress)?;
         }
-        if to.mode.in_node() {
-            self.fill_node(&to, &pins, &mut switched, progress)?;
-        }
+        let knew = match to.mode.in_node() {
+            true => self.fill_node(&to, &pins, &mut switched, progress)?,
+            false => false,
+        };
         // Of a ledger that left a node before and let everything lie there, too.
         let in_old_node = from.mode.in_node() || from.keeper.is_some();
-        let node_unused = in_old_node && !(to.mode.in_node() && same_node(&from, &to));
+        let node_unused = in_old_node && !(to.mode.in_node() && same_node(&from, &to, knew));
         let folder_unused = from.mode.in_folder() && !to.mode.in_folder();
         self.save_storage(&to)?;
         if options.free {
@@ -161,10 +162,11 @@ impl Ledger {
         _: &[Pin],
         _: &mut Switched,
         _: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         Err(StorageError::NotBuilt)
     }
 
+    /// Gives a node what it lacks and reads everything back; says whether it had something of this ledger already.
     #[cfg(feature = "kubo")]
     fn fill_node(
         &self,
@@ -172,7 +174,7 @@ impl Ledger {
         pins: &[Pin],
         switched: &mut Switched,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let node = to.kubo.checked(self.folder(), to)?;
         // What the node was owed, or has already, shows in what it keeps.
         let there = node.pinned()?;
@@ -180,7 +182,8 @@ impl Ledger {
             |pin: &&Pin| !there.iter().any(|known| known.root == pin.root && has(known, pin));
         let missing: Vec<Pin> = pins.iter().filter(lacks).cloned().collect();
         switched.take(self.blocks(), &missing, &node)?;
-        verify(&node, pins, switched, progress)
+        verify(&node, pins, switched, progress)?;
+        Ok(!there.is_empty())
     }
 
     /// What this ledger keeps, and what it should keep: a report whose pin somebody took away is moved as well, and
@@ -219,13 +222,13 @@ impl Ledger {
 }
 
 #[cfg(not(feature = "kubo"))]
-fn same_node(_: &StorageSettings, _: &StorageSettings) -> bool {
+const fn same_node(_: &StorageSettings, _: &StorageSettings, _: bool) -> bool {
     false
 }
 
 #[cfg(feature = "kubo")]
-fn same_node(from: &StorageSettings, to: &StorageSettings) -> bool {
-    from.kubo.is_same_node(&to.kubo)
+fn same_node(from: &StorageSettings, to: &StorageSettings, knew: bool) -> bool {
+    to.kubo.is_same_node(&from.kubo, knew)
 }
 
 #[cfg(not(feature = "kubo"))]
