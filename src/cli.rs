@@ -137,7 +137,9 @@ Naming things:
 
 Secrets:
   Passwords come from --password-file, else from MEDLEDGER_PASSWORD, else you
-  are asked. Access keys come from --access-key-file, MEDLEDGER_ACCESS_KEY, or
+  are asked; those of new members from MEDLEDGER_NEW_PASSWORD. Credentials of a
+  Kubo node come from MEDLEDGER_KUBO_AUTH, those of others under
+  `medledger storage` from MEDLEDGER_AUTH_NAME. Access keys come from --access-key-file, MEDLEDGER_ACCESS_KEY, or
   are asked for with --access-key. None is taken as an argument, which every
   process of the machine could see. Where no mail is set up, an access key is
   shown once, to be handed over.

@@ -31,6 +31,12 @@ impl Context {
         self.global.json
     }
 
+    /// The ledger for reading and writing, by a command that adds no record: `message` is what Ctrl-C says.
+    pub(crate) fn open_to_move(&self, message: &'static str) -> Result<Ledger> {
+        interrupt::says(message);
+        Ok(Ledger::open(self.folder())?)
+    }
+
     /// The ledger, for reading and writing.
     pub(crate) fn open(&self) -> Result<Ledger> {
         interrupt::writes();
@@ -76,6 +82,7 @@ impl Context {
         wait: bool,
     ) -> Result<()> {
         output::print_in_two(self.json(), result, done, "block", || {
+            self.note_of_node(ledger);
             if wait {
                 return block_of(ledger, record).map(Some).map_err(not_mined);
             }
@@ -93,16 +100,29 @@ impl Context {
         records: &[RecordId],
         wait: bool,
     ) -> Result<()> {
-        output::print_in_two(self.json(), result, done, "blocks", || match records {
-            [] => Ok(None),
-            _ if wait => blocks_of(ledger, records).map(Some).map_err(not_mined),
-            _ => {
-                let text =
-                    "accepted: durable here, in no block yet; `medledger mine` puts them in blocks";
-                self.note(text);
-                Ok(None)
+        output::print_in_two(self.json(), result, done, "blocks", || {
+            self.note_of_node(ledger);
+            match records {
+                [] => Ok(None),
+                _ if wait => blocks_of(ledger, records).map(Some).map_err(not_mined),
+                _ => {
+                    let text = "accepted: durable here, in no block yet; `medledger mine` puts them in blocks";
+                    self.note(text);
+                    Ok(None)
+                }
             }
         })
+    }
+
+    /// Says so when a node that follows the folder misses something.
+    fn note_of_node(&self, ledger: &Ledger) {
+        let behind = ledger.storage().behind;
+        if behind > 0 {
+            self.note(&format!(
+                "the Kubo node is away or refuses: {behind} to make up for; `medledger storage sync` \
+                 does, or says why not"
+            ));
+        }
     }
 }
 

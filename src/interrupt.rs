@@ -19,7 +19,7 @@ const EXIT_CODE: i32 = 130;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static HALF_DONE: Mutex<HalfDone> =
-    Mutex::new(HalfDone { partial: None, tail: None, writes: false });
+    Mutex::new(HalfDone { partial: None, tail: None, writes: false, message: None });
 
 struct HalfDone {
     /// A file with a part of a report in clear.
@@ -28,6 +28,8 @@ struct HalfDone {
     tail: Option<Zeroizing<String>>,
     /// Whether records may have been accepted.
     writes: bool,
+    /// What the command says itself.
+    message: Option<&'static str>,
 }
 
 fn lock() -> MutexGuard<'static, HalfDone> {
@@ -47,9 +49,9 @@ pub(crate) fn handle(json: bool) {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        let mut writes = true;
+        let (mut writes, mut own) = (true, None);
         if let Some(half_done) = &half_done {
-            writes = half_done.writes;
+            (writes, own) = (half_done.writes, half_done.message);
             if let Some(partial) = &half_done.partial {
                 // Nobody to tell a failure to: the process ends.
                 let _ = std::fs::remove_file(partial);
@@ -59,7 +61,9 @@ pub(crate) fn handle(json: bool) {
                 let _ = out.write_all(tail.as_bytes()).and_then(|()| out.flush());
             }
         }
-        let message = if writes {
+        let message = if let Some(message) = own {
+            message
+        } else if writes {
             "interrupted: what was accepted is kept and waits; `medledger mine` puts it in a block"
         } else {
             "interrupted"
@@ -73,6 +77,11 @@ pub(crate) fn handle(json: bool) {
         };
         std::process::exit(EXIT_CODE);
     });
+}
+
+/// From now on this is what is said of an interrupted command, which accepts no records.
+pub(crate) fn says(message: &'static str) {
+    lock().message = Some(message);
 }
 
 /// From now on records may be accepted.

@@ -99,6 +99,7 @@ pub const TARGETS: &[Target] = &[
         oracle: structures::signed_record,
         seeds: structures::signed_record_seeds,
     },
+    Target { name: "pin_list", oracle: stores::pin_list, seeds: stores::pin_list_seeds },
     Target { name: "pin", oracle: stores::pin, seeds: stores::pin_seeds },
     Target { name: "replicas", oracle: stores::replicas, seeds: stores::replicas_seeds },
     Target { name: "sharding", oracle: stores::sharding, seeds: stores::sharding_seeds },

@@ -4,6 +4,8 @@ use medledger_core::Cid;
 use medledger_core::cid::Codec;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::{ChainId, ReportId};
+use medledger_ipfs::kubo::{Owner, PinList};
+use medledger_ipfs::links::links_of;
 use medledger_ipfs::replication::Record;
 use medledger_ipfs::store::{Keep, Pin, Reason, Sharding, Word};
 
@@ -33,6 +35,24 @@ pub(crate) fn pin_seeds() -> Vec<Vec<u8>> {
         pin.add(Keep::since(reason, at));
     }
     vec![pin.encode().into_bytes(), format!("{root}\n").into_bytes()]
+}
+
+/// A list of pins read is written back as the same bytes; its links are its roots, by the reader of links that
+/// knows nothing of lists.
+pub fn pin_list(data: &[u8]) {
+    let Ok(list) = PinList::decode(data) else { return };
+    assert_eq!(list.encode(), data);
+    let roots: Vec<Cid> = list.pins().iter().map(|pin| pin.root).collect();
+    assert_eq!(links_of(Codec::DagCbor, data).expect("DAG-CBOR"), roots);
+    assert!(list.pins().iter().all(|pin| !pin.reasons.is_empty()));
+}
+
+pub(crate) fn pin_list_seeds() -> Vec<Vec<u8>> {
+    let pins = pin_seeds().iter().map(|file| Pin::decode(file).expect("a pin")).take(1);
+    let other = Keep { reason: Reason::Untold, since: None };
+    let other = Pin::new(Cid::v0_from_digest([3; 32]), other);
+    let lists = PinList::of(Owner::from_bytes([0x5a; 8]), pins.chain([other]).collect());
+    lists.iter().map(PinList::encode).collect()
 }
 
 /// What a file `SHARDING` says reads back from how it is written, and names folders of its length.

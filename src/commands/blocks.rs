@@ -5,13 +5,11 @@ use crate::exit::{Failure, Fault, Result};
 use crate::output::{Column, Done, Show, bytes, fields, table};
 use clap::{Args, Subcommand};
 use medledger::core::clock::Timestamp;
-use medledger::ipfs::FlatfsReader;
 use medledger::ipfs::check::{Broken, StoreCheck};
 use medledger::ipfs::collect::CollectOptions;
-use medledger::show_time;
+use medledger::{RepairSource, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BlocksCommand {
@@ -37,9 +35,21 @@ pub(crate) struct CollectArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct RepairArgs {
-    /// Another ledger's folder, a Kubo repository, or a folder of blocks; only read
-    #[arg(long, value_name = "FOLDER")]
-    from: PathBuf,
+    /// Another ledger's folder, a Kubo repository or a folder of blocks; the URL of a trustless gateway; `kubo` for the
+    /// ledger's own node; `sources` for all that `medledger storage sources` lists. Only read
+    #[arg(long, value_name = "FOLDER|URL|kubo|sources", value_parser = source)]
+    from: RepairSource,
+}
+
+fn source(text: &str) -> std::result::Result<RepairSource, std::convert::Infallible> {
+    Ok(match text {
+        "kubo" => RepairSource::Kubo,
+        "sources" => RepairSource::Sources,
+        url if url.starts_with("http://") || url.starts_with("https://") => {
+            RepairSource::Gateway(url.to_owned())
+        }
+        folder => RepairSource::Folder(folder.into()),
+    })
 }
 
 pub(crate) fn run(context: &Context, command: &BlocksCommand) -> Result<()> {
@@ -137,7 +147,7 @@ fn check(context: &Context) -> Result<()> {
     }
     let count = check.damaged.len() + check.missing.len() + check.malformed.len();
     Err(Failure::new(Fault::Damaged, "blocks", format!("{count} blocks are not as they should be"))
-        .hint("`medledger blocks repair --from FOLDER` fetches them from another store"))
+        .hint("`medledger blocks repair --from PLACE` fetches them from another store, a gateway or the node"))
 }
 
 #[derive(Serialize)]
@@ -222,9 +232,11 @@ impl Show for RepairedBlocks {
 }
 
 fn repair(context: &Context, args: &RepairArgs) -> Result<()> {
-    let source = FlatfsReader::open(&args.from)
-        .map_err(|error| Failure::from(error).doing(&args.from.display().to_string()))?;
     let ledger = context.open()?;
+    let source = ledger.repair_source(&args.from).map_err(|error| match &args.from {
+        RepairSource::Folder(folder) => Failure::from(error).doing(&folder.display().to_string()),
+        _ => error.into(),
+    })?;
     let check = ledger.check_blocks()?;
     let done = ledger.repair_blocks(&check, &source)?;
     let texts = |cids: &[medledger::core::Cid]| cids.iter().map(ToString::to_string).collect();

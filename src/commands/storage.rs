@@ -1,5 +1,8 @@
 //! `medledger storage`: where ciphertext lies, and moving it.
 
+mod replicas;
+mod sources;
+
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
 use crate::output::{Done, Show, bytes, fields};
@@ -17,6 +20,13 @@ pub(crate) enum StorageCommand {
     Use(UseArgs),
     /// Give the node what it missed while it was away
     Sync(SyncArgs),
+    /// Gateways that are asked for blocks that are missing or damaged here
+    #[command(subcommand)]
+    Sources(sources::SourcesCommand),
+    /// Clusters and pinning services that keep reports as well
+    #[cfg(feature = "kubo")]
+    #[command(subcommand)]
+    Replicas(replicas::ReplicasCommand),
 }
 
 #[derive(Args, Debug)]
@@ -51,6 +61,9 @@ pub(crate) fn run(context: &Context, command: &StorageCommand) -> Result<()> {
         StorageCommand::Show => show(context),
         StorageCommand::Use(args) => switch(context, args),
         StorageCommand::Sync(args) => sync(context, args),
+        StorageCommand::Sources(command) => sources::run(context, command),
+        #[cfg(feature = "kubo")]
+        StorageCommand::Replicas(command) => replicas::run(context, command),
     }
 }
 
@@ -107,21 +120,26 @@ impl Show for Moved {
             ],
         )?;
         if self.left_over {
-            writeln!(out, "what lay in {} is still there: --free removes it", self.from)?;
+            let (from, to) = (self.from, self.to);
+            writeln!(
+                out,
+                "what lay in {from} is still there: `medledger storage use {to} --free` removes it"
+            )?;
         }
         Ok(())
     }
 }
 
+const INTERRUPTED: &str = "interrupted: reports lie where they lay before, unless everything was \
+    moved already; `medledger storage show` says where, and the command may be repeated";
+
 fn switch(context: &Context, args: &UseArgs) -> Result<()> {
-    let ledger = context.open()?;
+    let ledger = context.open_to_move(INTERRUPTED)?;
     let from = ledger.storage().mode;
     let known = ledger.storage().node.unwrap_or_else(|| KuboSettings::default().address);
     let address = args.kubo.clone().unwrap_or(known);
     let kubo = KuboSettings { address, public: args.public };
-    // A ledger without a node does not remember one.
-    let kubo = if args.mode == StorageMode::Embedded { KuboSettings::default() } else { kubo };
-    let to = StorageSettings { mode: args.mode, kubo };
+    let to = StorageSettings::new(args.mode, kubo);
     let mut options = SwitchOptions::default();
     options.free = args.free;
     options.moved = args.moved;
@@ -141,7 +159,10 @@ fn switch(context: &Context, args: &UseArgs) -> Result<()> {
         verified: switched.verified,
         left_over: switched.left_over,
     };
-    let done = Done::new(format!("reports lie in {} now", args.mode), "");
+    let done = Done::new(
+        format!("reports lie in {} now", args.mode),
+        "`medledger storage show` says where they lie",
+    );
     context.print_done(&moved, &done)
 }
 
@@ -168,7 +189,9 @@ impl Show for Synced {
 }
 
 fn sync(context: &Context, args: &SyncArgs) -> Result<()> {
-    let ledger = context.open()?;
+    let ledger = context.open_to_move(
+        "interrupted: what was made up for stays so; `medledger storage sync` goes on",
+    )?;
     if ledger.storage().mode != StorageMode::Both {
         let text = format!("reports lie in {} alone: nothing follows", ledger.storage().mode);
         return Err(Failure::new(Fault::Usage, "no_follower", text)

@@ -11,7 +11,7 @@ use crate::{failures, lookup, progress};
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use medledger::core::padding::Padding;
-use medledger::{Ledger, Step, UploadOptions, Uploaded};
+use medledger::{Ledger, Step, StorageMode, UploadOptions, Uploaded};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -67,6 +67,9 @@ struct Report {
     sealed: u64,
     media_type: String,
     repeated: bool,
+    /// Where a node follows the folder: what it has still to be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_behind: Option<usize>,
     #[serde(flatten)]
     handover: Handover,
     #[serde(skip)]
@@ -106,6 +109,7 @@ impl Report {
             sealed: uploaded.sealed,
             media_type,
             repeated: uploaded.repeated,
+            node_behind: None,
             handover: uploaded.delivery.into(),
             patient: patient.to_owned(),
         }
@@ -142,10 +146,17 @@ fn one(context: &Context, args: &UploadArgs, file: &Path) -> Result<()> {
     bar.finish_and_clear();
     let uploaded = uploaded?;
     let record = uploaded.record;
-    let result = Report::new(uploaded, media_type, &patient.contact.name);
+    let mut result = Report::new(uploaded, media_type, &patient.contact.name);
+    result.node_behind = node_behind(&ledger);
     let lost = result.handover.must_be_shown().then(|| LOST_KEY.to_owned());
     let done = Done::accepted("the report", &result.report).with_key(lost);
     context.accepted(&ledger, &result, &done, &record, args.wait)
+}
+
+/// What the node that follows the folder has still to be given, where there is one.
+fn node_behind(ledger: &Ledger) -> Option<usize> {
+    let storage = ledger.storage();
+    (storage.mode == StorageMode::Both).then_some(storage.behind)
 }
 
 /// The ledger, and the bar that will show what is sealed.

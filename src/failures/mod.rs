@@ -175,7 +175,7 @@ fn block_store(error: &BlockError) -> Failure {
         BlockError::NoSpace { .. } => (Environment, "no_space"),
         BlockError::ReadOnly { .. } => (Environment, "read_only"),
         BlockError::Denied { .. } => (Environment, "no_permission"),
-        BlockError::Backend { .. } => (Environment, "backend"),
+        BlockError::Backend { .. } => return storage::backend(error),
         BlockError::Unsupported { .. } => (Usage, "unsupported"),
         _ => (Bug, "unknown"),
     };

@@ -14,6 +14,12 @@ mod command;
 mod damage;
 mod demo;
 mod disk;
+#[cfg(feature = "kubo")]
+mod elsewhere;
+#[cfg(feature = "kubo")]
+mod http {
+    pub(crate) use medledger_ipfs::http::test_server;
+}
 mod kill;
 mod plumbing;
 mod scan;

@@ -71,9 +71,15 @@ fn pitfall_17_reports_move_to_a_node_and_back_and_an_outage_is_made_up_for() {
     daemon.kill();
     hospital.upload(b"fourth");
     daemon.run();
+    // Nobody answers at the old address: the node that knows this ledger is the one that moved.
+    let at = ["storage", "use", "both", "--kubo", &daemon.rpc()];
+    assert_eq!(hospital.run(&at).json()["left_over"], false);
+    daemon.kill();
+    hospital.upload(b"fourth and a half");
+    daemon.run();
     hospital.node_moved(&daemon.rpc());
     hospital.upload(b"fifth");
-    assert_eq!((ours(&daemon), &hospital.show()["behind"]), (5, &0.into()));
+    assert_eq!(hospital.show()["behind"], 0);
 
     // What is damaged here is found here, whatever the node would answer.
     let blocks = crate::command::files(&hospital.folder().join("blocks/blocks"));
@@ -86,7 +92,7 @@ fn pitfall_17_reports_move_to_a_node_and_back_and_an_outage_is_made_up_for() {
 
     // Into the node alone; without an address, the ledger's own node is meant.
     let moved = hospital.run(&["storage", "use", "kubo", "--kubo", &daemon.rpc(), "--free"]).json();
-    assert_eq!((&moved["verified"], &moved["left_over"]), (&5.into(), &false.into()));
+    assert_eq!((&moved["verified"], &moved["left_over"]), (&6.into(), &false.into()));
     assert!(!hospital.folder().join("blocks").exists());
     let sixth = hospital.upload(&[6; 1_200_000]);
     for (uploaded, bytes) in
@@ -108,15 +114,16 @@ fn pitfall_17_reports_move_to_a_node_and_back_and_an_outage_is_made_up_for() {
         "backend",
     );
     let moved = ["storage", "use", "kubo", "--kubo", &daemon.rpc(), "--moved"];
-    assert_eq!(hospital.run(&moved).json()["verified"], 6);
+    assert_eq!(hospital.run(&moved).json()["verified"], 7);
 
     // A report whose pin somebody removed is moved all the same.
-    let root = text(&second, "envelope").parse().unwrap();
-    assert!(daemon.kubo().pin_rm(&root).unwrap());
+    for pin in daemon.kubo().pins_called(&format!("report {}", text(&second, "report"))).unwrap() {
+        assert!(daemon.kubo().pin_rm(&pin.root).unwrap());
+    }
 
     // And back.
     let moved = hospital.run(&["storage", "use", "embedded", "--free"]).json();
-    assert_eq!((&moved["copied"], &moved["verified"]), (&6.into(), &6.into()));
+    assert_eq!((&moved["copied"], &moved["verified"]), (&7.into(), &7.into()));
     assert_eq!(ours(&daemon), 0);
     daemon.kill();
     assert!(hospital.read(&first) == [1; 2_500_000]);
@@ -135,8 +142,10 @@ fn pitfall_10_a_ledger_does_not_move_to_a_node_that_announces() {
     let hospital = Hospital::new(&[]);
     let uploaded = hospital.upload(b"secret");
     let to = ["storage", "use", "both", "--kubo", &daemon.rpc()];
-    let told = hospital.run(&to).fails(6, "environment", "node_is_public");
+    let refused = hospital.run(&to);
+    let told = refused.fails(6, "environment", "node_is_public");
     assert!(told.contains("Provide.Enabled"), "{told}");
+    assert!(refused.stderr.contains("--public"), "{}", refused.stderr);
     assert_eq!((ours(&daemon), &hospital.show()["mode"]), (0, &"embedded".into()));
     let checked = hospital.run(&["ipfs", "check", &daemon.rpc()]);
     checked.fails(6, "environment", "node_unfit");
@@ -186,8 +195,10 @@ fn credentials_come_from_the_environment_and_are_shown_nowhere() {
         run(command, None)
     };
     for auth in ["bearer:wr0ng-one", "basic:ada:wr0ng-one"] {
-        let told = with(auth, &to).fails(6, "environment", "no_permission");
-        assert!(!told.contains("wr0ng"), "{told}");
+        let refused = with(auth, &to);
+        refused.fails(6, "environment", "no_permission");
+        assert!(!refused.stderr.contains("wr0ng"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("set MEDLEDGER_KUBO_AUTH"), "{}", refused.stderr);
     }
     let told = with("wr0ng-one", &to).fails(2, "usage", "address");
     assert!(!told.contains("wr0ng"), "{told}");
@@ -201,4 +212,102 @@ fn credentials_come_from_the_environment_and_are_shown_nowhere() {
     // Without them, uploads go on and the node is behind.
     hospital.run(&["upload", &file, "--as", "2", "--patient", "3"]).json();
     assert_eq!(hospital.show()["behind"], 1);
+}
+
+#[test]
+fn a_copy_of_a_ledger_lets_go_of_its_own_pins_alone() {
+    const TEST: &str = "a_copy_of_a_ledger_lets_go_of_its_own_pins_alone";
+    let Some(daemon) = Daemon::start(TEST) else { return };
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(&[1; 1_500_000]);
+    let to = ["storage", "use", "both", "--kubo", &daemon.rpc()];
+    hospital.run(&to).json();
+    assert_eq!(ours(&daemon), 1);
+
+    let copy = hospital.path("copied");
+    for file in crate::command::files(&hospital.folder()) {
+        let target = copy.join(file.strip_prefix(hospital.folder()).unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(file, target).unwrap();
+    }
+    let in_copy = |args: &[&str]| {
+        let mut command = hospital.command(args);
+        command.env("MEDLEDGER_DIR", &copy);
+        run(command, None)
+    };
+    in_copy(&["storage", "use", "kubo", "--kubo", &daemon.rpc()]).json();
+    assert_eq!(ours(&daemon), 2, "each has its own");
+    in_copy(&["storage", "use", "embedded", "--free"]).json();
+    assert_eq!(ours(&daemon), 1, "the original's stays");
+    hospital.run(&["storage", "use", "kubo", "--free"]).json();
+    daemon.kubo().collect().unwrap();
+    assert!(hospital.read(&uploaded) == [1; 1_500_000]);
+    hospital.run(&["blocks", "check"]).json();
+}
+
+#[test]
+fn what_was_left_in_a_node_can_still_be_removed_and_one_node_has_many_addresses() {
+    const TEST: &str =
+        "what_was_left_in_a_node_can_still_be_removed_and_one_node_has_many_addresses";
+    let Some(daemon) = Daemon::start(TEST) else { return };
+    let hospital = Hospital::new(&[]);
+    hospital.upload(b"report");
+    hospital.run(&["storage", "use", "both", "--kubo", &daemon.rpc()]).json();
+    // The same node by another name, with the path that people paste.
+    let port = daemon.rpc().rsplit('/').next().unwrap().to_owned();
+    let other = format!("http://localhost:{port}/api/v0");
+    let moved = hospital.run(&["storage", "use", "both", "--kubo", &other, "--free"]).json();
+    assert_eq!((&moved["left_over"], ours(&daemon)), (&false.into(), 1), "{moved}");
+    let moved = hospital.run(&["storage", "use", "embedded"]).json();
+    assert_eq!((&moved["left_over"], ours(&daemon)), (&true.into(), 1));
+    let moved = hospital.run(&["storage", "use", "embedded", "--free"]).json();
+    assert_eq!((&moved["left_over"], ours(&daemon)), (&false.into(), 0));
+    let settings = std::fs::read_to_string(hospital.folder().join("settings.json")).unwrap();
+    assert!(!settings.contains("keeper"), "nothing is left to be remembered: {settings}");
+}
+
+#[test]
+fn a_check_in_a_node_looks_at_the_ledgers_reports_and_no_others() {
+    const TEST: &str = "a_check_in_a_node_looks_at_the_ledgers_reports_and_no_others";
+    let Some(daemon) = Daemon::start(TEST) else { return };
+    let kubo = daemon.kubo();
+    let theirs = medledger_ipfs::Cid::of(medledger_ipfs::cid::Codec::Raw, b"theirs");
+    kubo.block_put(&theirs, b"theirs", true).unwrap();
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(&[3; 3_000_000]);
+    hospital.run(&["storage", "use", "kubo", "--kubo", &daemon.rpc(), "--free"]).json();
+    let checked = hospital.run(&["blocks", "check"]).json();
+    assert_eq!((&checked["pins"], &checked["unreferenced"]), (&1.into(), &0.into()), "{checked}");
+    // Somebody at the node lets go of everything, and it is collected.
+    for pin in kubo.pins().unwrap() {
+        kubo.pin_rm(&pin.root).unwrap();
+    }
+    kubo.collect().unwrap();
+    let checked = hospital.run(&["blocks", "check"]);
+    checked.fails(5, "damaged", "blocks");
+    let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(found["missing"][0]["cid"], uploaded["envelope"], "{found}");
+}
+
+#[test]
+fn who_uploads_hears_that_the_node_missed_it_and_what_to_do() {
+    const TEST: &str = "who_uploads_hears_that_the_node_missed_it_and_what_to_do";
+    let Some(mut daemon) = Daemon::start(TEST) else { return };
+    let hospital = Hospital::new(&[]);
+    hospital.run(&["storage", "use", "both", "--kubo", &daemon.rpc()]).json();
+    assert_eq!(hospital.upload(b"first")["node_behind"], 0);
+    daemon.kill();
+    assert_eq!(hospital.upload(b"second")["node_behind"], 1);
+    let file = hospital.write("third.txt", b"third");
+    let upload = ["upload", &file, "--as", "2", "--patient", "3"];
+    let told = run(hospital.people(&upload), None);
+    assert!(told.stderr.contains("2 to make up for; `medledger storage sync`"), "{}", told.stderr);
+    let many = hospital.run(&["upload", &file, &file, "--as", "2", "--patient", "3"]).json();
+    assert_eq!(many["node_behind"], 4);
+    #[cfg(unix)]
+    for name in ["settings.json", "lock", "owed-to-kubo"] {
+        use std::os::unix::fs::PermissionsExt;
+        let about = std::fs::metadata(hospital.folder().join(name)).unwrap();
+        assert_eq!(about.permissions().mode() & 0o777, 0o600, "{name}");
+    }
 }

@@ -247,8 +247,11 @@ classify! {
         Self::Blocks(error) => error.class(),
         Self::Store(error) => error.class(),
         Self::Settings(error) => error.class(),
-        Self::NotWhole { .. } => Class::Damaged,
+        Self::NotWhole { .. } | Self::Record { .. } => Class::Damaged,
         Self::ReadOnly => Class::ReadOnly,
+        Self::Name(_) | Self::NameTaken(_) | Self::Spread(_) => Class::InvalidArgument,
+        Self::NoSources | Self::NoNode | Self::NoKeepers => Class::InvalidArgument,
+        Self::NoSuchName(_) => Class::NotFound,
         _ => Class::Storage,
     }
     BlocksError, error => {

@@ -14,11 +14,10 @@ use crate::wait::{interruptible, wait_mined};
 use medledger::core::padding::Padding;
 use medledger::core::receipt::Receipt;
 use medledger::core::store::RecordQuery;
-use medledger::ipfs::FlatfsReader;
 use medledger::ipfs::collect::CollectOptions;
 use medledger::{
-    BlocksError, Contact, CreateOptions, Difficulty, EngineChoice, MailSettings, Permission,
-    ReaderKey, Role, SwitchOptions, UploadError, UploadOptions, VerifyDepth,
+    Contact, CreateOptions, Difficulty, EngineChoice, MailSettings, Permission, ReaderKey, Role,
+    SourceSettings, SwitchOptions, UploadError, UploadOptions, VerifyDepth,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -659,16 +658,71 @@ impl Ledger {
 
     /// Fetch damaged and missing blocks from another store, each verified; returns RepairedBlocks.
     ///
-    /// `source` is another ledger's folder, a Kubo repository, or a folder of blocks; it is only read.
+    /// `source` is another ledger's folder, a Kubo repository or a folder of blocks; the URL of a trustless gateway;
+    /// "kubo" for the ledger's own node; "sources" for all of them. It is only read.
     fn repair_blocks<'py>(&self, py: Python<'py>, source: PathBuf) -> PyResult<Any<'py>> {
+        storage::repair(py, &self.get()?, source)
+    }
+
+    /// Gateways that are asked, in order, for blocks that are missing or damaged here; returns a dict of addresses
+    /// by name.
+    fn sources<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        storage::sources(py, &self.get()?)
+    }
+
+    /// Add a trustless gateway, to be asked after those that are there, from the next opening of the ledger on.
+    ///
+    /// Its credentials come from the environment: MEDLEDGER_AUTH_ and the name in capitals. Raises
+    /// InvalidArgumentError for a name that is taken, or what is no name or address.
+    fn add_source(&self, py: Python<'_>, name: String, address: String) -> PyResult<()> {
+        let (ledger, source) = (self.get()?, SourceSettings { name, address });
+        py.detach(|| ledger.add_source(source)).map_err(raise)
+    }
+
+    /// Ask a gateway no more. Raises NotFoundError when there is none of that name.
+    fn remove_source(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         let ledger = self.get()?;
-        let repair = || -> Result<_, BlocksError> {
-            let source = FlatfsReader::open(&source)?;
-            let check = ledger.check_blocks()?;
-            ledger.repair_blocks(&check, &source)
-        };
-        let done = py.detach(repair).map_err(raise)?;
-        blocks::repaired(py, &done)
+        py.detach(|| ledger.remove_source(name)).map_err(raise)
+    }
+
+    /// Add somebody who is to keep reports: an IPFS Cluster, by the URL of a peer's REST interface, or a pinning
+    /// service, by its URL. Nothing is sent yet.
+    ///
+    /// Credentials come from the environment: MEDLEDGER_AUTH_ and the name in capitals. `public` has to be said of
+    /// all that are not known to announce nothing. With `gateway`, one of this keeper alone, checks read blocks.
+    #[pyo3(signature = (name, *, cluster = None, service = None, public = false, gateway = None))]
+    fn add_replica_keeper(
+        &self,
+        py: Python<'_>,
+        name: String,
+        cluster: Option<String>,
+        service: Option<String>,
+        public: bool,
+        gateway: Option<String>,
+    ) -> PyResult<()> {
+        let keeper = storage::keeper(name, cluster, service, public, gateway)?;
+        let ledger = self.get()?;
+        py.detach(|| ledger.add_replica_keeper(keeper)).map_err(raise)
+    }
+
+    /// Ask somebody no more to keep reports; they are not told. Raises NotFoundError for an unknown name.
+    fn remove_replica_keeper(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let ledger = self.get()?;
+        py.detach(|| ledger.remove_replica_keeper(name)).map_err(raise)
+    }
+
+    /// Ask those who were asked to keep reports whether they still do; returns ReplicaReport.
+    fn check_replicas<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let report = py.detach(|| ledger.check_replicas()).map_err(raise)?;
+        storage::replicas(py, &report)
+    }
+
+    /// Check, then ask for what is short: new reports, and what somebody forgot; returns ReplicaReport.
+    fn repair_replicas<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let report = py.detach(|| ledger.repair_replicas()).map_err(raise)?;
+        storage::replicas(py, &report)
     }
 
     /// How often reading a block of ciphertext was spared by the cache; returns CacheStats.

@@ -1,12 +1,17 @@
 //! Where ciphertext lies: results, and the check of a node.
 
+use crate::blocks;
 use crate::errors::{Class, raise};
 use crate::results::Maker;
 use medledger::ipfs::kubo::{Finding, Report};
 use medledger::ipfs::store::CaughtUp;
-use medledger::{KuboSettings, StorageMode, StorageSettings, StorageStatus, Switched};
+use medledger::{
+    KeeperKind, KuboSettings, RepairSource, ReplicaKeeper, ReplicaReport, SourceSettings,
+    StorageMode, StorageSettings, StorageStatus, Switched,
+};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
+use std::path::PathBuf;
 
 type Result<'py> = PyResult<Bound<'py, PyAny>>;
 
@@ -18,7 +23,7 @@ pub(crate) fn settings(
 ) -> PyResult<StorageSettings> {
     let mode: StorageMode =
         mode.parse().map_err(|error: String| Class::InvalidArgument.error(error))?;
-    let mut settings = StorageSettings { mode, kubo: KuboSettings::default() };
+    let mut settings = StorageSettings::new(mode, KuboSettings::default());
     if mode != StorageMode::Embedded {
         settings.kubo.public = public;
         if let Some(address) = kubo {
@@ -53,6 +58,63 @@ pub(crate) fn caught_up<'py>(py: Python<'py>, done: &CaughtUp) -> Result<'py> {
         .set("bytes", done.bytes)?
         .set("released", done.released)?
         .make("SyncedStorage")
+}
+
+/// Blocks from elsewhere in the place of those that are broken here.
+pub(crate) fn repair<'py>(
+    py: Python<'py>,
+    ledger: &medledger::Ledger,
+    source: PathBuf,
+) -> Result<'py> {
+    let from = match source.to_str() {
+        Some("kubo") => RepairSource::Kubo,
+        Some("sources") => RepairSource::Sources,
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+            RepairSource::Gateway(url.to_owned())
+        }
+        _ => RepairSource::Folder(source),
+    };
+    let done = py.detach(|| {
+        let source = ledger.repair_source(&from).map_err(raise)?;
+        let check = ledger.check_blocks().map_err(raise)?;
+        ledger.repair_blocks(&check, &*source).map_err(raise)
+    })?;
+    blocks::repaired(py, &done)
+}
+
+pub(crate) fn sources<'py>(py: Python<'py>, ledger: &medledger::Ledger) -> Result<'py> {
+    let all = PyDict::new(py);
+    for SourceSettings { name, address } in ledger.sources().map_err(raise)? {
+        all.set_item(name, address)?;
+    }
+    Ok(all.into_any())
+}
+
+/// Somebody who keeps reports, from what a caller says.
+pub(crate) fn keeper(
+    name: String,
+    cluster: Option<String>,
+    service: Option<String>,
+    public: bool,
+    gateway: Option<String>,
+) -> PyResult<ReplicaKeeper> {
+    let (kind, address) = match (cluster, service) {
+        (Some(address), None) => (KeeperKind::Cluster, address),
+        (None, Some(address)) => (KeeperKind::Service, address),
+        _ => return Err(Class::InvalidArgument.error("give one of cluster and service")),
+    };
+    let (peers, origins) = (None, Vec::new());
+    Ok(ReplicaKeeper { name, kind, address, public, peers, origins, gateway })
+}
+
+pub(crate) fn replicas<'py>(py: Python<'py>, report: &ReplicaReport) -> Result<'py> {
+    Maker::new(py)
+        .set("roots", report.roots)?
+        .set("asked", report.asked)?
+        .set("short", PyTuple::new(py, &report.short)?)?
+        .set("forgot", PyTuple::new(py, &report.forgot)?)?
+        .set("findings", PyTuple::new(py, &report.findings)?)?
+        .make("ReplicaReport")
 }
 
 /// Look at a Kubo node's version, settings, room and pins; returns KuboCheck, which tells what to mend and how.

@@ -1,8 +1,12 @@
 """Where ciphertext lies, with a real Kubo node where there is one."""
 
+import base64
+import hashlib
+import http.server
 import json
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -75,3 +79,67 @@ def test_reports_move_to_a_node_and_back(fresh, node):
     assert moved.copied == 2
     assert ledger.check_blocks().ok
     assert {pin.root for pin in ledger.pins()} >= {first.envelope}
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """A trustless gateway over a folder of blocks."""
+
+    blocks: dict[bytes, bytes] = {}
+
+    def do_GET(self):
+        digest = base64.b32decode(self.path.split("?")[0].removeprefix("/ipfs/b").upper() + "======")[-32:]
+        block = self.blocks.get(digest)
+        self.send_response(200 if block is not None else 404)
+        self.send_header("Content-Type", "application/vnd.ipld.raw")
+        self.send_header("Content-Length", str(len(block or b"")))
+        self.end_headers()
+        self.wfile.write(block or b"")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def gateway():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_what_is_missing_here_is_mended_from_a_gateway(fresh, gateway):
+    ledger = fresh.ledger
+    ledger.upload(fresh.doctor, fresh.patient.id, b"r" * 1_500_000)
+    files = sorted((ledger.path / "blocks" / "blocks").rglob("*.data"), key=lambda f: f.stat().st_size)
+    Gateway.blocks = {hashlib.sha256(data).digest(): data for data in (f.read_bytes() for f in files)}
+    files[-1].unlink()
+    assert not ledger.check_blocks().ok
+    ledger.add_source("partner", gateway)
+    assert ledger.sources() == {"partner": gateway}
+    with pytest.raises(medledger.InvalidArgumentError):
+        ledger.add_source("partner", gateway)
+    assert ledger.repair_blocks("sources").ok
+    assert ledger.check_blocks().ok
+    files[-1].unlink()
+    assert ledger.repair_blocks(gateway).ok
+    ledger.remove_source("partner")
+    with pytest.raises(medledger.NotFoundError):
+        ledger.remove_source("partner")
+    with pytest.raises(medledger.InvalidArgumentError):
+        ledger.repair_blocks("kubo")
+
+
+def test_nobody_keeps_replicas_unless_told_so(fresh):
+    ledger = fresh.ledger
+    ledger.upload(fresh.doctor, fresh.patient.id, b"report")
+    with pytest.raises(medledger.InvalidArgumentError):
+        ledger.check_replicas()
+    with pytest.raises(medledger.InvalidArgumentError):
+        ledger.add_replica_keeper("partner")
+    ledger.add_replica_keeper("partner", service="http://127.0.0.1:9/psa", public=True)
+    # It is away: what is short is told, and nothing is forgotten.
+    report = ledger.repair_replicas()
+    assert (report.roots, len(report.short), report.forgot) == (1, 1, ())
+    ledger.remove_replica_keeper("partner")

@@ -1,6 +1,8 @@
 //! The store of ciphertext: what is kept and why, checked, mended, and rid of what nothing keeps.
 
 use crate::ledger::Ledger;
+use crate::storage::part::Part;
+use crate::storage::{StorageError, StorageMode};
 use medledger_core::Cid;
 use medledger_core::ids::ReportId;
 use medledger_core::registry::Kind;
@@ -132,8 +134,18 @@ impl Ledger {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<StoreCheck, BlocksError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let own = self.own_blocks();
+        if self.settings().storage.mode == StorageMode::Kubo {
+            // Others use the node as well.
+            let pins = self.own_pins().map_err(|error| match error {
+                StorageError::Blocks(error) => BlocksError::Blocks(error),
+                StorageError::Store(error) => BlocksError::Store(error),
+                other => BlocksError::Store(StoreError::Damaged(other.to_string())),
+            })?;
+            return Ok(check_store(&Part { store: own, pins }, threads, progress)?);
+        }
         // What counts is what lies on the disk.
-        Ok(check_store(self.own_blocks(), threads, progress)?)
+        Ok(check_store(own, threads, progress)?)
     }
 
     /// Brings pins and ledger to agreement, then removes every block that nothing keeps. Uploads may go

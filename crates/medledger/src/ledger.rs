@@ -470,15 +470,16 @@ impl Drop for Lock {
 
 fn take_lock(folder: &Path) -> Result<Lock, OpenError> {
     let path = folder.join("lock");
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&path).map_err(|source| {
-            match source.kind() {
-                std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-                    OpenError::ReadOnlyFolder(folder.into())
-                }
-                _ => OpenError::Io { path: path.clone(), source },
-            }
-        })?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+            OpenError::ReadOnlyFolder(folder.into())
+        }
+        _ => OpenError::Io { path: path.clone(), source },
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse(folder.into())),

@@ -102,8 +102,9 @@ pub use revoke::RevokeError;
 pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};
 pub use storage::{
-    KuboSettings, StorageError, StorageMode, StorageSettings, StorageStatus, SwitchOptions,
-    Switched,
+    Keeper, KeeperKind, KuboSettings, RepairSource, ReplicaKeeper, ReplicaReport, ReplicaSettings,
+    SourceSettings, StorageError, StorageMode, StorageSettings, StorageStatus, SwitchOptions,
+    Switched, auth_variable,
 };
 pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};

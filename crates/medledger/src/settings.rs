@@ -144,10 +144,7 @@ impl Settings {
         let path = folder.join(FILE);
         let mut text = serde_json::to_vec_pretty(self).expect("settings are JSON");
         text.push(b'\n');
-        let write = || {
-            std::fs::write(&path, &text)?;
-            std::fs::File::open(&path)?.sync_all()
-        };
-        write().map_err(|source| SettingsError::Io { path: path.clone(), source })
+        crate::files::write_private(&path, &text)
+            .map_err(|source| SettingsError::Io { path: path.clone(), source })
     }
 }

@@ -1,6 +1,6 @@
 //! Several reports by one command: each is accepted or not for itself.
 
-use super::{Report, UploadArgs, file_name, folder, head, media, open, source};
+use super::{Report, UploadArgs, file_name, folder, head, media, node_behind, open, source};
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::{self, Column, Done, Show, grouped, table};
@@ -14,6 +14,9 @@ use std::path::Path;
 #[derive(Serialize)]
 struct Reports {
     reports: Vec<Row>,
+    /// Where a node follows the folder: what it has still to be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_behind: Option<usize>,
     #[serde(skip)]
     patient: String,
 }
@@ -121,7 +124,8 @@ pub(super) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
     let (_, author) = args.author.unlock(&ledger)?;
     let bar = bar.get_or_init(|| progress::bytes("sealing", length(args)));
 
-    let mut result = Reports { reports: Vec::new(), patient: patient.contact.name };
+    let mut result =
+        Reports { reports: Vec::new(), node_behind: None, patient: patient.contact.name };
     let mut records = Vec::new();
     // What was opened but is not accepted yet, and what could not be opened.
     let begun = std::cell::RefCell::new(VecDeque::new());
@@ -153,6 +157,7 @@ pub(super) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
     });
     result.unopened(&mut begun.borrow_mut());
     bar.finish_and_clear();
+    result.node_behind = node_behind(&ledger);
     unsaid?;
     tell(context, &ledger, &result, &records, args.wait)
 }

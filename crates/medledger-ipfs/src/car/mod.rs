@@ -49,6 +49,8 @@ mod header;
 mod import;
 mod indexed;
 mod reader;
+#[cfg(feature = "http")]
+pub(crate) mod sections;
 mod selected;
 mod selection;
 mod source;

@@ -215,7 +215,7 @@ fn read_header<R: Read>(source: &mut Source<R>, bytes: &mut Vec<u8>) -> Result<(
 }
 
 /// Bytes of the CID a section begins with, whatever its codec and hash; none when it does not end.
-fn cid_len(section: &[u8]) -> Option<usize> {
+pub(super) fn cid_len(section: &[u8]) -> Option<usize> {
     if section.starts_with(&[0x12, 0x20]) {
         return (section.len() >= 34).then_some(34);
     }

@@ -2,7 +2,7 @@
 
 use super::GatewayError;
 use crate::block::MAX_BLOCK_BYTES;
-use crate::http::{Download, Reply};
+use crate::http::{Download, Reply, fill, take};
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -97,14 +97,9 @@ impl Bounded {
 /// Errors hold a [`GatewayError`].
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.next().map_err(io::Error::other)? {
-                Some(piece) => self.piece = piece,
-                None => return Ok(0),
-            }
-        }
-        let n = buffer.len().min(self.piece.len());
-        buffer[..n].copy_from_slice(&self.piece.split_to(n));
-        Ok(n)
+        let mut piece = std::mem::take(&mut self.piece);
+        let filled = fill(&mut piece, || self.next());
+        self.piece = piece;
+        filled.map(|()| take(&mut self.piece, buffer))
     }
 }

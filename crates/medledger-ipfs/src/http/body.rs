@@ -6,7 +6,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use reqwest::header::HeaderMap;
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -238,17 +238,44 @@ impl Download {
     }
 }
 
+/// Gets the next piece that is not empty, unless there is something left of the last one. None at the end.
+pub(crate) fn fill<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    piece: &mut bytes::Bytes,
+    mut next: impl FnMut() -> Result<Option<bytes::Bytes>, E>,
+) -> io::Result<()> {
+    while piece.is_empty() {
+        match next().map_err(io::Error::other)? {
+            Some(more) => *piece = more,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Takes what fits into a buffer from the front of a piece.
+pub(crate) fn take(piece: &mut bytes::Bytes, buffer: &mut [u8]) -> usize {
+    let n = buffer.len().min(piece.len());
+    buffer[..n].copy_from_slice(&piece.split_to(n));
+    n
+}
+
 impl Read for Download {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.next().map_err(io::Error::other)? {
-                Some(piece) => self.piece = piece,
-                None => return Ok(0),
-            }
-        }
-        let n = buffer.len().min(self.piece.len());
-        buffer[..n].copy_from_slice(&self.piece.split_to(n));
-        Ok(n)
+        self.fill_buf()?;
+        Ok(take(&mut self.piece, buffer))
+    }
+}
+
+impl BufRead for Download {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let mut piece = std::mem::take(&mut self.piece);
+        let filled = fill(&mut piece, || self.next());
+        self.piece = piece;
+        filled.map(|()| &self.piece[..])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        bytes::Buf::advance(&mut self.piece, bytes);
     }
 }
 

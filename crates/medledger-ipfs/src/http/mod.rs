@@ -7,6 +7,7 @@
 
 mod auth;
 mod body;
+mod call;
 mod endpoint;
 mod error;
 mod net;
@@ -18,8 +19,8 @@ mod tests;
 mod tls;
 
 pub use auth::{Auth, AuthError};
-pub(crate) use body::{Download, Upload, shown};
-pub(crate) use endpoint::{Begun, Call, Reply};
+pub(crate) use body::{Download, Upload, fill, shown, take};
+pub(crate) use call::{Begun, Call, Reply};
 pub use endpoint::{Endpoint, EndpointError, EndpointOptions, Patience};
 pub use error::{HttpError, Wait};
 pub use net::Net;

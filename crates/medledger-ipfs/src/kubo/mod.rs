@@ -19,10 +19,12 @@ mod error;
 mod exposure;
 mod names;
 mod node;
+mod owner;
 mod pin;
-mod reasons;
+mod pin_list;
 mod session;
 mod store;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +34,11 @@ pub use error::KuboError;
 pub use exposure::{Announces, Exposure, Privacy};
 pub use names::{Key, Published};
 pub use node::{Id, LEAST_VERSION, Stat, Version};
+pub use owner::{Owner, OwnerError};
 pub use pin::{MAX_PIN_NAME_BYTES, NodePin, PinHealth};
+pub use pin_list::{MAX_LIST_BYTES, MAX_LISTED_ROOTS, PinList, PinListError};
 pub use store::{KuboStore, KuboStoreOptions};
+pub use stream::KuboStream;
 
 use crate::http::{Call, Endpoint, EndpointError, EndpointOptions, Reply};
 use answer::Failure;
@@ -79,6 +84,9 @@ impl Kubo {
     /// # Errors
     /// When that is no address, or the options cannot be used.
     pub fn with(address: &str, options: EndpointOptions) -> Result<Self, EndpointError> {
+        // As addresses of calls are written: every call has it anyway.
+        let address = address.trim_end_matches('/');
+        let address = address.strip_suffix("/api/v0").unwrap_or(address);
         Ok(Self { endpoint: Endpoint::new(address, options)? })
     }
 

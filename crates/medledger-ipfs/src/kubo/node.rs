@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The oldest version whose calls are those used here: pins have names, imports say what they pinned.
 pub const LEAST_VERSION: Version = Version { major: 0, minor: 35, patch: 0 };
 
+/// How long a node may take to say which version it is: it has nothing to look up.
+const VERSION: Duration = Duration::from_secs(15);
+
 /// How long after its last byte a node may take to answer to an `add`.
 const ADDING: Duration = Duration::from_secs(600);
 
@@ -131,8 +134,17 @@ impl Kubo {
     /// When it is older than [`LEAST_VERSION`], no Kubo at all, or the call fails.
     pub fn version(&self) -> Result<Version, KuboError> {
         const COMMAND: &str = "version";
-        let answer: VersionAnswer =
-            self.ask_again(|| answer::value(COMMAND, self.ask(COMMAND, &[])?))?;
+        let patience = self.endpoint.patience().answer.min(VERSION);
+        let ask = || {
+            let reply = self.call(COMMAND, &[]).patient(patience).reply()?;
+            answer::value::<VersionAnswer>(COMMAND, self.accepted(COMMAND, reply)?)
+        };
+        // A node that hangs would hang again.
+        let answer = match ask() {
+            Ok(answer) => answer,
+            Err(error @ KuboError::Http(HttpError::TimedOut { .. })) => return Err(error),
+            Err(_) => self.ask_again(ask)?,
+        };
         let found: Version = answer.version.parse().map_err(|()| KuboError::Malformed {
             command: COMMAND.to_owned(),
             reason: format!("not a version: {:.40?}", answer.version),

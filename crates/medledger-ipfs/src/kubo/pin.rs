@@ -95,7 +95,7 @@ impl Kubo {
     /// # Errors
     /// When the call fails.
     pub fn pin(&self, root: &Cid) -> Result<Option<NodePin>, KuboError> {
-        match self.list_pins(Some(root)) {
+        match self.list_pins(&[("arg", &root.to_string())]) {
             Err(KuboError::Refused { message, .. }) if message.contains("is not pinned") => {
                 Ok(None)
             }
@@ -130,14 +130,21 @@ impl Kubo {
     /// # Errors
     /// When the call fails.
     pub fn pins(&self) -> Result<Vec<NodePin>, KuboError> {
-        self.list_pins(None)
+        self.list_pins(&[])
     }
 
-    fn list_pins(&self, root: Option<&Cid>) -> Result<Vec<NodePin>, KuboError> {
+    /// The roots that are kept under names in which this text stands.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub fn pins_called(&self, part: &str) -> Result<Vec<NodePin>, KuboError> {
+        self.list_pins(&[("name", part)])
+    }
+
+    fn list_pins(&self, which: &[(&str, &str)]) -> Result<Vec<NodePin>, KuboError> {
         const COMMAND: &str = "pin/ls";
-        let arg = root.map(Cid::to_string);
         let mut query = vec![("type", "recursive"), ("stream", "true"), ("names", "true")];
-        query.extend(arg.as_ref().map(|arg| ("arg", arg.as_str())));
+        query.extend(which);
         self.ask_again(|| {
             let reply = self.ask(COMMAND, &query)?;
             Lines::<Listed>::new(COMMAND, reply)
@@ -166,6 +173,36 @@ impl Kubo {
         match removed {
             Ok(_) => Ok(true),
             Err(KuboError::Refused { message, .. }) if message.contains("not pinned") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts one root in the place of another that is kept, under the same name. The node walks only what differs
+    /// between them, and gives up after `most`. When the new one is kept already, the old one goes.
+    ///
+    /// # Errors
+    /// When the old one is not kept, something below the new one is missing, or the call fails.
+    pub fn pin_replace(&self, old: &Cid, new: &Cid, most: Duration) -> Result<(), KuboError> {
+        const COMMAND: &str = "pin/update";
+        let (from, to, timeout) = (old.to_string(), new.to_string(), go_duration(most));
+        let query =
+            [("arg", from.as_str()), ("arg", &to), ("unpin", "true"), ("timeout", &timeout)];
+        let patience = self.endpoint.patience().answer + most;
+        let call = self.call(COMMAND, &query).patient(patience);
+        let replaced = call
+            .reply()
+            .map_err(KuboError::from)
+            .and_then(|reply| answer::value::<Changed>(COMMAND, self.accepted(COMMAND, reply)?));
+        match replaced {
+            Ok(_) => Ok(()),
+            Err(KuboError::Refused { message, .. })
+                if message.contains("already recursively pinned") && old != new =>
+            {
+                self.pin_rm(old).map(drop)
+            }
+            Err(KuboError::Refused { message, .. }) => {
+                Err(KuboError::NotPinned { root: *new, message })
+            }
             Err(error) => Err(error),
         }
     }

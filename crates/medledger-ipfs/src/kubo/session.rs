@@ -2,7 +2,7 @@
 
 use super::car::CarImport;
 use super::store::{KuboStore, at_once};
-use super::{KuboError, reasons};
+use super::{KuboError, PinList};
 use crate::block::MAX_BLOCK_BYTES;
 use crate::store::{BlockRead, Keep, Key, Pin, Session, StoreError};
 use medledger_core::Cid;
@@ -60,42 +60,40 @@ impl<'a> KuboSession<'a> {
         }
     }
 
-    /// Pins the roots under names that tell why: what they were kept for before, and this.
-    fn keep(&self, pins: &[(Cid, Keep)], sent: u64) -> Result<(), StoreError> {
-        let most = WALK + Duration::from_secs(sent / WALKED_A_SECOND);
-        let mut wanted: BTreeMap<Cid, Vec<Keep>> = BTreeMap::new();
-        for (root, keep) in pins {
-            wanted.entry(*root).or_default().push(keep.clone());
+    /// Sends the lists that name the roots and tell why, behind everything else.
+    fn send_lists(
+        &self,
+        state: &mut State,
+        pins: &[(Cid, Keep)],
+    ) -> Result<Vec<Listed>, KuboError> {
+        let lists = PinList::of(self.store.owner(), by_root(pins));
+        let mut listed = Vec::with_capacity(lists.len());
+        for list in lists {
+            let block = list.encode();
+            let cid = PinList::cid(&block);
+            self.claim(state, *cid.digest());
+            self.send(state, &cid, &block)?;
+            listed.push((cid, list.name()));
         }
-        let wanted: Vec<_> = wanted.into_iter().collect();
-        let kubo = self.store.kubo();
-        let told = |e| self.store.told(e);
-        at_once(&wanted, |(root, keeps)| {
-            let _changing = self.store.changing_name(root);
-            let found = kubo.pin(root).map_err(told)?;
-            let mut keeps = keeps.iter().cloned();
-            let mut pin = match (&found, keeps.next()) {
-                (Some(found), first) => {
-                    let mut pin = reasons::pin(root, &found.name);
-                    if let Some(keep) = first {
-                        pin.add(keep);
-                    }
-                    pin
-                }
-                (None, Some(keep)) => Pin::new(*root, keep),
-                (None, None) => return Ok(()),
-            };
-            for keep in keeps {
-                pin.add(keep);
-            }
-            let name = reasons::encode(&pin)?;
-            if found.is_some_and(|found| found.name == name) {
-                return Ok(());
-            }
-            kubo.pin_add(root, &name, most).map_err(told)
-        })
-        .map(drop)
+        Ok(listed)
     }
+}
+
+/// A list and what its pin is called.
+type Listed = (Cid, String);
+
+/// Each root once, with its reasons. A reason named twice counts since it was named first.
+fn by_root(pins: &[(Cid, Keep)]) -> Vec<Pin> {
+    let mut wanted: BTreeMap<Cid, Pin> = BTreeMap::new();
+    for (root, keep) in pins {
+        wanted
+            .entry(*root)
+            .and_modify(|pin| {
+                pin.add(keep.clone());
+            })
+            .or_insert_with(|| Pin::new(*root, keep.clone()));
+    }
+    wanted.into_values().collect()
 }
 
 impl Session for KuboSession<'_> {
@@ -149,13 +147,28 @@ impl Session for KuboSession<'_> {
                 return Err(StoreError::NoRoot { cid: unsent[at] });
             }
         }
+        if pins.is_empty() {
+            return match import {
+                Some(import) => import.finish().map(drop).map_err(|e| self.store.told(e)),
+                None => Ok(()),
+            };
+        }
+        let mut state = self.state();
+        state.import = import;
+        let lists = self.send_lists(&mut state, pins).map_err(|e| self.store.told(e))?;
+        let import = state.import.take();
+        drop(state);
         let sent = import.as_ref().map_or(0, CarImport::sent);
         if let Some(import) = import {
             import.finish().map_err(|e| self.store.told(e))?;
         }
-        // The import could pin as well, but would ask peers for what is missing without an end. Pinning
-        // has one; should a collection have taken something between the two, it is an error.
-        self.keep(pins, sent)
+        // The import could pin as well, but would ask peers for what is missing without an end, and gives no
+        // names. Pinning has an end; should a collection have taken something between the two, it is an error.
+        let most = WALK + Duration::from_secs(sent / WALKED_A_SECOND);
+        at_once(&lists, |(list, name)| {
+            self.store.kubo().pin_add(list, name, most).map_err(|e| self.store.told(e))
+        })
+        .map(drop)
     }
 }
 

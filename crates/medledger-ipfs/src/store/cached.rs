@@ -1,7 +1,10 @@
 //! A bounded cache of blocks in front of any store.
 
-use super::{BlockRead, BlockStore, Keep, Key, Pin, Reason, Session, StoreError, Sweep};
+use super::{
+    BlockRead, BlockStore, BlockStream, Keep, Key, Pin, Reason, Session, StoreError, Sweep,
+};
 use crate::block::Block;
+use crate::links::links_of;
 use medledger_core::Cid;
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter, sync::Cache, sync::DefaultLifecycle,
@@ -143,6 +146,16 @@ impl<S: BlockRead> BlockRead for CachedStore<S> {
 
     fn read_ahead(&self) -> usize {
         self.inner.read_ahead()
+    }
+
+    /// Not of what was read a moment ago and is still here. What streams is not kept: it would push out the rest.
+    fn stream(&self, root: &Cid) -> Option<BlockStream> {
+        let known = |cid: &Cid| self.cache.contains_key(cid.digest());
+        let links = self.cache.get(root.digest()).and_then(|b| links_of(root.codec(), &b).ok());
+        if links.and_then(|links| links.last().copied()).is_some_and(|last| known(&last)) {
+            return None;
+        }
+        self.inner.stream(root)
     }
 
     fn has(&self, cid: &Cid) -> Result<bool, StoreError> {

@@ -21,6 +21,9 @@ use crate::block::Block;
 use medledger_core::Cid;
 use std::{path::PathBuf, sync::Arc};
 
+/// Blocks that come one after the other.
+pub type BlockStream = Box<dyn Iterator<Item = Result<(Cid, Block), StoreError>> + Send>;
+
 /// Reads blocks.
 ///
 /// The contract: [`get`](Self::get) gives only bytes that match the CID, so that no one above needs
@@ -45,6 +48,14 @@ pub trait BlockRead: Send + Sync {
     /// asking costs nothing.
     fn read_ahead(&self) -> usize {
         1
+    }
+
+    /// Everything below a root as a stream of verified blocks, where the store sends that faster than block by block:
+    /// parents first, links in their order, each block once. None where asking for each is as good.
+    ///
+    /// What the stream cannot give, [`get`](Self::get) may: it looks nowhere else, and ends at the first error.
+    fn stream(&self, _root: &Cid) -> Option<BlockStream> {
+        None
     }
 
     /// Whether the block is there. Says nothing about its health.
@@ -219,6 +230,10 @@ macro_rules! forward_reads {
 
             fn read_ahead(&self) -> usize {
                 (**self).read_ahead()
+            }
+
+            fn stream(&self, root: &Cid) -> Option<BlockStream> {
+                (**self).stream(root)
             }
 
             fn has(&self, cid: &Cid) -> Result<bool, StoreError> {

@@ -13,6 +13,7 @@ mod name;
 mod node;
 mod profile;
 mod reader;
+mod whole;
 
 pub use builder::{Builder, Root};
 pub use directory::{

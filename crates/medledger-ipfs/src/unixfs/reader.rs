@@ -3,6 +3,7 @@
 use super::{
     dagpb::varint_len,
     node::{Child, FileNode, NodeError},
+    whole::Whole,
 };
 use crate::{
     block::Block,
@@ -94,7 +95,8 @@ impl From<ReadError> for io::Error {
 /// A file in a store, read by range through [`read_at`](Self::read_at) or as a stream.
 ///
 /// Only the leaves a range touches are fetched, and the nodes above them; of stores that answer for many
-/// blocks at once, several together, and of a stream that is read on, some ahead. The last leaf and its path
+/// blocks at once, several together, and of a stream that is read on, some ahead. A long file that is read from its
+/// beginning on comes as [one stream](BlockRead::stream) where the store has that. The last leaf and its path
 /// are kept, so that small steps forward do not fetch a leaf again and again. What a block says about
 /// sizes is compared with what is there; that its bytes match its CID is the promise of
 /// [`BlockRead`].
@@ -137,9 +139,22 @@ struct Memo {
     leaf: Option<(u64, Leaf)>,
     /// Leaves behind it, below the same node, that were fetched together with it.
     ahead: VecDeque<(u64, Leaf)>,
+    /// Whether every leaf was read up to here, one after the other.
+    from_start: bool,
+    /// All blocks of the file, for as long as it is read so.
+    whole: Whole,
 }
 
 impl Memo {
+    /// Leaves that were fetched, the path to them, and where the first of them starts.
+    fn fetched(&mut self, path: Vec<Arc<Branch>>, leaves: VecDeque<(u64, Leaf)>, start: u64) {
+        self.from_start = start == 0 || (self.from_start && self.follows(start));
+        if !self.from_start {
+            self.whole = Whole::default();
+        }
+        (self.path, self.leaf, self.ahead) = (path, None, leaves);
+    }
+
     /// The leaf with the byte at `offset`, if it is at hand.
     fn at_hand(&mut self, offset: u64) -> Option<(u64, Leaf)> {
         let holds = |(start, leaf): &(u64, Leaf)| {
@@ -281,25 +296,57 @@ impl<S: BlockRead> FileReader<S> {
             if path.len() + 1 == MAX_DEPTH && child.cid.codec() == Codec::DagPb {
                 return Err(ReadError::TooDeep { cid: child.cid, limit: MAX_DEPTH });
             }
+            if let Some(block) = self.streamed(&child.cid, start) {
+                match checked(&child, block)? {
+                    Kind::Leaf(leaf) => {
+                        let leaves = VecDeque::from([(start, leaf)]);
+                        return Ok(self.hand_out(path, leaves, start, offset));
+                    }
+                    Kind::Branch(children) => path.push(Arc::new(Branch::new(children, start))),
+                }
+                continue;
+            }
             let together = branch.leaves(index, end, self.store.read_ahead());
             // Should one of them fail, what comes before it is asked for by itself.
             if together > 1
                 && let Ok(leaves) = self.fetch_leaves(branch, index..index + together)
             {
-                let mut memo = self.memo();
-                *memo = Memo { path, leaf: None, ahead: leaves };
-                let found = memo.at_hand(offset);
-                return Ok(found.expect("the first of them has the byte"));
+                return Ok(self.hand_out(path, leaves, start, offset));
             }
             match self.fetch(&child)? {
                 Kind::Leaf(leaf) => {
-                    let found = Some((start, leaf.clone()));
-                    *self.memo() = Memo { path, leaf: found, ahead: VecDeque::new() };
-                    return Ok((start, leaf));
+                    let leaves = VecDeque::from([(start, leaf)]);
+                    return Ok(self.hand_out(path, leaves, start, offset));
                 }
                 Kind::Branch(children) => path.push(Arc::new(Branch::new(children, start))),
             }
         }
+    }
+
+    /// Keeps leaves that were fetched, and gives the one with the byte at `offset`.
+    fn hand_out(
+        &self,
+        path: Vec<Arc<Branch>>,
+        leaves: VecDeque<(u64, Leaf)>,
+        start: u64,
+        offset: u64,
+    ) -> (u64, Leaf) {
+        let mut memo = self.memo();
+        memo.fetched(path, leaves, start);
+        memo.at_hand(offset).expect("the first of them has the byte")
+    }
+
+    /// A block that starts at a place of the file, if it is what comes next of the whole file.
+    fn streamed(&self, cid: &Cid, start: u64) -> Option<Block> {
+        let mut whole = {
+            let mut memo = self.memo();
+            let on = memo.from_start && memo.follows(start);
+            // Another thread that reads meanwhile finds none, and asks for its blocks one by one.
+            if on { std::mem::take(&mut memo.whole) } else { return None }
+        };
+        let block = whole.next(cid, self.size - start, || self.store.stream(&self.root));
+        self.memo().whole = whole;
+        block
     }
 
     fn memo(&self) -> MutexGuard<'_, Memo> {

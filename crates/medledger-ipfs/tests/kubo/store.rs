@@ -8,7 +8,9 @@ use medledger_core::padding::Padding;
 use medledger_core::rand_core::UnwrapErr;
 use medledger_core::seal::{Backend, UnsealReader};
 use medledger_ipfs::fsck::verify_dag;
-use medledger_ipfs::kubo::{Kubo, KuboError, KuboStore, KuboStoreOptions, Privacy, Reach};
+use medledger_ipfs::kubo::{
+    Kubo, KuboError, KuboStore, KuboStoreOptions, Owner, PinList, Privacy, Reach,
+};
 use medledger_ipfs::pipeline::{SealJob, seal_file};
 use medledger_ipfs::store::{Keep, Pin, Reason, Session, StoreError, Sweep, Word};
 use medledger_ipfs::unixfs::{FileReader, Profile};
@@ -101,38 +103,93 @@ fn a_node_is_a_store_like_any_other() {
     };
 }
 
-#[test]
-fn reasons_stand_in_the_names_of_pins_beside_those_of_others() {
-    let Some(daemon) = Daemon::start("reasons_stand_in_the_names_of_pins_beside_those_of_others")
-    else {
-        return;
-    };
-    let kubo = daemon.kubo();
-    let store = KuboStore::open(kubo.clone()).unwrap();
-    let cid = raw(b"shared");
-    let report = Reason::Report(ReportId::from_bytes([5; 16]));
-    let session = store.begin().unwrap();
-    session.put(&cid, b"shared").unwrap();
-    session.commit_for(&cid, report.clone()).unwrap();
-    let name = kubo.pin(&cid).unwrap().unwrap().name;
-    assert!(name.starts_with("medledger ") && name.contains("report 0505"), "{name}");
-    let user = Reason::User(Word::new("for the audit").unwrap());
-    store.pin(&cid, &Keep::now(user.clone())).unwrap();
-    let pins = store.pinned().unwrap();
-    let pin = pins.iter().find(|pin| pin.root == cid).unwrap();
-    let reasons: Vec<_> = pin.reasons.iter().map(|keep| keep.reason.clone()).collect();
-    assert_eq!(reasons, [report.clone(), user.clone()]);
-    assert!(store.release(&cid, &user).unwrap() && !store.release(&cid, &user).unwrap());
-    assert!(kubo.pin(&cid).unwrap().is_some());
-    assert!(store.release(&cid, &report).unwrap());
-    assert_eq!(kubo.pin(&cid).unwrap(), None);
+/// A store of an owner of its own.
+fn owned(kubo: &Kubo, owner: u8) -> KuboStore {
+    let mut options = KuboStoreOptions::default();
+    options.owner = Owner::from_bytes([owner; 8]);
+    KuboStore::open_with(kubo.clone(), options).unwrap()
+}
 
-    // What somebody else keeps stays kept when we let go.
+fn user(word: &str) -> Reason {
+    Reason::User(Word::new(word).unwrap())
+}
+
+#[test]
+fn reasons_stand_in_lists_that_anybody_can_read_and_others_keep_theirs() {
+    const TEST: &str = "reasons_stand_in_lists_that_anybody_can_read_and_others_keep_theirs";
+    let Some(daemon) = Daemon::start(TEST) else { return };
+    let kubo = daemon.kubo();
+    let (store, copy) = (owned(&kubo, 1), owned(&kubo, 2));
+    let cid = raw(b"shared");
+    kubo.block_put(&cid, b"shared", false).unwrap();
     kubo.pin_add(&cid, "theirs", Duration::from_secs(2)).unwrap();
-    assert!(!store.release(&cid, &Reason::Untold).unwrap());
-    store.pin(&cid, &Keep::now(report.clone())).unwrap();
-    assert!(store.release(&cid, &report).unwrap());
-    assert!(kubo.pin(&cid).unwrap().unwrap().name.contains("theirs"));
+    assert_eq!(store.pinned().unwrap(), [], "pins of others are not ours");
+    let report = Reason::Report(ReportId::from_bytes([5; 16]));
+    for store in [&store, &copy] {
+        let session = store.begin().unwrap();
+        session.put(&cid, b"shared").unwrap();
+        session.commit_for(&cid, report.clone()).unwrap();
+    }
+    store.pin(&cid, &Keep::now(user("for the audit"))).unwrap();
+    let names: Vec<String> = kubo.pins().unwrap().into_iter().map(|pin| pin.name).collect();
+    let called = |what: &str| names.iter().filter(|name| name.contains(what)).count();
+    assert_eq!((called("report 0505"), called("for the audit"), called("theirs")), (2, 1, 1));
+    assert_eq!(
+        (called("medledger 0101010101010101 "), called("medledger 0202020202020202 ")),
+        (2, 1)
+    );
+    let reasons: Vec<_> =
+        store.pinned().unwrap().remove(0).reasons.into_iter().map(|keep| keep.reason).collect();
+    assert_eq!(reasons, [report.clone(), user("for the audit")]);
+
+    // Who lets go lets go of their own.
+    assert!(store.release(&cid, &report).unwrap() && !store.release(&cid, &report).unwrap());
+    assert_eq!(copy.pinned().unwrap()[0].reasons[0].reason, report);
+    assert_eq!(store.release_all().unwrap(), 1);
+    assert_eq!((store.pinned().unwrap().len(), copy.pinned().unwrap().len()), (0, 1));
+    assert_eq!(copy.release_all().unwrap(), 1);
+    assert_eq!(kubo.pin(&cid).unwrap().unwrap().name, "theirs");
+}
+
+#[test]
+fn a_session_of_many_roots_is_one_pin_and_each_root_goes_by_itself() {
+    const TEST: &str = "a_session_of_many_roots_is_one_pin_and_each_root_goes_by_itself";
+    let Some(daemon) = Daemon::start(TEST) else { return };
+    let kubo = daemon.kubo();
+    let store = owned(&kubo, 7);
+    let blocks: Vec<Vec<u8>> = (0..100u8).map(|n| vec![n; 1000]).collect();
+    let keep = |n: usize| Keep::now(Reason::Report(ReportId::from_bytes([n as u8; 16])));
+    let session = store.begin().unwrap();
+    let mut pins = Vec::new();
+    for (n, block) in blocks.iter().enumerate() {
+        session.put(&raw(block), block).unwrap();
+        pins.push((raw(block), keep(n)));
+    }
+    session.finish(&pins).unwrap();
+    let lists = kubo.pins_called("medledger ").unwrap();
+    assert_eq!(lists.len(), 1, "{lists:?}");
+    let block = kubo.block_get(&lists[0].root, Reach::Local).unwrap().unwrap();
+    assert_eq!(PinList::decode(&block).unwrap().pins(), store.pinned().unwrap());
+
+    // Another process of the same ledger finds them, and takes one away.
+    let again = owned(&kubo, 7);
+    assert!(again.release(&pins[40].0, &pins[40].1.reason).unwrap());
+    assert!(!again.release(&pins[40].0, &pins[40].1.reason).unwrap());
+    let left: Vec<_> = store.pinned().unwrap().into_iter().map(|pin| pin.root).collect();
+    assert!(left.len() == 99 && !left.contains(&pins[40].0));
+    assert_eq!(kubo.pins_called("medledger 0707070707070707 list").unwrap().len(), 1);
+    kubo.collect().unwrap();
+    for (n, block) in blocks.iter().enumerate() {
+        assert_eq!(kubo.block_get(&raw(block), Reach::Local).unwrap().is_some(), n != 40, "{n}");
+    }
+    assert_eq!(store.list().unwrap().count(), 99 + 1, "the list is not told; an empty folder is");
+
+    // Something that has our name and is no list hurts nobody.
+    kubo.pin_add(&raw(&blocks[0]), "medledger 0707070707070707 list", Duration::from_secs(2))
+        .unwrap();
+    assert_eq!(owned(&kubo, 7).pinned().unwrap().len(), 99);
+    assert_eq!(owned(&kubo, 7).release_all().unwrap(), 99);
+    assert!(kubo.pin(&raw(&blocks[0])).unwrap().is_some());
 }
 
 #[test]

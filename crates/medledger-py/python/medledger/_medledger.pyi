@@ -29,6 +29,7 @@ from medledger._types import (
     Purpose,
     Registration,
     RepairedBlocks,
+    ReplicaReport,
     Report,
     Request,
     Role,
@@ -366,6 +367,35 @@ class Ledger:
 
     def repair_blocks(self, source: str | PathLike[str]) -> RepairedBlocks:
         """Fetch damaged and missing blocks from another store, each verified."""
+
+    def sources(self) -> dict[str, str]:
+        """Gateways that are asked, in order, for blocks that are missing or damaged here."""
+
+    def add_source(self, name: str, address: str) -> None:
+        """Add a trustless gateway, to be asked after those that are there."""
+
+    def remove_source(self, name: str) -> None:
+        """Ask a gateway no more."""
+
+    def add_replica_keeper(
+        self,
+        name: str,
+        *,
+        cluster: str | None = None,
+        service: str | None = None,
+        public: bool = False,
+        gateway: str | None = None,
+    ) -> None:
+        """Add somebody who is to keep reports: an IPFS Cluster or a pinning service."""
+
+    def remove_replica_keeper(self, name: str) -> None:
+        """Ask somebody no more to keep reports."""
+
+    def check_replicas(self) -> ReplicaReport:
+        """Ask those who were asked to keep reports whether they still do."""
+
+    def repair_replicas(self) -> ReplicaReport:
+        """Check, then ask for what is short: new reports, and what somebody forgot."""
 
     def cache_stats(self) -> CacheStats:
         """How often reading a block of ciphertext was spared by the cache."""

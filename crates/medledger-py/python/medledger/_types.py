@@ -260,6 +260,22 @@ class SyncedStorage:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaReport:
+    """How the replicas of the ledger's reports with others stand."""
+
+    roots: int
+    """Reports that were looked at."""
+    asked: int
+    """Requests that were made, and agreed to."""
+    short: tuple[str, ...]
+    """What is known of each report with fewer replicas than wanted."""
+    forgot: tuple[str, ...]
+    """Keepers that had confirmed a report and have it no more."""
+    findings: tuple[str, ...]
+    """What keepers say, or do, that is not as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
 class KuboFinding:
     """Something about a node."""
 

@@ -1,7 +1,7 @@
 //! Stores that have a node in them.
 
 use super::{Follower, KuboSettings, OWED, StorageError, StorageMode, StorageSettings, Stores};
-use medledger_ipfs::http::{Auth, EndpointOptions, Patience, Retry};
+use medledger_ipfs::http::{Auth, Endpoint, EndpointError, EndpointOptions, Patience, Retry};
 use medledger_ipfs::kubo::{Kubo, KuboStore, KuboStoreOptions, Reach};
 use medledger_ipfs::store::{BlockStore, CatchUpError, CaughtUp, FileStore, Mirror, StoreError};
 use std::path::Path;
@@ -33,23 +33,57 @@ impl KuboSettings {
         Ok(Kubo::with(&self.address, options)?)
     }
 
-    fn options(&self) -> KuboStoreOptions {
+    /// How a ledger in this folder, with these settings of storage, uses the node.
+    fn options(&self, folder: &Path, storage: &StorageSettings) -> KuboStoreOptions {
         let mut options = KuboStoreOptions::default();
         options.public = self.public;
+        if let Some(keeper) = &storage.keeper {
+            options.owner = keeper.of(folder).owner.parse().unwrap_or_default();
+        }
         options
     }
 
     /// The node as a store that answers for itself alone, after asking whether it is fit.
-    pub(super) fn checked(&self) -> Result<KuboStore, StorageError> {
-        let mut options = self.options();
+    pub(super) fn checked(
+        &self,
+        folder: &Path,
+        storage: &StorageSettings,
+    ) -> Result<KuboStore, StorageError> {
+        let mut options = self.options(folder, storage);
         options.reach = Reach::Local;
         Ok(KuboStore::open_with(self.node()?, options)?)
     }
 
     /// The node as a store, to take things out of, whatever it is like.
-    pub(super) fn unchecked(&self) -> Result<KuboStore, StorageError> {
-        Ok(KuboStore::later(self.node()?, self.options()))
+    pub(super) fn unchecked(
+        &self,
+        folder: &Path,
+        storage: &StorageSettings,
+    ) -> Result<KuboStore, StorageError> {
+        Ok(KuboStore::later(self.node()?, self.options(folder, storage)))
     }
+
+    /// Whether this address leads to the same node as the one that was used before. Where nobody answers any more, a
+    /// node that `knew` this ledger already is taken for the one that moved.
+    pub(super) fn is_same_node(&self, before: &Self, knew: bool) -> bool {
+        if self.address == before.address {
+            return true;
+        }
+        let peer = |settings: &Self| {
+            let options = EndpointOptions { retry: Retry::never(), ..Default::default() };
+            settings.node_with(options).ok()?.id().ok().map(|id| id.peer)
+        };
+        peer(before).map_or(knew, |before| peer(self) == Some(before))
+    }
+}
+
+/// Somebody with a name, whose credentials are in the environment under it.
+pub(super) fn endpoint(name: &str, address: &str) -> Result<Endpoint, StorageError> {
+    let auth = match std::env::var(super::auth_variable(name)) {
+        Ok(text) if !text.is_empty() => Some(text.parse::<Auth>().map_err(EndpointError::from)?),
+        _ => None,
+    };
+    Ok(Endpoint::new(address, EndpointOptions { auth, ..Default::default() })?)
 }
 
 pub(super) fn open(
@@ -58,7 +92,7 @@ pub(super) fn open(
     files: impl FnOnce() -> Result<FileStore, StoreError>,
 ) -> Result<Stores, StorageError> {
     if settings.mode == StorageMode::Kubo {
-        let own: Arc<dyn BlockStore> = Arc::new(settings.kubo.unchecked()?);
+        let own: Arc<dyn BlockStore> = Arc::new(settings.kubo.unchecked(folder, settings)?);
         return Ok(Stores { blocks: Arc::clone(&own), own, follower: None });
     }
     // Who commits waits for this node, so not for long, and not again at once.
@@ -66,7 +100,7 @@ pub(super) fn open(
     let retry = Retry::never();
     let node =
         settings.kubo.node_with(EndpointOptions { patience, retry, ..Default::default() })?;
-    let node = KuboStore::later(node, settings.kubo.options());
+    let node = KuboStore::later(node, settings.kubo.options(folder, settings));
     let own = Arc::new(files()?);
     let mirror = Arc::new(Mirror::open(Arc::clone(&own), node, folder.join(OWED))?);
     let (blocks, follower) = (Arc::clone(&mirror) as _, Some(mirror as _));

@@ -1,9 +1,16 @@
 //! Where ciphertext lies: in the ledger's folder, in a Kubo node, or in both.
 
+mod keeper;
 #[cfg(feature = "kubo")]
 mod kubo;
+pub(crate) mod part;
+mod replicas;
+mod sources;
 mod switch;
 
+pub use keeper::Keeper;
+pub use replicas::{KeeperKind, ReplicaKeeper, ReplicaReport, ReplicaSettings};
+pub use sources::{RepairSource, SourceSettings, auth_variable};
 pub use switch::{SwitchOptions, Switched};
 
 use crate::ledger::Ledger;
@@ -104,9 +111,26 @@ pub struct StorageSettings {
     /// Where.
     #[serde(default)]
     pub mode: StorageMode,
-    /// Which node, where there is one.
+    /// Which node, where there is one. Of a ledger that left a node and let what it kept lie there: that one.
     #[serde(default)]
     pub kubo: KuboSettings,
+    /// Under which name this folder keeps its reports in a node. Drawn when it first uses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<Keeper>,
+    /// Who is asked for blocks that are missing or damaged at home, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceSettings>,
+    /// Who else is to keep reports.
+    #[serde(default, skip_serializing_if = "ReplicaSettings::is_none")]
+    pub replicas: ReplicaSettings,
+}
+
+impl StorageSettings {
+    /// This place, this node, and nothing else.
+    #[must_use]
+    pub fn new(mode: StorageMode, kubo: KuboSettings) -> Self {
+        Self { mode, kubo, ..Self::default() }
+    }
 }
 
 /// Why ciphertext cannot be kept where it should be.
@@ -162,6 +186,47 @@ pub enum StorageError {
     /// The ledger is open for reading only.
     #[error("the ledger is open for reading only")]
     ReadOnly,
+    /// A name that no source and no keeper of replicas can have.
+    #[error(transparent)]
+    Name(#[from] medledger_ipfs::replication::NameError),
+    /// A source or a keeper has that name, or one whose credentials would stand in the same variable.
+    #[error("the name {0:?} is taken, or too much like one that is")]
+    NameTaken(String),
+    /// There is no source or keeper of that name.
+    #[error("nothing is called {0:?} here")]
+    NoSuchName(String),
+    /// No source was added.
+    #[error("this ledger has no sources")]
+    NoSources,
+    /// The ledger uses no node.
+    #[error("this ledger uses no Kubo node")]
+    NoNode,
+    /// Nobody was named who could keep replicas.
+    #[error("nobody is set up to keep replicas")]
+    NoKeepers,
+    /// Back ends that cannot be put together.
+    #[error(transparent)]
+    Replication(#[from] medledger_ipfs::replication::ReplicationError),
+    /// Numbers of peers that no cluster can use.
+    #[cfg(feature = "kubo")]
+    #[error(transparent)]
+    Spread(#[from] medledger_ipfs::replication::SpreadError),
+    /// The record of who was asked to keep a root cannot be read.
+    #[error("{} is not usable: {reason}", .path.display())]
+    Record {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
 }
 
 /// Where ciphertext lies, and how far behind the node is.
@@ -200,21 +265,24 @@ pub(crate) fn open(
         let path = folder.join(BLOCKS);
         if read_only { FileStore::open_read_only(path) } else { FileStore::open(path) }
     };
-    if settings.mode == StorageMode::Embedded {
+    let mut stores = if settings.mode == StorageMode::Embedded {
         let own: Arc<dyn BlockStore> = Arc::new(files()?);
-        return Ok(Stores { blocks: Arc::clone(&own), own, follower: None });
-    }
-    #[cfg(not(feature = "kubo"))]
-    return Err(StorageError::NotBuilt);
-    #[cfg(feature = "kubo")]
-    kubo::open(folder, settings, files)
+        Stores { blocks: Arc::clone(&own), own, follower: None }
+    } else {
+        #[cfg(not(feature = "kubo"))]
+        return Err(StorageError::NotBuilt);
+        #[cfg(feature = "kubo")]
+        kubo::open(folder, settings, files)?
+    };
+    stores.blocks = sources::behind(stores.blocks, &settings.sources)?;
+    Ok(stores)
 }
 
 impl Ledger {
     /// Where ciphertext lies, and how far behind the node is.
     #[must_use]
     pub fn storage(&self) -> StorageStatus {
-        let StorageSettings { mode, kubo } = &self.settings().storage;
+        let StorageSettings { mode, kubo, .. } = &self.settings().storage;
         StorageStatus {
             mode: *mode,
             node: mode.in_node().then(|| kubo.address.clone()),

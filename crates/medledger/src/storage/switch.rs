@@ -1,12 +1,12 @@
 //! From one place to another: everything is copied and verified before anything else changes.
 
-use super::{BLOCKS, OWED, StorageError, StorageSettings};
+use super::{BLOCKS, Keeper, OWED, StorageError, StorageSettings};
 use crate::ledger::Ledger;
-use medledger_core::ids::ReportId;
+use crate::settings::Settings;
 use medledger_ipfs::FileStore;
 use medledger_ipfs::fsck::verify_dag;
 use medledger_ipfs::store::{BlockRead, BlockStore, CaughtUp, Keep, Pin, Reason, copy_pins};
-use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Roots that are copied in one session.
 const TOGETHER: usize = 64;
@@ -58,6 +58,7 @@ impl Ledger {
             return Err(StorageError::ReadOnly);
         }
         let from = self.settings().storage.clone();
+        let mut to = self.completed(&from, to)?;
         let mut switched = Switched::default();
         if options.moved {
             self.verify_moved(&to, &mut switched, progress)?;
@@ -70,24 +71,53 @@ impl Ledger {
             switched.take(self.blocks(), &pins, &files)?;
             verify(&files, &pins, &mut switched, progress)?;
         }
-        let same_node = from.kubo.address == to.kubo.address;
-        if to.mode.in_node() {
-            self.fill_node(&to, &pins, &mut switched, progress)?;
-        }
-        self.save_storage(&to)?;
-        let node_unused = from.mode.in_node() && !(to.mode.in_node() && same_node);
+        let knew = match to.mode.in_node() {
+            true => self.fill_node(&to, &pins, &mut switched, progress)?,
+            false => false,
+        };
+        // Of a ledger that left a node before and let everything lie there, too.
+        let in_old_node = from.mode.in_node() || from.keeper.is_some();
+        let node_unused = in_old_node && !(to.mode.in_node() && same_node(&from, &to, knew));
         let folder_unused = from.mode.in_folder() && !to.mode.in_folder();
+        self.save_storage(&to)?;
         if options.free {
-            self.free(&from, node_unused, folder_unused, &pins)?;
+            if node_unused {
+                release_from_node(self.folder(), &from)?;
+                if !to.mode.in_node() {
+                    // Nothing is left there to be remembered.
+                    (to.kubo, to.keeper) = (super::KuboSettings::default(), None);
+                    self.save_storage(&to)?;
+                }
+            }
+            self.free_folder(folder_unused)?;
         } else {
             switched.left_over = node_unused || folder_unused;
         }
         Ok(switched)
     }
 
+    /// What is said with what is known: who keeps, and who else is asked. Without a node, the one that may still
+    /// hold something is remembered.
+    fn completed(
+        &self,
+        from: &StorageSettings,
+        to: StorageSettings,
+    ) -> Result<StorageSettings, StorageError> {
+        let folder = self.folder();
+        let known = from.keeper.as_ref().map(|keeper| keeper.of(folder));
+        let keeper = match known {
+            None if to.mode.in_node() => Some(Keeper::draw(folder, &mut self.rng())),
+            known => known,
+        };
+        let kubo = if to.mode.in_node() { to.kubo } else { from.kubo.clone() };
+        // As they are in the file: they may have changed since it was opened.
+        let storage = Settings::load(folder)?.storage;
+        Ok(StorageSettings { mode: to.mode, kubo, keeper, ..storage })
+    }
+
     /// Writes the settings. What a node was owed was made up for, or the node is no longer asked.
     fn save_storage(&self, to: &StorageSettings) -> Result<(), StorageError> {
-        let mut settings = self.settings().clone();
+        let mut settings = Settings::load(self.folder())?;
         settings.storage = to.clone();
         settings.save(self.folder())?;
         if let Err(error) = std::fs::remove_file(self.folder().join(OWED))
@@ -116,7 +146,7 @@ impl Ledger {
         switched: &mut Switched,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), StorageError> {
-        let node = to.kubo.checked()?;
+        let node = to.kubo.checked(self.folder(), to)?;
         let now = self.now();
         let envelopes = self.envelopes()?.into_iter();
         let pins: Vec<Pin> = envelopes
@@ -132,10 +162,11 @@ impl Ledger {
         _: &[Pin],
         _: &mut Switched,
         _: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         Err(StorageError::NotBuilt)
     }
 
+    /// Gives a node what it lacks and reads everything back; says whether it had something of this ledger already.
     #[cfg(feature = "kubo")]
     fn fill_node(
         &self,
@@ -143,35 +174,23 @@ impl Ledger {
         pins: &[Pin],
         switched: &mut Switched,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), StorageError> {
-        let node = to.kubo.checked()?;
+    ) -> Result<bool, StorageError> {
+        let node = to.kubo.checked(self.folder(), to)?;
         // What the node was owed, or has already, shows in what it keeps.
         let there = node.pinned()?;
         let lacks =
             |pin: &&Pin| !there.iter().any(|known| known.root == pin.root && has(known, pin));
         let missing: Vec<Pin> = pins.iter().filter(lacks).cloned().collect();
         switched.take(self.blocks(), &missing, &node)?;
-        verify(&node, pins, switched, progress)
+        verify(&node, pins, switched, progress)?;
+        Ok(!there.is_empty())
     }
 
-    /// What this ledger keeps, and nobody else in the same node.
-    fn own_pins(&self) -> Result<Vec<Pin>, StorageError> {
-        let envelopes = self.envelopes()?;
-        let reports: BTreeSet<ReportId> = envelopes.keys().copied().collect();
+    /// What this ledger keeps, and what it should keep: a report whose pin somebody took away is moved as well, and
+    /// missed where it is checked.
+    pub(crate) fn own_pins(&self) -> Result<Vec<Pin>, StorageError> {
         let mut pins = self.blocks().pinned()?;
-        if !self.settings().storage.mode.in_folder() {
-            for pin in &mut pins {
-                pin.reasons.retain(|keep| match &keep.reason {
-                    Reason::Report(report) => reports.contains(report),
-                    Reason::Head(chain) => *chain == self.chain(),
-                    // Who set them is not known.
-                    _ => false,
-                });
-            }
-            pins.retain(|pin| !pin.reasons.is_empty());
-        }
-        // A report whose pin somebody took away is moved as well, or is what keeps everything where it is.
-        for (report, envelope) in envelopes {
+        for (report, envelope) in self.envelopes()? {
             let reason = Reason::Report(report);
             let known = pins.iter().any(|pin| {
                 pin.root == envelope && pin.reasons.iter().any(|keep| keep.reason == reason)
@@ -179,26 +198,23 @@ impl Ledger {
             if known || (self.is_follower() && !self.blocks().has(&envelope)?) {
                 continue;
             }
-            pins.push(Pin::new(envelope, Keep::since(reason, self.now())));
+            let keep = Keep::since(reason, self.now());
+            match pins.iter_mut().find(|pin| pin.root == envelope) {
+                Some(pin) => {
+                    pin.add(keep);
+                }
+                None => pins.push(Pin::new(envelope, keep)),
+            }
         }
         Ok(pins)
     }
 
-    /// Gives back the space of the places that are no longer used.
-    fn free(
-        self,
-        from: &StorageSettings,
-        node_unused: bool,
-        folder_unused: bool,
-        pins: &[Pin],
-    ) -> Result<(), StorageError> {
-        if node_unused {
-            release_from_node(from, pins)?;
-        }
+    /// Gives back the space of the folder, where it is no longer used.
+    fn free_folder(self, unused: bool) -> Result<(), StorageError> {
         let path = self.folder().join(BLOCKS);
         // With the ledger, the store lets go of its folder.
         drop(self);
-        if folder_unused {
+        if unused {
             std::fs::remove_dir_all(&path).map_err(|source| StorageError::Free { path, source })?;
         }
         Ok(())
@@ -206,19 +222,25 @@ impl Ledger {
 }
 
 #[cfg(not(feature = "kubo"))]
-fn release_from_node(_: &StorageSettings, _: &[Pin]) -> Result<(), StorageError> {
-    Err(StorageError::NotBuilt)
+const fn same_node(_: &StorageSettings, _: &StorageSettings, _: bool) -> bool {
+    false
 }
 
 #[cfg(feature = "kubo")]
-fn release_from_node(from: &StorageSettings, pins: &[Pin]) -> Result<(), StorageError> {
+fn same_node(from: &StorageSettings, to: &StorageSettings, knew: bool) -> bool {
+    to.kubo.is_same_node(&from.kubo, knew)
+}
+
+#[cfg(not(feature = "kubo"))]
+fn release_from_node(_: &Path, _: &StorageSettings) -> Result<(), StorageError> {
+    Err(StorageError::NotBuilt)
+}
+
+/// Lets go of everything that this folder keeps in a node, and of nothing else.
+#[cfg(feature = "kubo")]
+fn release_from_node(folder: &Path, from: &StorageSettings) -> Result<(), StorageError> {
     // It may announce by now: all the more reason to let go.
-    let node = from.kubo.unchecked()?;
-    for pin in pins {
-        for keep in &pin.reasons {
-            node.release(&pin.root, &keep.reason)?;
-        }
-    }
+    from.kubo.unchecked(folder, from)?.release_all()?;
     Ok(())
 }
 

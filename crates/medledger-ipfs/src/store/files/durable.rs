@@ -306,6 +306,24 @@ pub(crate) fn write_synced(tmp: &Path, bytes: &[u8], path: &Path) -> Result<(), 
     put_in_place(tmp, path)
 }
 
+/// As [`write_synced`], for the owner's eyes only.
+pub(crate) fn write_private_synced(
+    tmp: &Path,
+    bytes: &[u8],
+    path: &Path,
+) -> Result<(), StoreError> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(tmp).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|e| StoreError::at(tmp, e))?;
+    put_in_place(tmp, path)
+}
+
 /// Writes a file and makes its bytes durable, not its name.
 pub(super) fn write_temporary(tmp: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let written = File::create(tmp).and_then(|mut file| {

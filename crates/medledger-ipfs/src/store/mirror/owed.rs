@@ -1,11 +1,11 @@
 //! What a second store is owed, in a file that survives crashes.
 
-use crate::store::{Reason, StoreError, files::durable::write_synced};
+use crate::store::{Reason, StoreError, files::durable::write_private_synced};
 use medledger_core::Cid;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,11 +57,25 @@ impl FromStr for Debt {
     }
 }
 
-/// The file: a line for each debt, in order. There is none when nothing is owed.
+/// What a line of a debt that was made up for begins with.
+const SETTLED: &str = "settled ";
+/// Lines beyond those of what is owed, after which the file is written anew.
+const SPARE: usize = 1024;
+
+/// The file: a line for each debt, and one for each that was made up for. Lines are added at the end, and synced; now
+/// and then it is written anew, without what cancels out. There is none when nothing is owed. Half a line at the end
+/// is of a change that a crash cut, and did not happen.
 #[derive(Debug)]
 pub(super) struct Owed {
     path: PathBuf,
-    debts: Mutex<BTreeSet<Debt>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    debts: BTreeSet<Debt>,
+    /// Lines in the file; none where it has to be written anew.
+    lines: Option<usize>,
 }
 
 impl Owed {
@@ -77,62 +91,110 @@ impl Owed {
         if text.len() as u64 > MAX_BYTES {
             return Err(corrupt(format!("more than {MAX_BYTES} bytes")));
         }
-        let mut debts = BTreeSet::new();
-        for (at, line) in text.lines().enumerate() {
-            let debt = line.parse().map_err(|()| corrupt(format!("line {} is no debt", at + 1)))?;
-            debts.insert(debt);
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut state = State::default();
+        for (at, line) in text[..whole].lines().enumerate() {
+            let malformed = || corrupt(format!("line {} is no debt", at + 1));
+            match line.strip_prefix(SETTLED) {
+                Some(settled) => {
+                    state.debts.remove(&settled.parse().map_err(|()| malformed())?);
+                }
+                None => {
+                    state.debts.insert(line.parse().map_err(|()| malformed())?);
+                }
+            }
+            state.lines = Some(at + 1);
         }
-        Ok(Self { path, debts: Mutex::new(debts) })
+        if whole < text.len() {
+            state.lines = None;
+        }
+        Ok(Self { path, state: Mutex::new(state) })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    fn debts(&self) -> MutexGuard<'_, BTreeSet<Debt>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // It is changed as a whole, after the file.
-        self.debts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.debts().len()
+        self.state().debts.len()
     }
 
     pub(super) fn all(&self) -> Vec<Debt> {
-        self.debts().iter().cloned().collect()
+        self.state().debts.iter().cloned().collect()
     }
 
     /// Notes debts, durably. To keep a root is the end of any debt to let it go, and the other way round
     /// the copy comes after: what is kept at that time is what is copied.
     pub(super) fn add(&self, new: &[Debt]) -> Result<(), StoreError> {
-        self.change(|debts| debts.extend(new.iter().cloned()))
+        self.change(new, "", |debts, debt| debts.insert(debt.clone()))
     }
 
     /// Strikes debts out.
     pub(super) fn settle(&self, settled: &[Debt]) -> Result<(), StoreError> {
-        self.change(|debts| {
-            for debt in settled {
-                debts.remove(debt);
-            }
-        })
+        self.change(settled, SETTLED, |debts, debt| debts.remove(debt))
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeSet<Debt>)) -> Result<(), StoreError> {
-        let mut debts = self.debts();
-        let mut changed = debts.clone();
-        change(&mut changed);
-        if changed == *debts {
-            return Ok(());
+    fn change(
+        &self,
+        changes: &[Debt],
+        mark: &str,
+        change: impl Fn(&mut BTreeSet<Debt>, &Debt) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let mut added = (String::new(), 0);
+        let mut changed = Vec::new();
+        for debt in changes {
+            if change(&mut state.debts, debt) {
+                added = (format!("{}{mark}{debt}\n", added.0), added.1 + 1);
+                changed.push(debt.clone());
+            }
         }
         if changed.is_empty() {
-            // Should it come back after a loss of power, it is made up for once more.
-            fs::remove_file(&self.path).map_err(|e| StoreError::at(&self.path, e))?;
-        } else {
-            let text: String = changed.iter().map(|debt| format!("{debt}\n")).collect();
-            let tmp = self.path.with_extension("tmp");
-            write_synced(&tmp, text.as_bytes(), &self.path)?;
+            return Ok(());
         }
-        *debts = changed;
+        let written = self.write(&mut state, &added.0, added.1);
+        if written.is_err() {
+            // What of it is in the file is not known.
+            state.lines = None;
+            for debt in &changed {
+                if mark.is_empty() {
+                    state.debts.remove(debt);
+                } else {
+                    state.debts.insert(debt.clone());
+                }
+            }
+        }
+        written
+    }
+
+    fn write(&self, state: &mut State, added: &str, count: usize) -> Result<(), StoreError> {
+        let failed = |e| StoreError::at(&self.path, e);
+        if state.debts.is_empty() {
+            // Should it come back after a loss of power, it is made up for once more.
+            state.lines = None;
+            return match fs::remove_file(&self.path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
+                _ => Ok(()),
+            };
+        }
+        match state.lines {
+            Some(lines) if lines + count <= 2 * state.debts.len() + SPARE => {
+                let mut file = File::options().append(true).open(&self.path).map_err(failed)?;
+                file.write_all(added.as_bytes()).and_then(|()| file.sync_data()).map_err(failed)?;
+                state.lines = Some(lines + count);
+            }
+            _ => {
+                let text: String = state.debts.iter().map(|debt| format!("{debt}\n")).collect();
+                let tmp = self.path.with_extension("tmp");
+                write_private_synced(&tmp, text.as_bytes(), &self.path)?;
+                state.lines = Some(state.debts.len());
+            }
+        }
         Ok(())
     }
 }
@@ -159,6 +221,38 @@ mod tests {
         assert_eq!(Owed::open(path.clone()).unwrap().all(), debts[..1]);
         again.settle(&debts).unwrap();
         assert!(!path.exists());
+    }
+
+    /// Whatever is added and struck out, in whatever order, and wherever a crash cuts the last line: what is read
+    /// is what was there before the change or after it.
+    #[test]
+    fn lines_are_added_and_a_cut_one_did_not_happen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("owed");
+        let debt = |n: u32| Debt::Copy(Cid::of(Codec::Raw, &n.to_be_bytes()));
+        let owed = Owed::open(path.clone()).unwrap();
+        owed.add(&[debt(0), debt(1)]).unwrap();
+        let before = fs::read(&path).unwrap();
+        owed.settle(&[debt(0)]).unwrap();
+        let after = fs::read(&path).unwrap();
+        assert!(after.starts_with(&before) && after.len() > before.len(), "added at the end");
+        for end in before.len()..after.len() {
+            fs::write(&path, &after[..end]).unwrap();
+            let cut = Owed::open(path.clone()).unwrap();
+            assert_eq!(cut.len(), 2, "{end}");
+            cut.add(&[debt(2)]).unwrap();
+            assert_eq!(Owed::open(path.clone()).unwrap().len(), 3, "{end}");
+        }
+        // It does not grow for ever.
+        fs::write(&path, &after).unwrap();
+        let owed = Owed::open(path.clone()).unwrap();
+        for n in 2..3000 {
+            owed.add(&[debt(n)]).unwrap();
+            owed.settle(&[debt(n)]).unwrap();
+        }
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= SPARE + 4, "{lines}");
+        assert_eq!(Owed::open(path).unwrap().all(), [debt(1)]);
     }
 
     #[test]
