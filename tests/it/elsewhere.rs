@@ -11,7 +11,7 @@ use serde_json::Value;
 use service_server::{ServiceServer, TOKEN};
 use std::path::PathBuf;
 
-const REPORT: [u8; 3_000_000] = [7; 3_000_000];
+static REPORT: [u8; 3_000_000] = [7; 3_000_000];
 
 /// A trustless gateway that has what lies in a folder of blocks, written from the specification.
 fn gateway(folder: PathBuf) -> TestServer {
@@ -92,7 +92,7 @@ fn what_is_missing_here_is_read_past_dead_and_lying_gateways_and_mended() {
         hospital.run(&["storage", "sources", "remove", name]).json();
     }
     from("sources").fails(2, "usage", "no_sources");
-    hospital.run(&["storage", "sources", "remove", "liar"]).fails(3, "not_found", "no_such_name");
+    hospital.run(&["storage", "sources", "remove", "liar"]).fails(4, "not_found", "no_such_name");
     hospital.run(&["storage", "sources", "add", "x", "gopher://x"]).fails(2, "usage", "address");
 }
 

@@ -156,8 +156,7 @@ mod tests {
             let mut bytes = car(&blocks);
             let at = at % bytes.len();
             bytes[at] = byte;
-            let mut options = ReadOptions::default();
-            options.complete = false;
+            let options = ReadOptions { complete: false, ..ReadOptions::default() };
             let strict = (|| {
                 let mut reader = CarReader::with_options(&bytes[..], options)?;
                 let mut all = Vec::new();

@@ -59,10 +59,13 @@ pub enum PinListError {
     NotCanonical,
 }
 
+/// Since when, and why.
+type WrittenKeep = (Option<u64>, String);
+
 #[derive(Serialize, Deserialize)]
 struct Written {
     owner: String,
-    pins: Vec<(Link, Vec<(Option<u64>, String)>)>,
+    pins: Vec<(Link, Vec<WrittenKeep>)>,
     v: u64,
 }
 
@@ -293,7 +296,8 @@ mod tests {
         };
         let decode = |written: &Written| PinList::decode(&cbor::encode(written));
         assert!(decode(&good()).is_ok());
-        let bad: [(&str, fn(&mut Written)); 7] = [
+        type Change = fn(&mut Written);
+        let bad: [(&str, Change); 7] = [
             ("version", |w| w.v = 2),
             ("owner", |w| w.owner = "5A".repeat(8)),
             ("reason", |w| w.pins[0].1[0].1 = "because".into()),
