@@ -54,10 +54,15 @@ impl Tally {
     #[must_use]
     pub fn restored(members: Members, state: &VoterState) -> Self {
         let mut tally = Self::new(members);
-        for certificate in [&state.justified, &state.decided].into_iter().flatten() {
-            tally.keep(certificate);
-        }
+        tally.restore(state);
         tally
+    }
+
+    /// Takes over the certificates of a stored state; the caller's word is taken for the signatures.
+    pub fn restore(&mut self, state: &VoterState) {
+        for certificate in [&state.justified, &state.decided].into_iter().flatten() {
+            self.keep(certificate);
+        }
     }
 
     /// The hospitals whose votes are counted.
@@ -99,6 +104,9 @@ impl Tally {
     }
 
     /// Takes over what a certificate shows, after checking it, whatever votes are kept here.
+    ///
+    /// Hospitals pass on certificates beside single votes: of one that votes three times in a round only two votes are
+    /// kept, which need not be those that a quorum lacks.
     ///
     /// # Errors
     /// See [`CertificateError`].

@@ -45,11 +45,7 @@ fn run(mut world: World, members: &Members, start: &Start) -> Result<(), String>
     // Everybody has everybody's certificates and votes.
     let mut tally = Tally::new(members.clone());
     for state in &start.states {
-        for certificate in [&state.justified, &state.decided].into_iter().flatten() {
-            certificate.votes().iter().for_each(|vote| {
-                tally.insert(verified(*vote.vote()));
-            });
-        }
+        tally.restore(&canonical(members, state.clone()));
     }
     for (ballot, precommit, by) in &start.votes {
         let phase = if *precommit { Phase::Precommit } else { Phase::Prevote { source: None } };

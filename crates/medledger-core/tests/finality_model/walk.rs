@@ -283,14 +283,14 @@ impl Network {
             for (from, to) in pairs {
                 let votes: Vec<Vote> =
                     self.nodes[from].tally.votes().map(|vote| *vote.vote()).collect();
-                let state = self.nodes[from].voter.state();
-                let proofs = [&state.justified, &state.decided].map(Clone::clone);
-                let proven = proofs.iter().flatten().flat_map(|c| c.votes()).map(|v| *v.vote());
+                let state = self.nodes[from].voter.state().clone();
                 let blocks: Vec<usize> =
                     self.nodes[from].known.without(self.nodes[to].known).iter().collect();
                 let accepted = self.nodes[from].accepted & !self.nodes[to].accepted;
                 let node = &mut self.nodes[to];
-                for vote in votes.into_iter().chain(proven) {
+                // Certificates whole: the votes kept here may be others.
+                node.tally.restore(&state);
+                for vote in votes {
                     node.tally.insert(verified(vote));
                 }
                 blocks.into_iter().for_each(|block| node.known.add(block));
@@ -334,9 +334,33 @@ impl Network {
                     node.voter.should_mine(&seen, &id(node.tip), &self.members, wanted);
                 node.mempool != 0 || should
             });
-            self.mine(miner.expect("not all is final and nobody is asked to mine"));
+            let Some(miner) = miner else {
+                panic!("not all is final and nobody is asked to mine\n{}", self.describe());
+            };
+            self.mine(miner);
         }
         panic!("healed, it does not go on");
+    }
+
+    fn describe(&self) -> String {
+        let one = |node: &Node| {
+            let state = node.voter.state();
+            let seen = Seen { world: &self.world, known: node.known };
+            let Ok(step) = node.voter.step(&seen, &id(node.tip), &node.tally);
+            format!(
+                "tip {} at {}, mempool {:x}, final {:?}, voted {}, last prevote {:?}, lock {:?}, justified {:?}, {:?}\n",
+                node.tip,
+                self.world.blocks[node.tip].height,
+                node.mempool,
+                state.last_final(),
+                state.voted,
+                state.prevotes.last(),
+                state.lock,
+                state.newest_justified(),
+                step.trouble,
+            )
+        };
+        self.nodes[..self.honest].iter().map(one).collect()
     }
 
     /// That nobody has evidence against a hospital that kept the rules.
