@@ -184,14 +184,15 @@ fn replaying(bench: &mut Bench) {
         unit.commit().unwrap();
         let read = |height| block(view.as_ref(), &view.block(height).unwrap().unwrap()).unwrap();
         let now = world.now().plus(3600);
+        let first = read(1);
         let checked = {
             let below = copy.view().unwrap();
             let check = &mut SignatureCheck::Now;
-            world.rules.check_block(below.as_ref(), &read(1), now, check).unwrap()
+            world.rules.check_block(below.as_ref(), &first, now, check).unwrap()
         };
         let mut unit = copy.unit().unwrap();
-        unit.append_block(&checked.stored).unwrap();
-        for (key, value) in checked.changes.iter() {
+        unit.append_block(checked.stored()).unwrap();
+        for (key, value) in checked.changes().iter() {
             unit.set_state(key, value).unwrap();
         }
         unit.commit().unwrap();

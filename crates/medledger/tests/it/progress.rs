@@ -1,17 +1,21 @@
 //! How far a record has come, told while others do the work.
 
-use crate::support::{options, world, world_with};
+use crate::support::{World, options, world, world_with};
 use medledger::core::ids::RecordId;
 use medledger::{BlockPolicy, Due, EngineChoice, Ledger, MiningControl, Progress, Stage};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
 
+/// A report's record, not mined yet.
+fn accepted(w: &World, report: &[u8]) -> RecordId {
+    w.ledger.upload(&w.doctor, &w.patient.id(), report).unwrap().record
+}
+
 #[test]
 fn a_watch_tells_each_step_of_a_record_once() {
     let w = world();
-    let uploaded = w.upload(b"report");
-    let record = uploaded.record;
+    let record = accepted(&w, b"report");
     let mut watch = w.ledger.watch([record]);
     let accepted = watch.next(Duration::ZERO).unwrap().unwrap();
     assert_eq!((accepted.record, accepted.progress), (record, Progress::Accepted));
@@ -43,11 +47,11 @@ fn one_thread_waits_while_another_keeps_mining() {
             w.ledger.keep_mining(&policy, &control, &mut tell).unwrap();
             told
         });
-        let one = w.upload(b"one").record;
-        let two = w.upload(b"two").record;
+        let one = accepted(&w, b"one");
+        let two = accepted(&w, b"two");
         let early = w.ledger.wait_for(&two, Stage::Mined, Duration::from_millis(100)).unwrap();
         assert_eq!(early, Progress::Accepted, "two are too few for a block");
-        let three = w.upload(b"three").record;
+        let three = accepted(&w, b"three");
         for record in [one, two, three] {
             let progress = w.ledger.wait_for(&record, Stage::Final, SOON).unwrap();
             assert!(progress.reached(Stage::Final), "{progress:?}");
@@ -69,7 +73,7 @@ fn a_block_is_due_by_count_bytes_or_age() {
     let w = world_with(log);
     let never = BlockPolicy { records: u64::MAX, bytes: u64::MAX, age: Duration::from_secs(3600) };
     assert_eq!(w.ledger.block_due(&BlockPolicy { records: 0, ..never }).unwrap(), Due::Not);
-    w.upload(b"report");
+    accepted(&w, b"report");
     let due = |policy: BlockPolicy| w.ledger.block_due(&policy).unwrap();
     assert_eq!(due(never), Due::Not);
     assert_eq!(due(BlockPolicy { records: 1, ..never }), Due::Records);
