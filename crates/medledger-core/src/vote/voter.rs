@@ -283,7 +283,7 @@ impl Voter {
         let changes = tree.block(&last.block)?.is_some_and(|block| block.changes_set);
         let new = last.block != self.state.set && changes;
         let state = VoterState::new(last.block, last.height);
-        Ok(new.then(|| Self { id: self.id, chain: self.chain, state }))
+        Ok(new.then_some(Self { id: self.id, chain: self.chain, state }))
     }
 }
 
