@@ -200,11 +200,17 @@ struct Turned<'a> {
 
 impl Read for Turned<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Ok(0);
+        }
         let at = self.left % self.bytes.len();
-        let n = buf.len().min(self.left).min(self.bytes.len() - at);
+        // No further than to where a block begins, each of which is made another than all others.
+        let n = buf.len().min(self.left).min(self.bytes.len() - at).min(1 + (self.left - 1) % MIB);
         buf[..n].copy_from_slice(&self.bytes[at..at + n]);
-        if let Some(first) = buf[..n].first_mut() {
-            *first ^= self.turn.wrapping_add((self.left >> 20) as u8);
+        if let [first, second, third, ..] = &mut buf[..n] {
+            *first ^= self.turn;
+            *second ^= (self.left >> 20) as u8;
+            *third ^= (self.left >> 28) as u8;
         }
         self.left -= n;
         Ok(n)

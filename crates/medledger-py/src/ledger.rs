@@ -661,13 +661,15 @@ impl Ledger {
     /// `source` is another ledger's folder, a Kubo repository or a folder of blocks; the URL of a trustless gateway;
     /// "kubo" for the ledger's own node; "sources" for all of them. It is only read.
     fn repair_blocks<'py>(&self, py: Python<'py>, source: PathBuf) -> PyResult<Any<'py>> {
-        storage::repair(py, &*self.get()?, source)
+        let ledger = self.get()?;
+        storage::repair(py, &ledger, source)
     }
 
     /// Gateways that are asked, in order, for blocks that are missing or damaged here; returns a dict of addresses
     /// by name.
     fn sources<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
-        storage::sources(py, &*self.get()?)
+        let ledger = self.get()?;
+        storage::sources(py, &ledger)
     }
 
     /// Add a trustless gateway, to be asked after those that are there, from the next opening of the ledger on.

@@ -6,6 +6,8 @@
 //! 's'                               state of the voter
 //! 'a'                               anchor: height and id of the block that the best chain must contain
 //! 'v' | voter | phase | round | n   a signed vote, at most two for each round
+//! 'q' | phase                       the newest votes of a quorum that came as a whole
+//! 'e' | hospital                    evidence that it voted twice in one round
 //! 'c' | SHA-256 of the text         a checkpoint with fewer cosignatures than a quorum
 //! ```
 
@@ -18,14 +20,16 @@ use crate::ids::{BlockId, MemberId, sha256};
 use crate::state::Signatures;
 use crate::store::{Drawer, StoreError, Unit, View};
 use crate::vote::{
-    BlockInfo, BlockTree, Evidence, Inserted, Members, SignedVote, Tally, Target, Trouble,
-    VerifiedVote, VoteError, Voter, VoterState,
+    BlockInfo, BlockTree, Certificate, CertificateError, Evidence, Inserted, Members, SignedVote,
+    Tally, Target, Trouble, VerifiedVote, VoteError, Voter, VoterState,
 };
 use std::collections::{BTreeSet, HashMap};
 
 const STATE: &[u8] = b"s";
 const ANCHOR: &[u8] = b"a";
 const VOTE: u8 = b'v';
+const QUORUM: u8 = b'q';
+const EVIDENCE: u8 = b'e';
 const PARTIAL: u8 = b'c';
 /// Checkpoints that wait for more cosignatures.
 const PARTIALS: usize = 64;
@@ -127,7 +131,48 @@ fn tally(view: &dyn View, rules: &Rules) -> Result<Tally, StoreError> {
         let vote = SignedVote::decode(&row).map_err(|error| damaged(&error))?;
         tally.insert(VerifiedVote::trusted(vote));
     }
+    for (_, row) in view.local_scan(Drawer::Votes, &[QUORUM], None, usize::MAX)? {
+        let quorum = Certificate::decode(&row).map_err(|error| damaged(&error))?;
+        tally.insert_certificate(&quorum).map_err(|error| damaged(&error))?;
+    }
     Ok(tally)
+}
+
+/// The newest quorums of votes this ledger knows, whole: for passing on. Single votes are not enough, for
+/// of a hospital that votes for everything only two in a round are kept.
+///
+/// # Errors
+/// When the store fails.
+pub fn certificates(view: &dyn View, rules: &Rules) -> Result<Vec<Certificate>, StoreError> {
+    let tally = tally(view, rules)?;
+    Ok([tally.justified(), tally.decided()].into_iter().flatten().cloned().collect())
+}
+
+/// Takes the votes of a quorum as a whole. Ask [`cast`] afterwards.
+///
+/// # Errors
+/// See [`CountError`].
+pub fn receive_certificate(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    certificate: &Certificate,
+) -> Result<(), CountError> {
+    let mut tally = tally(unit, rules)?;
+    for vote in certificate.verify(tally.members())? {
+        insert(unit, &mut tally, vote)?;
+    }
+    let key = [QUORUM, u8::from(certificate.is_precommit())];
+    let round = certificate.ballot().round;
+    let newer = match unit.local(Drawer::Votes, &key)? {
+        Some(row) => {
+            Certificate::decode(&row).map_err(|error| damaged(&error))?.ballot().round < round
+        }
+        None => true,
+    };
+    if newer {
+        unit.set_local(Drawer::Votes, &key, Some(&certificate.encode()))?;
+    }
+    Ok(())
 }
 
 /// Every vote this ledger knows, its own among them: for passing on.
@@ -142,8 +187,9 @@ pub fn votes(view: &dyn View, rules: &Rules) -> Result<Vec<SignedVote>, StoreErr
 ///
 /// # Errors
 /// When the store fails.
-pub fn evidence(view: &dyn View, rules: &Rules) -> Result<Vec<Evidence>, StoreError> {
-    Ok(tally(view, rules)?.evidence().cloned().collect())
+pub fn evidence(view: &dyn View) -> Result<Vec<Evidence>, StoreError> {
+    let rows = view.local_scan(Drawer::Votes, &[EVIDENCE], None, usize::MAX)?;
+    rows.iter().map(|(_, row)| Evidence::decode(row).map_err(|error| damaged(&error))).collect()
 }
 
 /// Checkpoints that wait for more cosignatures, for passing on.
@@ -180,6 +226,9 @@ pub enum CountError {
     /// It is not of a member, not of this chain, or wrongly signed.
     #[error(transparent)]
     Vote(#[from] VoteError),
+    /// They are not the votes of a quorum.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -208,6 +257,12 @@ fn insert(
     let inserted = tally.insert(vote);
     if !matches!(inserted, Inserted::New | Inserted::Double) {
         return Ok(inserted);
+    }
+    if inserted == Inserted::Double
+        && let Some(evidence) = tally.evidence_against(&vote.vote().voter)
+    {
+        let key = [&[EVIDENCE][..], vote.vote().voter.as_bytes()].concat();
+        unit.set_local(Drawer::Votes, &key, Some(&evidence.encode()))?;
     }
     let number = u8::from(inserted == Inserted::Double);
     let key = vote_key(vote.signed(), number);

@@ -178,6 +178,12 @@ impl Tally {
         self.evidence.values()
     }
 
+    /// Evidence against one hospital, if it voted twice in one round.
+    #[must_use]
+    pub fn evidence_against(&self, hospital: &MemberId) -> Option<&Evidence> {
+        self.evidence.get(hospital)
+    }
+
     /// A precommit and a later prevote of one hospital that ignores it, if there are such: with the
     /// headers between the two blocks they are evidence, see [`Evidence::ignored_lock`].
     ///

@@ -257,3 +257,95 @@ fn a_hole_ahead_does_not_keep_back_what_is_before_it() {
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     assert_eq!(read, data[..21]);
 }
+
+/// A store that sends whole files, each block once, and notes what is asked for by itself. After so many blocks
+/// the stream breaks off.
+struct Streaming {
+    counting: Counting,
+    streams: Mutex<usize>,
+    breaks_after: usize,
+}
+
+impl Streaming {
+    fn new(store: MemoryStore, breaks_after: usize) -> Self {
+        let counting = Counting { store, asked: Mutex::default() };
+        Self { counting, streams: Mutex::default(), breaks_after }
+    }
+
+    fn asked(&self) -> usize {
+        std::mem::take(&mut *self.counting.asked.lock().unwrap()).len()
+    }
+}
+
+impl BlockRead for Streaming {
+    fn get(&self, cid: &Cid) -> Result<Option<Block>, StoreError> {
+        self.counting.get(cid)
+    }
+
+    fn has(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.counting.has(cid)
+    }
+
+    fn stream(&self, root: &Cid) -> Option<medledger_ipfs::store::BlockStream> {
+        *self.streams.lock().unwrap() += 1;
+        let (mut due, mut met, mut all) = (vec![*root], std::collections::HashSet::new(), vec![]);
+        while let Some(cid) = due.pop() {
+            if met.insert(cid) {
+                let block = self.counting.store.get(&cid).unwrap().unwrap();
+                let links = medledger_ipfs::links::links_of(cid.codec(), &block).unwrap();
+                due.extend(links.into_iter().rev());
+                all.push(Ok((cid, block)));
+            }
+        }
+        if all.len() > self.breaks_after {
+            all.truncate(self.breaks_after);
+            all.push(Err(StoreError::SessionFailed));
+        }
+        Some(Box::new(all.into_iter()))
+    }
+}
+
+#[test]
+fn a_long_file_that_is_read_from_its_beginning_comes_as_one_stream() {
+    let data = bytes(9 << 20);
+    // 72 leaves below nodes of ten.
+    let profile = small(CidVersion::V1, Leaves::Raw, 128 << 10, 10);
+    let (store, root) = in_memory(&data, profile);
+    let streaming = Streaming::new(store, usize::MAX);
+    let mut all = Vec::new();
+    FileReader::open(&streaming, root.cid, None).unwrap().read_to_end(&mut all).unwrap();
+    assert!(all == data);
+    // The root, a node and the first leaf, before it was clear how it would go on.
+    assert_eq!((streaming.asked(), *streaming.streams.lock().unwrap()), (3, 1));
+    // In steps by place, as a report is opened.
+    let reader = FileReader::open(&streaming, root.cid, None).unwrap();
+    let mut step = vec![0; 100_000];
+    for (at, expected) in data.chunks(step.len()).enumerate() {
+        let n = reader.read_at((at * 100_000) as u64, &mut step).unwrap();
+        assert!(step[..n] == *expected);
+    }
+    assert_eq!((streaming.asked(), *streaming.streams.lock().unwrap()), (3, 2));
+    // A jump ends it, and ranges never begin one.
+    let mut reader = FileReader::open(&streaming, root.cid, None).unwrap();
+    for from in [5 << 20, 6 << 20, 1 << 20] {
+        reader.seek(SeekFrom::Start(from)).unwrap();
+        let mut some = vec![0; 300_000];
+        reader.read_exact(&mut some).unwrap();
+        assert!(some == data[from as usize..][..300_000]);
+    }
+    assert_eq!(*streaming.streams.lock().unwrap(), 2);
+}
+
+#[test]
+fn what_a_stream_does_not_give_is_asked_for() {
+    let profile = small(CidVersion::V1, Leaves::Raw, 128 << 10, 10);
+    // Broken off anywhere, and with leaves that stand in the file more than once and come once.
+    let same = [bytes(1 << 20), vec![7; 3 << 20], bytes(1 << 20), bytes(2 << 20)].concat();
+    for (data, breaks_after) in [(bytes(7 << 20), 2), (bytes(7 << 20), 40), (same, usize::MAX)] {
+        let (store, root) = in_memory(&data, profile);
+        let streaming = Streaming::new(store, breaks_after);
+        let mut all = Vec::new();
+        FileReader::open(&streaming, root.cid, None).unwrap().read_to_end(&mut all).unwrap();
+        assert!(all == data, "{breaks_after}");
+    }
+}

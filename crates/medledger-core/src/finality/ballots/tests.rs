@@ -16,6 +16,7 @@ use proptest::prelude::*;
 enum News {
     Block(Box<Block>),
     Vote(Box<SignedVote>),
+    Quorum(Box<Certificate>),
     Checkpoint(String),
 }
 
@@ -71,6 +72,11 @@ impl Network {
                 // Two that contradict each other would be an error.
                 let _: Checkpointed = ledger.receive_checkpoint(note).unwrap();
             }
+            News::Quorum(quorum) => {
+                let mut unit = ledger.store.unit().unwrap();
+                receive_certificate(unit.as_mut(), &ledger.rules, quorum).unwrap();
+                unit.commit().unwrap();
+            }
             News::Vote(vote) => {
                 let mut unit = ledger.store.unit().unwrap();
                 receive_vote(unit.as_mut(), &ledger.rules, **vote).unwrap();
@@ -91,6 +97,13 @@ impl Network {
     /// Everybody hears everything.
     fn heal(&mut self) {
         self.mail.clear();
+        for from in 0..4 {
+            let ledger = &self.hospitals[from];
+            let view = ledger.store.view().unwrap();
+            for quorum in certificates(view.as_ref(), &ledger.rules).unwrap() {
+                self.said.push(News::Quorum(Box::new(quorum)));
+            }
+        }
         for news in self.said.clone() {
             self.mail.extend((0..4).map(|to| (to, news.clone())));
         }
@@ -147,7 +160,7 @@ fn a_record_becomes_final_at_every_hospital_without_further_records() {
     assert!(texts.iter().all(|text| *text == texts[0]));
     let view = network.hospitals[0].store.view().unwrap();
     assert!(view.local_scan(Drawer::Votes, &[PARTIAL], None, 9).unwrap().is_empty());
-    assert!(evidence(view.as_ref(), &network.hospitals[0].rules).unwrap().is_empty());
+    assert!(evidence(view.as_ref()).unwrap().is_empty());
 }
 
 #[test]
@@ -212,7 +225,7 @@ fn a_vote_by_nobody_or_under_a_wrong_key_does_not_count() {
     unit.commit().unwrap();
     // It is remembered, and can be shown to anyone.
     let view = ledger.store.view().unwrap();
-    let found = evidence(view.as_ref(), &ledger.rules).unwrap();
+    let found = evidence(view.as_ref()).unwrap();
     let members = members(&ledger.rules);
     let blamed = Evidence::decode(&found[0].encode()).unwrap().check(&members).unwrap();
     assert_eq!(blamed.into_iter().collect::<Vec<_>>(), [id(OTHER_HOSPITAL)]);
@@ -254,4 +267,34 @@ proptest! {
         }
         prop_assert!(network.finalized(0) > 0);
     }
+}
+
+#[test]
+fn a_quorum_told_as_a_whole_is_as_good_as_its_votes() {
+    let mut network = Network::new();
+    let record = registration(&network, HOSPITAL, DOCTOR);
+    network.hospitals[0].submit(std::slice::from_ref(&record)).unwrap();
+    network.mine(0);
+    network.settle();
+    let teller = &network.hospitals[0];
+    let view = teller.store.view().unwrap();
+    let quorums = certificates(view.as_ref(), &teller.rules).unwrap();
+    assert_eq!(quorums.iter().filter(|quorum| quorum.is_precommit()).count(), 1);
+    // One that heard no vote, only the blocks and this.
+    let late = Ledger::of(genesis(), 12);
+    for height in 1..=teller.tip().height {
+        let stored = view.block(height).unwrap().unwrap();
+        late.receive(&crate::replay::block(view.as_ref(), &stored).unwrap());
+    }
+    let mut unit = late.store.unit().unwrap();
+    for quorum in &quorums {
+        receive_certificate(unit.as_mut(), &late.rules, quorum).unwrap();
+    }
+    let key = MiningKey { hospital: id(12), key: mining_key(12) };
+    let mut check = SignatureCheck::Now;
+    let cast = cast(unit.as_mut(), &late.rules, Some(&key), LATER, &mut check).unwrap();
+    unit.commit().unwrap();
+    let note = SignedNote::from_bytes(cast.checkpoint.unwrap().as_bytes()).unwrap();
+    let signed: Checkpoint = note.text().parse().unwrap();
+    assert!(signed.size > 1, "it cosigns what the others decided");
 }
