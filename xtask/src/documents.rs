@@ -179,7 +179,8 @@ fn snippets_of_the_readme_are_taken_from_tested_code() {
 fn commands_in_the_readme_exist() {
     for line in snippets("sh").concat() {
         for command in line.split("medledger ").skip(1).filter_map(|rest| rest.split(' ').next()) {
-            let known = root().join(format!("src/commands/{command}.rs")).exists();
+            let file = |name: String| root().join("src/commands").join(name).exists();
+            let known = file(format!("{command}.rs")) || file(format!("{command}/mod.rs"));
             assert!(known, "README.md: there is no command {command}: {line}");
         }
     }
