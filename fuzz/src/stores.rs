@@ -4,7 +4,7 @@ use medledger_core::Cid;
 use medledger_core::cid::Codec;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::{ChainId, ReportId};
-use medledger_ipfs::kubo::{Owner, PinList};
+use medledger_ipfs::pin_list::{Owner, PinList};
 use medledger_ipfs::links::links_of;
 use medledger_ipfs::replication::Record;
 use medledger_ipfs::store::{Keep, Pin, Reason, Sharding, Word};
@@ -48,7 +48,8 @@ pub fn pin_list(data: &[u8]) {
 }
 
 pub(crate) fn pin_list_seeds() -> Vec<Vec<u8>> {
-    let pins = pin_seeds().iter().map(|file| Pin::decode(file).expect("a pin")).take(1);
+    let seeds = pin_seeds();
+    let pins = seeds.iter().map(|file| Pin::decode(file).expect("a pin")).take(1);
     let other = Keep { reason: Reason::Untold, since: None };
     let other = Pin::new(Cid::v0_from_digest([3; 32]), other);
     let lists = PinList::of(Owner::from_bytes([0x5a; 8]), pins.chain([other]).collect());

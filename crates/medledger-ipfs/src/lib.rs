@@ -57,6 +57,7 @@ mod in_order;
 #[cfg(feature = "http")]
 pub mod kubo;
 pub mod links;
+pub mod pin_list;
 pub mod pipeline;
 mod processor;
 pub mod repair;

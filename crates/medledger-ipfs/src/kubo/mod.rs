@@ -19,24 +19,23 @@ mod error;
 mod exposure;
 mod names;
 mod node;
-mod owner;
 mod pin;
-mod pin_list;
 mod session;
 mod store;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use crate::pin_list::{
+    MAX_LIST_BYTES, MAX_LISTED_ROOTS, MAX_PIN_NAME_BYTES, Owner, OwnerError, PinList, PinListError,
+};
 pub use car::{CarImport, Imported, KuboCar};
 pub use check::{Finding, Report, Severity};
 pub use error::KuboError;
 pub use exposure::{Announces, Exposure, Privacy};
 pub use names::{Key, Published};
 pub use node::{Id, LEAST_VERSION, Stat, Version};
-pub use owner::{Owner, OwnerError};
-pub use pin::{MAX_PIN_NAME_BYTES, NodePin, PinHealth};
-pub use pin_list::{MAX_LIST_BYTES, MAX_LISTED_ROOTS, PinList, PinListError};
+pub use pin::{NodePin, PinHealth};
 pub use store::{KuboStore, KuboStoreOptions};
 pub use stream::KuboStream;
 

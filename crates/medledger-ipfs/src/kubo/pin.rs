@@ -6,8 +6,6 @@ use medledger_core::Cid;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// The longest name of a pin, in bytes.
-pub const MAX_PIN_NAME_BYTES: usize = 255;
 /// A node walks everything below a root before it says that it is pinned.
 const WALK: Duration = Duration::from_secs(600);
 

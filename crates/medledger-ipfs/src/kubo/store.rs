@@ -1,8 +1,9 @@
 //! A node as a store of blocks.
 
 use super::session::KuboSession;
-use super::{Kubo, KuboError, NodePin, Owner, PinList, Reach, pin_list};
+use super::{Kubo, KuboError, NodePin, Owner, PinList, Reach};
 use crate::block::Block;
+use crate::pin_list;
 use crate::store::guard::Guard;
 use crate::store::{
     BlockRead, BlockStore, BlockStream, Keep, Pin, Reason, Session, StoreError, Sweep,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// Eight bytes drawn by chance do; as text they are lower-case hex.
 ///
 /// ```
-/// use medledger_ipfs::kubo::Owner;
+/// use medledger_ipfs::pin_list::Owner;
 /// let owner = Owner::from_bytes([0x5a; 8]);
 /// assert_eq!(owner.to_string().parse(), Ok(owner));
 /// assert!("5A5A5A5A5A5A5A5A".parse::<Owner>().is_err());

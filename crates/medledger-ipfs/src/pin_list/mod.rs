@@ -3,7 +3,10 @@
 //! A node has one name for a pin, and writes its books and syncs them for each. So what a session pins is named
 //! by one list, and the list is what the node is asked to keep: with all that lies below it.
 
-use super::Owner;
+mod owner;
+
+pub use owner::{Owner, OwnerError};
+
 use crate::block::MAX_BLOCK_BYTES;
 use crate::store::{Keep, Pin};
 use medledger_core::Cid;
@@ -28,7 +31,7 @@ const MANY: &str = "list";
 /// Roots, and why each is kept.
 ///
 /// ```
-/// use medledger_ipfs::kubo::{Owner, PinList};
+/// use medledger_ipfs::pin_list::{Owner, PinList};
 /// use medledger_ipfs::store::{Keep, Pin, Reason};
 /// use medledger_ipfs::{Cid, cid::Codec};
 /// let pin = Pin::new(Cid::of(Codec::Raw, b"root"), Keep::now(Reason::Untold));
@@ -61,6 +64,9 @@ pub enum PinListError {
 
 /// Since when, and why.
 type WrittenKeep = (Option<u64>, String);
+
+/// The longest name of a pin, in bytes.
+pub const MAX_PIN_NAME_BYTES: usize = 255;
 
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -149,12 +155,14 @@ impl PinList {
     }
 
     /// The CID of a block that [`encode`](Self::encode) made.
-    pub(super) fn cid(block: &[u8]) -> Cid {
+    #[must_use]
+    pub fn cid(block: &[u8]) -> Cid {
         Cid::of(Codec::DagCbor, block)
     }
 
     /// What its pin is called: who keeps it, and why where that is one reason alone.
-    pub(super) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         let what = match self.pins.as_slice() {
             [Pin { reasons, .. }] if reasons.len() == 1 => told(&reasons[0]),
             _ => MANY.to_owned(),
@@ -163,7 +171,8 @@ impl PinList {
     }
 
     /// The same without a reason of a root; none when nothing is left, and `Err` when it was not in.
-    pub(super) fn without(
+    #[cfg(feature = "http")]
+    pub(crate) fn without(
         &self,
         root: &Cid,
         mut gone: impl FnMut(&Keep) -> bool,
@@ -191,12 +200,13 @@ fn told(Keep { reason, since }: &Keep) -> String {
 }
 
 /// What the names of an owner's lists begin with.
-pub(super) fn prefix(owner: Owner) -> String {
+pub(crate) fn prefix(owner: Owner) -> String {
     format!("{OURS} {owner} ")
 }
 
 /// Whether a list under this name may hold this reason. A name is what can be told before the block is read.
-pub(super) fn may_hold(name: &str, owner: Owner, reason: &str) -> bool {
+#[cfg(feature = "http")]
+pub(crate) fn may_hold(name: &str, owner: Owner, reason: &str) -> bool {
     let what = name.strip_prefix(&prefix(owner));
     what.is_some_and(|what| {
         what == MANY || what.split_once(' ').is_some_and(|(_, told)| told == reason)
@@ -206,7 +216,6 @@ pub(super) fn may_hold(name: &str, owner: Owner, reason: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubo::MAX_PIN_NAME_BYTES;
     use crate::store::{MAX_WORD_BYTES, Reason, Word};
     use medledger_core::ids::ReportId;
     use proptest::prelude::*;
