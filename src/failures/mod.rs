@@ -138,6 +138,9 @@ fn store(error: &StoreError) -> Failure {
         StoreError::UnknownVersion { .. } => (Environment, "update_needed"),
         StoreError::Io { .. } => (Environment, "io"),
         _ => (Bug, "unknown"),
+        StoreError::OldVersion { .. } => (Environment, "old_layout"),
+        StoreError::Behind { .. } => (Refused, "behind"),
+        StoreError::Pruned { .. } => (NotFound, "pruned"),
     };
     hinted(Failure::of(fault, code, error))
 }

@@ -184,6 +184,8 @@ classify! {
         Self::Damaged(_) => Class::Damaged,
         Self::NotALedger(_) => Class::NotFound,
         Self::UnknownVersion { .. } => Class::UpdateNeeded,
+        Self::OldVersion { .. } | Self::Behind { .. } => Class::ReadOnly,
+        Self::Pruned { .. } => Class::NotFound,
         _ => Class::Storage,
     }
     BlockError, error => {

@@ -493,8 +493,11 @@ impl Ledger {
     }
 
     /// The records that match, oldest first, as a list of LogEntry. `limit` 0 stands for no limit.
-    #[pyo3(signature = (*, kind = None, author = None, patient = None, report = None, limit = 0,
-        offset = 0))]
+    ///
+    /// `since` and `until` are text such as "2026-11-22T14:04:45Z" or aware datetimes: records of `since` or
+    /// later, and before `until`.
+    #[pyo3(signature = (*, kind = None, author = None, patient = None, report = None, since = None,
+        until = None, limit = 0, offset = 0))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn log<'py>(
         &self,
@@ -503,6 +506,8 @@ impl Ledger {
         author: Option<&str>,
         patient: Option<&str>,
         report: Option<&str>,
+        since: Option<TimeArgument>,
+        until: Option<TimeArgument>,
         limit: usize,
         offset: usize,
     ) -> PyResult<Vec<Any<'py>>> {
@@ -512,6 +517,8 @@ impl Ledger {
             author: parse_some("author", author)?,
             patient: parse_some("patient", patient)?,
             report: parse_some("report", report)?,
+            since: since.map(|since| since.resolve(ledger.now())).transpose()?,
+            until: until.map(|until| until.resolve(ledger.now())).transpose()?,
             limit,
             offset,
         };

@@ -324,6 +324,8 @@ class Ledger:
         report: str | None = None,
         limit: int = 0,
         offset: int = 0,
+        since: _Time | None = None,
+        until: _Time | None = None,
     ) -> list[LogEntry]:
         """The records that match, oldest first."""
 
