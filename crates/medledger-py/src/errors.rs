@@ -12,9 +12,9 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, BlocksError, CreateError, IdempotencyError, IdentityError, NodeKeyError,
-    OpenError, OpenReportError, RefuseError, RegisterError, RequestError, RevokeError,
-    SettingsError, StorageError, UploadError, WaitError,
+    ApproveError, BackupError, BlocksError, CreateError, IdempotencyError, IdentityError,
+    NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError, RegisterError, RequestError,
+    RevokeError, SettingsError, StorageError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -194,6 +194,17 @@ classify! {
         Self::ReadOnly { .. } => Class::ReadOnly,
         Self::Locked { .. } | Self::Sweeping => Class::InUse,
         _ => Class::Storage,
+    }
+    BackupError, error => {
+        Self::Folder(error) => error.class(),
+        Self::Store(error) => error.class(),
+        Self::Other { .. } => Class::Damaged,
+        _ => Class::Storage,
+    }
+    PruneError, error => {
+        Self::Keep { .. } => Class::InvalidArgument,
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
     }
     ReadError, error => {
         Self::Store(error) => error.class(),

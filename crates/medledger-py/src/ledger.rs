@@ -559,13 +559,34 @@ impl Ledger {
 
     /// Check this copy from its first block on; returns VerifyReport, whose findings tell what is wrong.
     ///
-    /// `full` also checks every signature and hashes the ciphertext of every report.
+    /// Without `full`, only headers and the roots in them; with it, the chain is replayed with every signature,
+    /// and the ciphertext of every report hashed.
     #[pyo3(signature = (*, full = true))]
     fn verify<'py>(&self, py: Python<'py>, full: bool) -> PyResult<Any<'py>> {
         let ledger = self.get()?;
-        let depth = if full { VerifyDepth::Full } else { VerifyDepth::Chain };
+        let depth = if full { VerifyDepth::Full } else { VerifyDepth::Headers };
         let report = py.detach(|| ledger.verify(depth)).map_err(raise)?;
         results::verified(py, &report)
+    }
+
+    /// Copy the ledger into a folder that is empty or not there, while it may be written to; returns Backup.
+    ///
+    /// The node key is not in it: keep it elsewhere. Raises StorageError and leaves nothing when it fails.
+    fn backup<'py>(&self, py: Python<'py>, to: PathBuf) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let done = py.detach(|| ledger.backup(to, &mut |_, _| {})).map_err(raise)?;
+        results::backup(py, &done)
+    }
+
+    /// Drop the records of final blocks but of the newest `keep` ones, for good; returns Pruned.
+    ///
+    /// Headers, the state, and own records with what their receipts need stay. After that the chain can no longer
+    /// be replayed or exported from here. Raises InvalidArgumentError when `keep` is less than 10.
+    #[pyo3(signature = (*, keep))]
+    fn prune<'py>(&self, py: Python<'py>, keep: u64) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let done = py.detach(|| ledger.prune(keep)).map_err(raise)?;
+        results::pruned(py, &done)
     }
 
     /// Where ciphertext lies, and how far behind the node is; returns StorageStatus.

@@ -48,6 +48,7 @@ from medledger._medledger import (
 from medledger._report import OpenedReport
 from medledger._types import (
     Approved,
+    Backup,
     Block,
     BlockCheck,
     CacheStats,
@@ -67,6 +68,7 @@ from medledger._types import (
     PinReason,
     Profile,
     Proven,
+    Pruned,
     Purpose,
     Registration,
     RepairedBlocks,
@@ -88,6 +90,7 @@ __all__ = [
     "AccessError",
     "AccessKey",
     "Approved",
+    "Backup",
     "Block",
     "BlockCheck",
     "CacheStats",
@@ -120,6 +123,7 @@ __all__ = [
     "PinReason",
     "Profile",
     "Proven",
+    "Pruned",
     "Purpose",
     "ReadOnlyError",
     "ReceiptError",
