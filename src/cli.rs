@@ -3,9 +3,9 @@
 #[cfg(feature = "kubo")]
 use crate::commands::ipfs;
 use crate::commands::{
-    approve, bench, blocks, checkpoint, cid, demo, export, header, import, init, log, mail, member,
-    mine, open, receipt, refuse, reports, request, requests, revoke, seal, share, storage, unseal,
-    upload, verify, wait,
+    approve, backup, bench, blocks, checkpoint, cid, demo, export, header, import, init, log, mail,
+    member, mine, open, prune, receipt, refuse, reports, request, requests, restore, revoke, seal,
+    share, storage, unseal, upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -81,6 +81,12 @@ pub(crate) enum Command {
     /// Take a report's blocks or a chain from a CAR file, after checking all of it
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Copy the ledger into a folder, while it may be written to; without the node key
+    Backup(backup::BackupArgs),
+    /// After an older backup was put back: go on without the blocks that are lost
+    Restore(restore::RestoreArgs),
+    /// Drop the records of old final blocks to save room; own ones and headers stay
+    Prune(prune::PruneArgs),
     /// Check, mend and tidy the store of ciphertext
     #[command(subcommand)]
     Blocks(blocks::BlocksCommand),

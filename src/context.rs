@@ -43,6 +43,14 @@ impl Context {
         Ok(Ledger::open(self.folder())?)
     }
 
+    /// The ledger for bringing back what an older database lacks.
+    pub(crate) fn open_to_reconcile(&self) -> Result<Ledger> {
+        interrupt::writes();
+        let mut options = OpenOptions::default();
+        options.reconcile = true;
+        Ok(Ledger::open_with(self.folder(), options)?)
+    }
+
     /// The ledger for reading and writing, with somebody who listens to its steps.
     pub(crate) fn open_observed(
         &self,

@@ -126,7 +126,7 @@ pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
         }
         ImportCommand::Chain(args) => {
             let input = open(&args.file)?;
-            let ledger = context.open()?;
+            let ledger = context.open_to_reconcile()?;
             let imported = shown(|step| ledger.import_chain(input, step))?;
             taken(context, imported)
         }

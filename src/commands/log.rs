@@ -8,7 +8,7 @@ use crate::output::{Column, Show, short, table};
 use clap::Args;
 use medledger::core::registry::Kind;
 use medledger::core::store::{RecordQuery, Standing};
-use medledger::{LogEntry, show_time};
+use medledger::{LogEntry, parse_time, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -26,6 +26,12 @@ pub(crate) struct LogArgs {
     /// Only this kind: register, enrol, add-report, request-access, grant, refuse, revoke, read, …
     #[arg(long)]
     kind: Option<Kind>,
+    /// Only from this time on: 2026-11-22T14:04:45Z or 2026-11-22
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Only the newest so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -119,11 +125,16 @@ pub(crate) fn run(context: &Context, args: &LogArgs) -> Result<()> {
     let member = |text: &Option<String>| {
         text.as_deref().map(|text| lookup::member(&ledger, text).map(|m| m.id)).transpose()
     };
+    let time = |text: &Option<String>| {
+        text.as_deref().map(|text| parse_time(text, ledger.now())).transpose()
+    };
     let query = RecordQuery {
         kind: args.kind,
         author: member(&args.author)?,
         patient: member(&args.patient)?,
         report: args.report.as_deref().map(|text| lookup::report(&ledger, text)).transpose()?,
+        since: time(&args.since)?,
+        until: time(&args.until)?,
         ..RecordQuery::default()
     };
     let mut records: Vec<Entry> = ledger.log(&query)?.into_iter().map(Entry::from).collect();

@@ -1,6 +1,7 @@
 //! The commands, one file each: what they take, what they call, what they print.
 
 pub(crate) mod approve;
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod blocks;
 pub(crate) mod checkpoint;
@@ -17,11 +18,13 @@ pub(crate) mod mail;
 pub(crate) mod member;
 pub(crate) mod mine;
 pub(crate) mod open;
+pub(crate) mod prune;
 pub(crate) mod receipt;
 pub(crate) mod refuse;
 pub(crate) mod reports;
 pub(crate) mod request;
 pub(crate) mod requests;
+pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod share;
@@ -57,6 +60,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Checkpoint(command) => checkpoint::run(&context, &command),
         Command::Export(command) => export::run(&context, &command),
         Command::Import(command) => import::run(&context, &command),
+        Command::Backup(args) => backup::run(&context, &args),
+        Command::Restore(args) => restore::run(&context, &args),
+        Command::Prune(args) => prune::run(&context, &args),
         Command::Blocks(command) => blocks::run(&context, &command),
         Command::Storage(command) => storage::run(&context, &command),
         #[cfg(feature = "kubo")]

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 #[derive(Args, Debug)]
 pub(crate) struct VerifyArgs {
-    /// Only the chain: leave out records' signatures and the stored reports
+    /// Only headers and roots: replay nothing, and leave out signatures and the stored reports
     #[arg(long)]
     fast: bool,
 }
@@ -21,6 +21,8 @@ struct Verified {
     ok: bool,
     blocks: u64,
     records: u64,
+    /// Height from which on blocks are whole; 0 where nothing was pruned.
+    kept_from: u64,
     reports: u64,
     bytes: u64,
     /// Accepted records in no block: nothing of this covers them.
@@ -30,7 +32,7 @@ struct Verified {
 
 #[derive(Serialize)]
 struct Found {
-    /// `chain`, `state`, `checkpoint`, `missing_block` or `damaged_block`.
+    /// `chain`, `behind`, `state`, `checkpoint`, `missing_block` or `damaged_block`.
     what: &'static str,
     message: String,
     report: Option<String>,
@@ -41,6 +43,8 @@ impl From<&Finding> for Found {
     fn from(finding: &Finding) -> Self {
         let (what, report, cid) = match finding {
             Finding::Chain(_) => ("chain", None, None),
+            Finding::Header(_) | Finding::Root { .. } => ("chain", None, None),
+            Finding::Behind { .. } => ("behind", None, None),
             Finding::State { .. } => ("state", None, None),
             Finding::Checkpoint { .. } => ("checkpoint", None, None),
             Finding::Missing { report, cid, .. } => ("missing_block", Some(report), Some(cid)),
@@ -66,6 +70,10 @@ impl Show for Verified {
                 ("reports hashed", format!("{}, {}", self.reports, bytes(self.bytes))),
             ],
         )?;
+        if self.kept_from > 1 {
+            let last = self.kept_from - 1;
+            writeln!(out, "blocks 1 to {last} are pruned: judged by headers and own records only")?;
+        }
         match self.waiting {
             0 => {}
             1 => writeln!(out, "one record waits in no block: not part of the chain yet")?,
@@ -85,7 +93,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let ledger = context.open_read_only()?;
     let height = ledger.view()?.tip()?.map_or(0, |tip| tip.height);
     let bar = progress::blocks("checking", height);
-    let depth = if args.fast { VerifyDepth::Chain } else { VerifyDepth::Full };
+    let depth = if args.fast { VerifyDepth::Headers } else { VerifyDepth::Full };
     let report = ledger.verify_with(depth, &mut |height| bar.set_position(height));
     bar.finish_and_clear();
     let report = report?;
@@ -94,6 +102,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         ok: count == 0,
         blocks: report.blocks,
         records: report.records,
+        kept_from: report.kept_from,
         reports: report.reports,
         bytes: report.bytes,
         waiting: ledger.waiting()?,

@@ -31,9 +31,9 @@ use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, BlocksError, CreateError, ExportError, IdempotencyError, IdentityError,
-    ImportError, NodeKeyError, OpenError, OpenReportError, RefuseError, RegisterError,
-    RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
+    ApproveError, BackupError, BlocksError, CreateError, ExportError, IdempotencyError,
+    IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
+    RegisterError, RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
@@ -103,6 +103,8 @@ from_ref! {
     OrderError => order,
     OpenError => open,
     BlocksError => blocks,
+    BackupError => backup,
+    PruneError => prune,
     StorageError => storage,
     SettingsError => settings,
     NodeKeyError => node_key,
@@ -143,11 +145,17 @@ fn store(error: &StoreError) -> Failure {
         StoreError::Damaged(_) => (Damaged, "damaged"),
         StoreError::NotALedger(_) => (Damaged, "not_a_ledger"),
         StoreError::UnknownVersion { .. } => (Environment, "update_needed"),
+        StoreError::OldVersion { .. } => (Environment, "old_layout"),
+        StoreError::Behind { .. } => (Refused, "behind"),
+        StoreError::Pruned { .. } => (NotFound, "pruned"),
         StoreError::Io { .. } => (Environment, "io"),
         _ => (Bug, "unknown"),
     };
     hinted(Failure::of(fault, code, error))
 }
+
+const BEHIND: &str = "reading works. `medledger import chain FILE` takes the newer chain of another copy; \
+                      only where nobody has it, `medledger restore --accept-loss ID` goes on without";
 
 /// What to do next where the code alone says it.
 fn hinted(failure: Failure) -> Failure {
@@ -156,6 +164,7 @@ fn hinted(failure: Failure) -> Failure {
         "in_use" => failure.hint(IN_USE),
         "damaged" => failure.hint(VERIFY),
         "update_needed" => failure.hint(UPDATE),
+        "behind" => failure.hint(BEHIND),
         _ => failure,
     }
 }
@@ -251,6 +260,24 @@ fn open(error: &OpenError) -> Failure {
         OpenError::Store(error) => store(error),
         OpenError::Storage(error) => storage(error),
         OpenError::Io { source, path } => file(path, source),
+        _ => Failure::of(Bug, "unknown", error),
+    }
+}
+
+fn backup(error: &BackupError) -> Failure {
+    match error {
+        BackupError::Folder(error) => create(error),
+        BackupError::Store(error) => store(error),
+        BackupError::Other { .. } => Failure::of(Damaged, "damaged", error),
+        BackupError::Io { path, source } => file(path, source),
+        _ => Failure::of(Bug, "unknown", error),
+    }
+}
+
+fn prune(error: &PruneError) -> Failure {
+    match error {
+        PruneError::Keep { .. } => Failure::of(Usage, "keep", error),
+        PruneError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
 }

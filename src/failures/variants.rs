@@ -15,6 +15,8 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger-ipfs/src/store/error.rs", &["StoreError"]),
     ("crates/medledger/src/ledger.rs", &["OpenError"]),
     ("crates/medledger/src/blocks.rs", &["BlocksError"]),
+    ("crates/medledger/src/backup.rs", &["BackupError"]),
+    ("crates/medledger/src/prune.rs", &["PruneError"]),
     ("crates/medledger/src/storage/mod.rs", &["StorageError"]),
     ("crates/medledger-ipfs/src/store/mirror/mod.rs", &["CatchUpError"]),
     ("crates/medledger/src/create.rs", &["CreateError"]),

@@ -40,6 +40,7 @@ pub mod merkle;
 mod metadata;
 pub mod padding;
 pub mod pow;
+pub mod prune;
 pub mod receipt;
 pub mod record;
 pub mod registry;

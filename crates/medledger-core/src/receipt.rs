@@ -14,6 +14,7 @@ use crate::ids::{BlockId, ChainId, MemberId, TreeHash};
 use crate::keys::Signature;
 use crate::merkle::{self, InclusionProof, ProofError};
 use crate::pow::Header;
+use crate::prune;
 use crate::record::{RecordError, SignedRecord};
 use crate::registry::{FORMAT_VERSION, limit};
 use crate::store::{Standing, StoreError, StoredRecord, View};
@@ -199,10 +200,18 @@ impl Receipt {
         let block = block_at(view, height)?;
         let damaged = |what: &str| StoreError::Damaged(format!("block {height}: {what}"));
         let descriptor = block.descriptor.ok_or_else(|| damaged("no descriptor"))?;
-        let mut leaves = vec![merkle::leaf_hash(&descriptor.leaf())];
-        leaves.extend(view.records_of(height)?.iter().map(|r| merkle::leaf_hash(&r.bytes)));
-        let record_path = InclusionProof::new(&leaves, u64::from(index) + 1)
-            .map_err(|error| damaged(&error.to_string()))?;
+        let record_path = match prune::path(view, &record.id)? {
+            Some(path) => path,
+            None if height < prune::kept_from(view)? => {
+                return Err(StoreError::Pruned { height }.into());
+            }
+            None => {
+                let mut leaves = vec![merkle::leaf_hash(&descriptor.leaf())];
+                leaves.extend(view.records_of(height)?.iter().map(|r| merkle::leaf_hash(&r.bytes)));
+                InclusionProof::new(&leaves, u64::from(index) + 1)
+                    .map_err(|error| damaged(&error.to_string()))?
+            }
+        };
         Ok(Self {
             v: FORMAT_VERSION,
             genesis_header: block_at(view, 0)?.signed.header,

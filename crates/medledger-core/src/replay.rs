@@ -4,6 +4,7 @@ use crate::block::Block;
 use crate::chain::{BlockError, Rules, block_at, tip};
 use crate::clock::Timestamp;
 use crate::ids::BlockId;
+use crate::prune;
 use crate::registry::VoidCode;
 use crate::state::{PutOff, Signatures, StateRead};
 use crate::store::{Standing, Store, StoreError, StoredBlock, View};
@@ -127,9 +128,12 @@ fn settle(
 /// A stored block with its records, as it came.
 ///
 /// # Errors
-/// When the store fails or the block is not whole.
+/// [`StoreError::Pruned`] where its records were dropped; when the store fails or the block is not whole.
 pub fn block(view: &dyn View, stored: &StoredBlock) -> Result<Block, StoreError> {
     let damaged = |what: &str| StoreError::Damaged(format!("block {}: {what}", stored.height));
+    if stored.height < prune::kept_from(view)? && stored.height > 0 {
+        return Err(StoreError::Pruned { height: stored.height });
+    }
     let mut records = Vec::new();
     for (index, record) in (0u32..).zip(view.records_of(stored.height)?) {
         if record.standing != (Standing::Mined { height: stored.height, index }) {

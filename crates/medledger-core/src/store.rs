@@ -42,6 +42,39 @@ pub enum StoreError {
         /// The newest one this version knows.
         newest: i64,
     },
+    /// The ledger has an earlier layout, and is open for reading only.
+    #[error(
+        "the ledger has layout {found}, this version reads {newest}: any command \
+         that writes, such as `medledger mine`, brings it up to date"
+    )]
+    OldVersion {
+        /// The layout found.
+        found: i64,
+        /// The one it would be brought to.
+        newest: i64,
+    },
+    /// The records of a final block were dropped here to save room.
+    #[error(
+        "the records of block {height} were pruned here: ask a copy that keeps the whole chain"
+    )]
+    Pruned {
+        /// Its height.
+        height: u64,
+    },
+    /// The store is older than it once was: a backup was put back.
+    #[error(
+        "an older database was put back: it ends with block {here}, but block {known} ({id}) was here \
+         before, and writing now would sign a second history. Import the newer chain of another copy, \
+         or accept the loss of the blocks between"
+    )]
+    Behind {
+        /// Height of the newest block known before.
+        known: u64,
+        /// Its id.
+        id: BlockId,
+        /// Height of the newest block here.
+        here: u64,
+    },
     /// Any other failure of the machine.
     #[error("{doing}: {source}")]
     Io {
@@ -78,6 +111,8 @@ pub enum Drawer {
     Queue,
     /// What this hospital voted for on finality, and the votes it knows.
     Votes,
+    /// Paths from this hospital's own records to the roots of blocks whose records were pruned.
+    Paths,
 }
 
 impl Drawer {
@@ -94,6 +129,7 @@ impl Drawer {
         Self::Branches,
         Self::Queue,
         Self::Votes,
+        Self::Paths,
     ];
 
     /// A stable number for storage.
@@ -111,6 +147,7 @@ impl Drawer {
             Self::Branches => 9,
             Self::Queue => 10,
             Self::Votes => 11,
+            Self::Paths => 12,
         }
     }
 }
@@ -209,6 +246,10 @@ pub struct RecordQuery {
     pub patient: Option<MemberId>,
     /// Only concerning this report.
     pub report: Option<ReportId>,
+    /// Only those whose author's time is this or later.
+    pub since: Option<Timestamp>,
+    /// Only those whose author's time is before this.
+    pub until: Option<Timestamp>,
     /// At most so many, oldest first; 0 stands for no limit.
     pub limit: usize,
     /// Leave out so many first.
@@ -223,6 +264,8 @@ impl RecordQuery {
             && self.author.is_none_or(|author| record.author == author)
             && self.patient.is_none_or(|patient| record.patient == Some(patient))
             && self.report.is_none_or(|report| record.report == Some(report))
+            && self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time < until)
     }
 }
 
@@ -342,6 +385,12 @@ pub trait Unit: View {
     /// # Errors
     /// [`StoreError::Damaged`] when there is no such record, or another stands in that place.
     fn settle(&mut self, id: &RecordId, standing: Standing) -> Result<(), StoreError>;
+
+    /// Removes a record and overwrites it, whatever its standing; nothing when it is not there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn remove_record(&mut self, id: &RecordId) -> Result<(), StoreError>;
 
     /// Adds a block on top; its records are put separately.
     ///

@@ -12,9 +12,9 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, BlocksError, CreateError, IdempotencyError, IdentityError, NodeKeyError,
-    OpenError, OpenReportError, RefuseError, RegisterError, RequestError, RevokeError,
-    SettingsError, StorageError, UploadError, WaitError,
+    ApproveError, BackupError, BlocksError, CreateError, IdempotencyError, IdentityError,
+    NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError, RegisterError, RequestError,
+    RevokeError, SettingsError, StorageError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -186,6 +186,8 @@ classify! {
         Self::Damaged(_) => Class::Damaged,
         Self::NotALedger(_) => Class::NotFound,
         Self::UnknownVersion { .. } => Class::UpdateNeeded,
+        Self::OldVersion { .. } | Self::Behind { .. } => Class::ReadOnly,
+        Self::Pruned { .. } => Class::NotFound,
         _ => Class::Storage,
     }
     BlockError, error => {
@@ -194,6 +196,17 @@ classify! {
         Self::ReadOnly { .. } => Class::ReadOnly,
         Self::Locked { .. } | Self::Sweeping => Class::InUse,
         _ => Class::Storage,
+    }
+    BackupError, error => {
+        Self::Folder(error) => error.class(),
+        Self::Store(error) => error.class(),
+        Self::Other { .. } => Class::Damaged,
+        _ => Class::Storage,
+    }
+    PruneError, error => {
+        Self::Keep { .. } => Class::InvalidArgument,
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
     }
     ReadError, error => {
         Self::Store(error) => error.class(),

@@ -492,8 +492,11 @@ impl Ledger {
     }
 
     /// The records that match, oldest first, as a list of LogEntry. `limit` 0 stands for no limit.
-    #[pyo3(signature = (*, kind = None, author = None, patient = None, report = None, limit = 0,
-        offset = 0))]
+    ///
+    /// `since` and `until` are text such as "2026-11-22T14:04:45Z" or aware datetimes: records of `since` or
+    /// later, and before `until`.
+    #[pyo3(signature = (*, kind = None, author = None, patient = None, report = None, since = None,
+        until = None, limit = 0, offset = 0))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn log<'py>(
         &self,
@@ -502,6 +505,8 @@ impl Ledger {
         author: Option<&str>,
         patient: Option<&str>,
         report: Option<&str>,
+        since: Option<TimeArgument>,
+        until: Option<TimeArgument>,
         limit: usize,
         offset: usize,
     ) -> PyResult<Vec<Any<'py>>> {
@@ -511,6 +516,8 @@ impl Ledger {
             author: parse_some("author", author)?,
             patient: parse_some("patient", patient)?,
             report: parse_some("report", report)?,
+            since: since.map(|since| since.resolve(ledger.now())).transpose()?,
+            until: until.map(|until| until.resolve(ledger.now())).transpose()?,
             limit,
             offset,
         };
@@ -551,13 +558,34 @@ impl Ledger {
 
     /// Check this copy from its first block on; returns VerifyReport, whose findings tell what is wrong.
     ///
-    /// `full` also checks every signature and hashes the ciphertext of every report.
+    /// Without `full`, only headers and the roots in them; with it, the chain is replayed with every signature,
+    /// and the ciphertext of every report hashed.
     #[pyo3(signature = (*, full = true))]
     fn verify<'py>(&self, py: Python<'py>, full: bool) -> PyResult<Any<'py>> {
         let ledger = self.get()?;
-        let depth = if full { VerifyDepth::Full } else { VerifyDepth::Chain };
+        let depth = if full { VerifyDepth::Full } else { VerifyDepth::Headers };
         let report = py.detach(|| ledger.verify(depth)).map_err(raise)?;
         results::verified(py, &report)
+    }
+
+    /// Copy the ledger into a folder that is empty or not there, while it may be written to; returns Backup.
+    ///
+    /// The node key is not in it: keep it elsewhere. Raises StorageError and leaves nothing when it fails.
+    fn backup<'py>(&self, py: Python<'py>, to: PathBuf) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let done = py.detach(|| ledger.backup(to, &mut |_, _| {})).map_err(raise)?;
+        results::backup(py, &done)
+    }
+
+    /// Drop the records of final blocks but of the newest `keep` ones, for good; returns Pruned.
+    ///
+    /// Headers, the state, and own records with what their receipts need stay. After that the chain can no longer
+    /// be replayed or exported from here. Raises InvalidArgumentError when `keep` is less than 10.
+    #[pyo3(signature = (*, keep))]
+    fn prune<'py>(&self, py: Python<'py>, keep: u64) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let done = py.detach(|| ledger.prune(keep)).map_err(raise)?;
+        results::pruned(py, &done)
     }
 
     /// Where ciphertext lies, and how far behind the node is; returns StorageStatus.

@@ -3,17 +3,37 @@
 use crate::identity::AccessKey;
 use medledger::core::clock::Timestamp;
 use medledger::core::engine::Mined;
+use medledger::core::prune::Pruned;
 use medledger::core::record::Body;
 use medledger::core::registry::Kind;
 use medledger::core::store::Standing;
 use medledger::{
-    Approved, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports, LogEntry,
+    Approved, Backup, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports, LogEntry,
     MailReport, Member, MemberId, Proven, Registration, ReportSummary, Request, Uploaded,
     VerifyReport,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+
+pub(crate) fn backup<'py>(py: Python<'py>, done: &Backup) -> PyResult<Bound<'py, PyAny>> {
+    Maker::new(py)
+        .set("height", done.height)?
+        .text("head", done.head)?
+        .set("database", done.database)?
+        .set("files", done.files)?
+        .set("bytes", done.bytes)?
+        .make("Backup")
+}
+
+pub(crate) fn pruned<'py>(py: Python<'py>, done: &Pruned) -> PyResult<Bound<'py, PyAny>> {
+    Maker::new(py)
+        .set("blocks", done.blocks)?
+        .set("records", done.records)?
+        .set("kept", done.kept)?
+        .set("kept_from", done.kept_from)?
+        .make("Pruned")
+}
 
 /// An instance of a class of `medledger._types`, from its fields by name.
 pub(crate) struct Maker<'py> {

@@ -2,6 +2,7 @@
 
 use crate::blocks::UnderWay;
 use crate::create::Opened;
+use crate::head::{self, Guarded};
 use crate::mail::{self, Letter, LetterId, Notifier, NotifyError};
 use crate::node_key::{NodeKey, NodeKeyError};
 use crate::settings::{MailSettings, Settings, SettingsError};
@@ -109,6 +110,10 @@ pub struct OpenOptions {
     pub observer: Option<Arc<dyn Observer>>,
     /// Who brings letters, in place of what the settings say.
     pub notifier: Option<Box<dyn Notifier>>,
+    /// Opens for writing also where an older database was put back, which is refused otherwise: what is
+    /// written then must bring back the last known head, as [importing](Ledger::import_chain) the
+    /// newer chain does. All else fails with [`StoreError::Behind`] until it is there.
+    pub reconcile: bool,
     /// Threads that search for blocks; one for each core by default.
     pub threads: Option<usize>,
 }
@@ -117,6 +122,7 @@ impl std::fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OpenOptions")
             .field("read_only", &self.read_only)
+            .field("reconcile", &self.reconcile)
             .field("threads", &self.threads)
             .finish_non_exhaustive()
     }
@@ -180,9 +186,20 @@ impl Ledger {
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
         let folder = folder.to_path_buf();
-        let node_key = NodeKey::load(&node_key_path(&folder, &settings))?;
+        let key_path = node_key_path(&folder, &settings);
+        let node_key = NodeKey::load(&key_path)?;
         let Opened { rules, hospital, follower, engine } =
             crate::create::engine(store.as_ref(), &node_key)?;
+        // A follower signs nothing, and takes again what it lost.
+        let store = if lock.is_none() || follower {
+            store
+        } else {
+            let guarded = Guarded::new(store, &rules, &head::paths(&folder, &key_path, &rules))?;
+            if let Some(head) = guarded.lost().filter(|_| !options.reconcile) {
+                return Err(head::behind(guarded.view()?.as_ref(), &head)?.into());
+            }
+            Box::new(guarded)
+        };
         let stores = storage::open(&folder, &settings.storage, options.read_only)?;
         let notifier = match options.notifier {
             Some(notifier) => Some(notifier),
@@ -269,6 +286,10 @@ impl Ledger {
     /// Around the cache, and around a node that would answer for what is damaged here.
     pub(crate) fn own_blocks(&self) -> &dyn BlockStore {
         self.own_blocks.as_ref()
+    }
+
+    pub(crate) fn head_paths(&self) -> Vec<PathBuf> {
+        head::paths(&self.folder, &node_key_path(&self.folder, &self.settings), &self.rules)
     }
 
     pub(crate) const fn can_write(&self) -> bool {
@@ -459,7 +480,7 @@ pub(crate) fn node_key_path(folder: &Path, settings: &Settings) -> PathBuf {
 ///
 /// Given back, not only closed: a process started by another thread at this moment has a copy of the
 /// open file until it runs its own program, and would keep the lock as long.
-struct Lock(File);
+pub(crate) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -468,7 +489,7 @@ impl Drop for Lock {
     }
 }
 
-fn take_lock(folder: &Path) -> Result<Lock, OpenError> {
+pub(crate) fn take_lock(folder: &Path) -> Result<Lock, OpenError> {
     let path = folder.join("lock");
     let mut options = File::options();
     options.create(true).truncate(false).write(true);

@@ -51,12 +51,15 @@
 #![forbid(unsafe_code)]
 
 mod approve;
+#[cfg(feature = "sqlite")]
+mod backup;
 pub mod bench;
 mod blocks;
 mod checkpoints;
 mod create;
 mod export;
 mod files;
+mod head;
 mod idempotency;
 mod import;
 mod labels;
@@ -68,8 +71,10 @@ mod node_key;
 mod open_report;
 mod people;
 mod progress;
+mod prune;
 mod reports;
 mod request;
+mod restore;
 mod revoke;
 mod settings;
 mod slots;
@@ -84,9 +89,12 @@ mod verifier;
 mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
+#[cfg(feature = "sqlite")]
+pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
 pub use export::{ExportError, Exported};
+pub use head::Head;
 pub use idempotency::{IdempotencyError, idempotency_key_of_part};
 pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
@@ -96,8 +104,10 @@ pub use node_key::NodeKeyError;
 pub use open_report::{OpenReportError, OpenedReport};
 pub use people::{Contact, IdentityError, Member, RegisterError, Registration};
 pub use progress::{Event, Progress, Stage, Watch};
+pub use prune::PruneError;
 pub use reports::{GrantSummary, ReportSummary};
 pub use request::{RefuseError, Request, RequestError};
+pub use restore::Loss;
 pub use revoke::RevokeError;
 pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};

@@ -1,12 +1,15 @@
 //! Verify: this participant's own copy, checked against the rules from genesis on.
 
+mod fast;
+
 use crate::ledger::Ledger;
 use crate::slots::SlotPlace;
 use crate::system::os_rng;
 use medledger_core::Cid;
+use medledger_core::chain::HeaderFault;
 use medledger_core::checkpoint::quorum;
 use medledger_core::engine::describe;
-use medledger_core::ids::{RecordId, ReportId};
+use medledger_core::ids::{BlockId, RecordId, ReportId};
 use medledger_core::memory::MemoryStore;
 use medledger_core::registry::Kind;
 use medledger_core::replay::{ReplayError, first_difference, replay};
@@ -15,13 +18,16 @@ use medledger_core::state::{BatchedSignatures, SignatureCheck, Signatures, State
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredRecord, View,
 };
-use medledger_core::{chain, finality};
+use medledger_core::{chain, finality, prune};
 use medledger_ipfs::fsck::verify_dag;
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyDepth {
+    /// Headers and roots: links, work, difficulty and times of all headers, that the records lead to their
+    /// roots, the log tree, the checkpoint. Nothing is replayed and no signature checked.
+    Headers,
     /// The chain: headers, work, roots, block signatures, order and effect of records, the state, the
     /// checkpoint. Signatures of records were checked when they were accepted.
     Chain,
@@ -38,6 +44,28 @@ pub enum Finding {
     /// On the chain.
     #[error(transparent)]
     Chain(ReplayError),
+    /// A header breaks a rule.
+    #[error(transparent)]
+    Header(HeaderFault),
+    /// The records of a block do not lead to the root in its header.
+    #[error("the records of block {height} do not lead to its root")]
+    Root {
+        /// Height of the block.
+        height: u64,
+    },
+    /// An older database was put back.
+    #[error(
+        "an older database was put back: it ends with block {here}, but block {known} ({id}) was here \
+         before"
+    )]
+    Behind {
+        /// Height of the newest block known before.
+        known: u64,
+        /// Its id.
+        id: BlockId,
+        /// Height of the newest block here.
+        here: u64,
+    },
     /// The stored state is not what the blocks lead to.
     #[error("the stored state differs from what the blocks lead to, first at entry {key}")]
     State {
@@ -126,6 +154,9 @@ pub struct VerifyReport {
     pub blocks: u64,
     /// Records in them.
     pub records: u64,
+    /// Blocks below this height were pruned: they were judged by their headers and what is kept, and
+    /// neither the state nor signatures of records could be checked. 0 where all is here.
+    pub kept_from: u64,
     /// Reports whose ciphertext was hashed again.
     pub reports: u64,
     /// Bytes of ciphertext hashed.
@@ -154,34 +185,22 @@ impl Ledger {
     ) -> Result<VerifyReport, StoreError> {
         let mut report = VerifyReport::default();
         let view = self.view()?;
-        let mut rng = os_rng();
-        let mut done = SignatureCheck::Done;
-        let mut batched = BatchedSignatures::new(self.workers(), &mut rng);
-        let signatures: &mut dyn Signatures = match depth {
-            VerifyDepth::Chain => &mut done,
-            VerifyDepth::Full => &mut batched,
-        };
-        let copy = MemoryStore::new();
-        match replay(view.as_ref(), self.rules(), self.now(), signatures, &copy, progress) {
-            Ok(replayed) => {
-                report.blocks = replayed.blocks;
-                report.records = replayed.records;
-                if let Some(key) = first_difference(view.as_ref(), copy.view()?.as_ref())? {
-                    let key = data_encoding::HEXLOWER.encode(&key);
-                    report.findings.push(Finding::State { key });
-                }
-                let tree = verify_tree(view.as_ref(), &copy, replayed.blocks);
-                report.note(tree, Finding::Stored)?;
-            }
-            Err(ReplayError::Store(StoreError::Damaged(what))) => {
-                let error = ReplayError::Store(StoreError::Damaged(what));
-                report.findings.push(Finding::Chain(error));
-            }
-            Err(ReplayError::Store(error)) => return Err(error),
-            Err(error) => report.findings.push(Finding::Chain(error)),
+        report.kept_from = prune::kept_from(view.as_ref())?;
+        if depth == VerifyDepth::Headers || report.kept_from > 0 {
+            let checked = self.verify_headers(view.as_ref(), progress).map(|checked| {
+                (report.blocks, report.records) = (checked.blocks, checked.records);
+                checked.findings
+            });
+            report.note(checked, Finding::Stored)?;
+            let tree = verify_tree(view.as_ref(), &MemoryStore::new(), report.blocks);
+            report.note(tree, Finding::Stored)?;
+        } else {
+            self.verify_replay(view.as_ref(), depth, &mut report, progress)?;
         }
         let checkpoint = self.verify_checkpoint(view.as_ref());
         report.note(checkpoint, Finding::BadCheckpoint)?;
+        let head = self.verify_head(view.as_ref());
+        report.note(head, Finding::Stored)?;
         if depth == VerifyDepth::Full {
             let pages = self.store().check().map(|()| Vec::new());
             report.note(pages, Finding::Stored)?;
@@ -193,6 +212,49 @@ impl Ledger {
             report.note(reports, Finding::Stored)?;
         }
         Ok(report)
+    }
+
+    /// Whether the newest block ever noted in this folder is here.
+    fn verify_head(&self, view: &dyn View) -> Result<Vec<Finding>, StoreError> {
+        let Some(head) = self.lost_head()? else { return Ok(Vec::new()) };
+        let here = chain::tip(view)?.height;
+        Ok(vec![Finding::Behind { known: head.height, id: head.id, here }])
+    }
+
+    fn verify_replay(
+        &self,
+        view: &dyn View,
+        depth: VerifyDepth,
+        report: &mut VerifyReport,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), StoreError> {
+        let mut rng = os_rng();
+        let mut done = SignatureCheck::Done;
+        let mut batched = BatchedSignatures::new(self.workers(), &mut rng);
+        let signatures: &mut dyn Signatures = match depth {
+            VerifyDepth::Headers | VerifyDepth::Chain => &mut done,
+            VerifyDepth::Full => &mut batched,
+        };
+        let copy = MemoryStore::new();
+        match replay(view, self.rules(), self.now(), signatures, &copy, progress) {
+            Ok(replayed) => {
+                report.blocks = replayed.blocks;
+                report.records = replayed.records;
+                if let Some(key) = first_difference(view, copy.view()?.as_ref())? {
+                    let key = data_encoding::HEXLOWER.encode(&key);
+                    report.findings.push(Finding::State { key });
+                }
+                let tree = verify_tree(view, &copy, replayed.blocks);
+                report.note(tree, Finding::Stored)?;
+            }
+            Err(ReplayError::Store(StoreError::Damaged(what))) => {
+                let error = ReplayError::Store(StoreError::Damaged(what));
+                report.findings.push(Finding::Chain(error));
+            }
+            Err(ReplayError::Store(error)) => return Err(error),
+            Err(error) => report.findings.push(Finding::Chain(error)),
+        }
+        Ok(())
     }
 
     fn verify_checkpoint(&self, view: &dyn View) -> Result<Vec<Finding>, StoreError> {

@@ -22,6 +22,8 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Store>) {
     records_stand_where_they_were_put(make().as_ref());
     the_queue_keeps_its_order(make().as_ref());
     finds_what_is_asked_for(make().as_ref());
+    finds_by_time(make().as_ref());
+    removes_records(make().as_ref());
     pages_through_what_it_finds(make().as_ref());
     a_long_queue_is_quick(make().as_ref());
     units_wait_for_each_other(make().as_ref());
@@ -518,6 +520,63 @@ fn finds_what_is_asked_for(store: &dyn Store) {
     check(unit.as_ref());
     unit.commit().unwrap();
     check(store.view().unwrap().as_ref());
+}
+
+fn finds_by_time(store: &dyn Store) {
+    let fixture = Fixture::new(easy_work());
+    let mut records = sample(&fixture);
+    // The last two lie where a signed number would be negative.
+    let times = [50, 10, 30, 20, 40, 1 << 63, u64::MAX];
+    for (record, time) in records.iter_mut().zip(times) {
+        record.time = crate::clock::Timestamp::from_secs(time);
+    }
+    commit(store, |unit| records.iter().for_each(|record| unit.put_record(record).unwrap()));
+    let view = store.view().unwrap();
+    let bounds = [None, Some(0), Some(10), Some(11), Some(40), Some(1 << 63), Some(u64::MAX)];
+    let authors = [None, Some(fixture.ids()[1])];
+    for (since, until, author) in bounds.iter().flat_map(|since| {
+        bounds.iter().flat_map(move |until| authors.map(|author| (*since, *until, author)))
+    }) {
+        let time = |bound: Option<u64>| bound.map(crate::clock::Timestamp::from_secs);
+        let (since_at, until_at) = (time(since), time(until));
+        let query =
+            RecordQuery { author, since: since_at, until: until_at, ..RecordQuery::default() };
+        let expected: Vec<_> = (records.iter().zip(times))
+            .filter(|(record, time)| {
+                since.is_none_or(|since| *time >= since)
+                    && until.is_none_or(|until| *time < until)
+                    && author.is_none_or(|author| record.author == author)
+            })
+            .map(|(record, _)| record.clone())
+            .collect();
+        assert_eq!(view.find(&query).unwrap(), expected, "{query:?}");
+        let second = RecordQuery { limit: 1, offset: 1, ..query };
+        assert_eq!(view.find(&second).unwrap(), expected.get(1..2).unwrap_or_default());
+    }
+}
+
+fn removes_records(store: &dyn Store) {
+    let fixture = Fixture::new(easy_work());
+    let records = sample(&fixture);
+    commit(store, |unit| records.iter().for_each(|record| unit.put_record(record).unwrap()));
+    let mut unit = store.unit().unwrap();
+    for at in [1, 3, 5, 3] {
+        unit.remove_record(&records[at].id).unwrap();
+        assert_eq!(unit.record(&records[at].id).unwrap(), None);
+    }
+    drop(unit);
+    assert_eq!(store.view().unwrap().find(&RecordQuery::default()).unwrap(), records);
+    commit(store, |unit| {
+        [1, 3, 5].iter().for_each(|at| unit.remove_record(&records[*at].id).unwrap());
+    });
+    let left = [0, 2, 4, 6].map(|at: usize| records[at].clone());
+    let view = store.view().unwrap();
+    assert_eq!(view.find(&RecordQuery::default()).unwrap(), left);
+    assert_eq!(view.records_of(1).unwrap(), records[2..3]);
+    assert_eq!(view.count_pending().unwrap(), 1);
+    drop(view);
+    // Its places are free.
+    commit(store, |unit| unit.put_record(&records[3]).unwrap());
 }
 
 fn pages_through_what_it_finds(store: &dyn Store) {

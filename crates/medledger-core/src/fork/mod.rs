@@ -207,6 +207,14 @@ pub fn receive(
     })
 }
 
+/// Whether the block of this node is kept beside the best chain.
+///
+/// # Errors
+/// When the store fails.
+pub fn is_kept(view: &dyn View, node: &Cid) -> Result<bool, StoreError> {
+    Ok(branches::get(view, node)?.is_some())
+}
+
 /// Where a block was put.
 enum Placed {
     /// Nowhere, or among the orphans.

@@ -201,18 +201,9 @@ impl Layers {
                 "records {other} and {id} would stand in the same place"
             )));
         }
-        let born = match self.records.get(&id) {
-            Some(Kept { born, record }) => {
-                let (born, old) = (*born, record.standing);
-                match old {
-                    Standing::Accepted { seq } => self.queue.set(seq, None),
-                    Standing::Mined { height, index } => self.mined.set((height, index), None),
-                    Standing::Refused { .. } => self.refused.set(born, None),
-                }
-                born
-            }
-            None => self.born.last().map_or(0, |(born, _)| born + 1),
-        };
+        let next = || self.born.last().map_or(0, |(born, _)| born + 1);
+        let born = self.records.get(&id).map_or_else(next, |kept| kept.born);
+        self.leave(&id);
         match record.standing {
             Standing::Accepted { seq } => self.queue.set(seq, Some(id)),
             Standing::Mined { height, index } => self.mined.set((height, index), Some(id)),
@@ -221,6 +212,26 @@ impl Layers {
         self.born.set(born, Some(id));
         self.records.set(id, Some(Kept { born, record: Arc::new(record) }));
         Ok(())
+    }
+
+    /// Removes a record and its place in the indexes.
+    pub(super) fn remove(&mut self, id: &RecordId) {
+        if let Some(born) = self.leave(id) {
+            self.born.set(born, None);
+            self.records.set(*id, None);
+        }
+    }
+
+    /// Frees the place a record stands in; says when it came.
+    fn leave(&mut self, id: &RecordId) -> Option<u64> {
+        let Kept { born, record } = self.records.get(id)?;
+        let (born, old) = (*born, record.standing);
+        match old {
+            Standing::Accepted { seq } => self.queue.set(seq, None),
+            Standing::Mined { height, index } => self.mined.set((height, index), None),
+            Standing::Refused { .. } => self.refused.set(born, None),
+        }
+        Some(born)
     }
 }
 

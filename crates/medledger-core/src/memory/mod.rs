@@ -282,6 +282,11 @@ impl Unit for MemoryUnit<'_> {
         self.layers.put(record)
     }
 
+    fn remove_record(&mut self, id: &RecordId) -> Result<(), StoreError> {
+        self.layers.remove(id);
+        Ok(())
+    }
+
     fn append_block(&mut self, block: &StoredBlock) -> Result<(), StoreError> {
         let expected = self.layers.blocks.last().map_or(0, |(height, _)| height + 1);
         if block.height != expected {

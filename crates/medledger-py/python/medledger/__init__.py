@@ -49,6 +49,7 @@ from medledger._medledger import (
 from medledger._report import OpenedReport
 from medledger._types import (
     Approved,
+    Backup,
     Block,
     BlockCheck,
     CacheStats,
@@ -69,6 +70,7 @@ from medledger._types import (
     PinReason,
     Profile,
     Proven,
+    Pruned,
     Purpose,
     Registration,
     RepairedBlocks,
@@ -92,6 +94,7 @@ __all__ = [
     "AccessError",
     "AccessKey",
     "Approved",
+    "Backup",
     "Block",
     "BlockCheck",
     "CacheStats",
@@ -125,6 +128,7 @@ __all__ = [
     "PinReason",
     "Profile",
     "Proven",
+    "Pruned",
     "Purpose",
     "ReadOnlyError",
     "ReceiptError",

@@ -11,6 +11,7 @@ from typing_extensions import Buffer, Self
 from medledger._report import OpenedReport
 from medledger._types import (
     Approved,
+    Backup,
     Block,
     BlockCheck,
     CacheStats,
@@ -26,6 +27,7 @@ from medledger._types import (
     Pin,
     Profile,
     Proven,
+    Pruned,
     Purpose,
     Registration,
     RepairedBlocks,
@@ -325,6 +327,8 @@ class Ledger:
         author: str | None = None,
         patient: str | None = None,
         report: str | None = None,
+        since: _Time | None = None,
+        until: _Time | None = None,
         limit: int = 0,
         offset: int = 0,
     ) -> list[LogEntry]:
@@ -341,6 +345,12 @@ class Ledger:
 
     def send_mail(self) -> MailReport:
         """Try to send every letter that waits."""
+
+    def backup(self, to: str | PathLike[str]) -> Backup:
+        """Copy the ledger while it may be written to; without the node key."""
+
+    def prune(self, *, keep: int) -> Pruned:
+        """Drop the records of final blocks but of the newest ones."""
 
     def verify(self, *, full: bool = True) -> VerifyReport:
         """Check this copy from its first block on."""

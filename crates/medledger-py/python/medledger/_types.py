@@ -207,6 +207,32 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """What a backup holds."""
+
+    height: int
+    head: str
+    database: int
+    """Bytes of the database."""
+    files: int
+    """Files of ciphertext and identities."""
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What pruning dropped."""
+
+    blocks: int
+    records: int
+    """Records dropped."""
+    kept: int
+    """Own records kept."""
+    kept_from: int
+    """Blocks from this height on are whole."""
+
+
+@dataclass(frozen=True)
 class VerifyReport:
     """What verifying found."""
 

@@ -16,8 +16,10 @@ mod read;
 mod schema;
 mod write;
 
+use medledger_core::ids::BlockId;
 use medledger_core::store::{Store, StoreError, Unit, View};
 use read::Session;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, ffi};
 use std::fs;
 use std::io;
@@ -30,6 +32,9 @@ use write::Writing;
 
 /// Connections kept for the next views; more are opened as needed and closed after.
 const IDLE_READERS: usize = 8;
+
+/// Pages copied between two reports of progress: 4 MiB.
+const PAGES_AT_ONCE: std::ffi::c_int = 1024;
 
 /// A ledger in one SQLite file.
 #[derive(Debug)]
@@ -90,7 +95,8 @@ impl SqliteStore {
     /// can put back. Where the folder can be written, SQLite may leave an empty log beside the file.
     ///
     /// # Errors
-    /// [`StoreError::NotALedger`], [`StoreError::UnknownVersion`], [`StoreError::ReadOnly`] when it
+    /// [`StoreError::NotALedger`], [`StoreError::UnknownVersion`], [`StoreError::OldVersion`] when it is
+    /// to be read only and its layout is an earlier one, [`StoreError::ReadOnly`] when it
     /// is to be written and cannot be, [`StoreError::Damaged`], or when the machine fails.
     pub fn open(path: &Path, read_only: bool) -> Result<Self, StoreError> {
         let path = absolute(path)?;
@@ -121,12 +127,15 @@ impl SqliteStore {
     }
 
     fn open_writer(path: PathBuf) -> Result<Self, StoreError> {
-        let opened = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|db| {
+        let opened = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|mut db| {
             if db.is_readonly("main").map_err(|error| failed("opening the ledger", error))? {
                 return Err(StoreError::ReadOnly);
             }
-            schema::identify(&db, &path)?;
+            let found = schema::identify(&db, &path)?;
             schema::configure_writer(&db)?;
+            if found < schema::LAYOUT {
+                schema::migrate(&mut db, &path)?;
+            }
             Ok(db)
         });
         match opened {
@@ -145,7 +154,10 @@ impl SqliteStore {
     fn open_reader(path: PathBuf) -> Result<Self, StoreError> {
         let open = |how| {
             let db = connect_reader(&path, how)?;
-            schema::identify(&db, &path)?;
+            let found = schema::identify(&db, &path)?;
+            if found < schema::LAYOUT {
+                return Err(StoreError::OldVersion { found, newest: schema::LAYOUT });
+            }
             // Goes to the tables, and so to the log if there is one.
             begin_reading(&db)?;
             end_reading(&db);
@@ -193,6 +205,50 @@ impl SqliteStore {
             .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
             .map_err(|error| failed(doing, error))?;
         if found == "ok" { Ok(()) } else { Err(StoreError::Damaged(format!("{doing}: {found}"))) }
+    }
+
+    /// Copies the database as it is at one moment to `to`, where nothing may be; the id of its newest block. Others may
+    /// write meanwhile. `progress` is told pages done, and of how many.
+    ///
+    /// # Errors
+    /// When there is something at `to`, or the store fails.
+    pub fn copy_to(
+        &self,
+        to: &Path,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Option<BlockId>, StoreError> {
+        let doing = "copying the ledger";
+        let to = absolute(to)?;
+        let reader = self.reader()?;
+        let session = Session(reader);
+        let tip = session.tip()?.map(|tip| tip.id);
+        let reader = session.0;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let made = format!("creating {}", to.display());
+        drop(options.open(&to).map_err(|error| io_error(made, error))?);
+        let mut copy = connect(&to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // The snapshot is pinned, so what others write does not start it over.
+        let backup = Backup::new(&reader, &mut copy).map_err(|error| failed(doing, error))?;
+        loop {
+            let step = backup.step(PAGES_AT_ONCE).map_err(|error| failed(doing, error))?;
+            let told = backup.progress();
+            let [all, left] =
+                [told.pagecount, told.remaining].map(|n| u64::try_from(n).unwrap_or(0));
+            progress(all - left.min(all), all);
+            match step {
+                StepResult::Done => break,
+                StepResult::More => {}
+                // Someone else is at the copy, or the source is locked whole.
+                _ => return Err(StoreError::Busy),
+            }
+        }
+        drop(backup);
+        copy.close().map_err(|(_, error)| failed(doing, error))?;
+        sync_folder(&to).map_err(|error| io_error(doing.into(), error))?;
+        Ok(tip)
     }
 
     fn reader(&self) -> Result<Reading<'_>, StoreError> {

@@ -344,6 +344,34 @@ impl<C: Deref<Target = Connection>> View for Session<C> {
         only("patient", query.patient.map(|id| Value::Blob(id.as_bytes().to_vec())));
         only("author", query.author.map(|id| Value::Blob(id.as_bytes().to_vec())));
         only("kind", query.kind.map(|kind| Value::Integer(kind.code().into())));
+        // Beyond 2^63, times are stored wrapped to negative numbers: the later ones.
+        let bound = |time: Timestamp| time.as_secs().cast_signed();
+        match (query.since.map(bound), query.until.map(bound)) {
+            (None, None) => {}
+            (since, Some(until)) if until >= 0 => {
+                filter.push_str(" AND time >= ? AND time < ?");
+                // Whatever begins beyond 2^63 ends before it nowhere.
+                let since = since.map_or(0, |since| if since < 0 { until } else { since });
+                values.extend([since, until].map(Value::Integer));
+            }
+            (Some(since), None) if since < 0 => {
+                filter.push_str(" AND time >= ? AND time < 0");
+                values.push(Value::Integer(since));
+            }
+            (Some(since), Some(until)) if since < 0 => {
+                filter.push_str(" AND time >= ? AND time < ?");
+                values.extend([since, until].map(Value::Integer));
+            }
+            (since, until) => {
+                // Two ranges of the index; with OR, SQLite would rather go through the whole chain.
+                filter.push_str(
+                    " AND number IN (SELECT number FROM records WHERE time >= ? \
+                     UNION ALL SELECT number FROM records WHERE time < ?)",
+                );
+                let bounds = [since.unwrap_or(0), until.unwrap_or(0)];
+                values.extend(bounds.map(Value::Integer));
+            }
+        }
         let mut wanted = if query.limit == 0 { usize::MAX } else { query.limit };
         let mut skip = query.offset;
         let mut found = Vec::new();

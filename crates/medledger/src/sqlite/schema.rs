@@ -3,8 +3,8 @@
 use super::failed;
 use medledger_core::registry::{Kind, VoidCode};
 use medledger_core::store::StoreError;
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,11 @@ use std::time::Duration;
 pub(super) const APPLICATION_ID: i32 = 0x4d45_444c;
 
 /// Layout of the tables; kept in `user_version`.
-pub(super) const LAYOUT: i64 = 1;
+pub(super) const LAYOUT: i64 = 1 + STEPS.len() as i64;
+
+/// What makes each layout of the one before: the first one makes 2 of 1. A step once released stays as it is; a
+/// new ledger is laid out as the first one was and takes all of them, so both ways end in the same tables.
+const STEPS: &[&str] = &["CREATE INDEX records_of_time ON records (time);"];
 
 /// Bytes of a page.
 pub(super) const PAGE: u64 = 4096;
@@ -102,12 +106,28 @@ pub(super) fn lay_out(db: &mut Connection) -> Result<(), StoreError> {
             .map_err(error)?;
     }
     unit.pragma_update(None, "application_id", APPLICATION_ID).map_err(error)?;
+    for step in STEPS {
+        unit.execute_batch(step).map_err(error)?;
+    }
     unit.pragma_update(None, "user_version", LAYOUT).map_err(error)?;
     unit.commit().map_err(error)
 }
 
-/// Whether the file is a ledger of a layout this version knows. Changes nothing.
-pub(super) fn identify(db: &Connection, path: &Path) -> Result<(), StoreError> {
+/// Brings a ledger of an earlier layout up to date: all steps in one transaction, or none.
+pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let error = |error| failed("bringing the ledger's layout up to date", error);
+    let unit = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+    // Asked within: another process may have been faster.
+    let found = identify(&unit, path)?;
+    for step in &STEPS[usize::try_from(found - 1).unwrap_or(STEPS.len())..] {
+        unit.execute_batch(step).map_err(error)?;
+    }
+    unit.pragma_update(None, "user_version", LAYOUT).map_err(error)?;
+    unit.commit().map_err(error)
+}
+
+/// The layout of the file, which is a ledger of one that this version knows. Changes nothing.
+pub(super) fn identify(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     let error = |error| failed("opening the ledger", error);
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if pragma("application_id").map_err(error)? != i64::from(APPLICATION_ID) {
@@ -117,10 +137,10 @@ pub(super) fn identify(db: &Connection, path: &Path) -> Result<(), StoreError> {
     if found > LAYOUT {
         return Err(StoreError::UnknownVersion { found, newest: LAYOUT });
     }
-    if found < LAYOUT {
+    if found < 1 {
         return Err(StoreError::Damaged(format!("the ledger's layout is said to be {found}")));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// What every connection is set to before it reads anything.

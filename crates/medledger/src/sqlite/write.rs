@@ -154,6 +154,13 @@ impl Unit for Session<Writing<'_>> {
         }
     }
 
+    fn remove_record(&mut self, id: &RecordId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM records WHERE id = ?1";
+        let changed = self.run("removing a record", sql, [id.as_bytes()])?;
+        self.0.removed |= changed > 0;
+        Ok(())
+    }
+
     fn append_block(&mut self, block: &StoredBlock) -> Result<(), StoreError> {
         let expected = self.tip()?.map_or(0, |tip| tip.height + 1);
         let found = block.height;

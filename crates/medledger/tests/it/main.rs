@@ -6,6 +6,7 @@ mod cars;
 mod delivery;
 mod durability;
 mod journey;
+mod keeping;
 mod many;
 mod many_props;
 mod names;

@@ -1,0 +1,63 @@
+//! Pruned mode: records of old final blocks are dropped to save room.
+
+use crate::ledger::Ledger;
+use medledger_core::prune::{self, Pruned};
+use medledger_core::store::StoreError;
+
+/// Why nothing more was pruned; what was, stays so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PruneError {
+    /// Fewer blocks would stay than [`Ledger::MIN_KEPT_BLOCKS`].
+    #[error("at least {least} blocks stay whole, found {found}")]
+    Keep {
+        /// The fewest.
+        least: u64,
+        /// What was asked for.
+        found: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Ledger {
+    /// Fewest blocks that stay whole: the newest ones are what others ask for.
+    pub const MIN_KEPT_BLOCKS: u64 = 10;
+
+    /// Drops the records of final blocks but of the newest `keep` ones, for good. Headers, the state, every record by
+    /// or about members of this hospital, and what their receipts need stay. A hospital alone on its chain keeps all.
+    ///
+    /// After that [`verify`](Self::verify) judges headers, kept records and checkpoint, but replays nothing;
+    /// [`export_chain`](Self::export_chain) and receipts of what others stated fail with [`StoreError::Pruned`].
+    ///
+    /// # Errors
+    /// See [`PruneError`].
+    pub fn prune(&self, keep: u64) -> Result<Pruned, PruneError> {
+        let least = Self::MIN_KEPT_BLOCKS;
+        if keep < least {
+            return Err(PruneError::Keep { least, found: keep });
+        }
+        let mut all = Pruned::default();
+        loop {
+            let mut unit = self.store().unit()?;
+            let done = prune::prune(unit.as_mut(), self.rules(), &self.hospital(), keep)?;
+            all.kept_from = done.kept_from;
+            if done.blocks == 0 {
+                return Ok(all);
+            }
+            unit.commit()?;
+            all.blocks += done.blocks;
+            all.records += done.records;
+            all.kept += done.kept;
+        }
+    }
+
+    /// The height from which on blocks are whole here; 0 where nothing was [pruned](Self::prune).
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn kept_from(&self) -> Result<u64, StoreError> {
+        prune::kept_from(self.view()?.as_ref())
+    }
+}

@@ -1,0 +1,156 @@
+//! Ledgers of earlier layouts. `layout-1` was made by the version before layout 2: a hospital with a doctor, a
+//! patient, a report, and a nurse whose registration still waits.
+#![cfg(feature = "sqlite")]
+
+use medledger::sqlite::SqliteStore;
+use medledger::{Ledger, OpenError, VerifyDepth};
+use medledger_core::clock::Timestamp;
+use medledger_core::store::{RecordQuery, Store, StoreError};
+use rusqlite::Connection;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const NEWEST: i64 = 2;
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}
+
+/// A copy of the committed ledger, and its database.
+fn of_layout_1(dir: &Path) -> (PathBuf, PathBuf) {
+    let folder = dir.join("ledger");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layout-1"), &folder);
+    (folder.clone(), folder.join("ledger.db"))
+}
+
+fn layout(database: &Path) -> i64 {
+    let db = Connection::open(database).unwrap();
+    db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+/// Tables, indexes and views, as SQLite keeps them.
+fn schema(database: &Path) -> Vec<String> {
+    let db = Connection::open(database).unwrap();
+    let mut statement =
+        db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_ledger_of_layout_1_is_brought_up_to_date_when_opened_for_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, database) = of_layout_1(dir.path());
+    assert_eq!(layout(&database), 1);
+    let before = fs::read(&database).unwrap();
+    let error = Ledger::open_read_only(&folder).unwrap_err();
+    assert!(
+        matches!(error, OpenError::Store(StoreError::OldVersion { found: 1, newest: NEWEST })),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("any command that writes"), "it says what to do");
+    assert_eq!(fs::read(&database).unwrap(), before, "a reader changes nothing");
+    let ledger = Ledger::open(&folder).unwrap();
+    let verified = ledger.verify(VerifyDepth::Full).unwrap();
+    assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+    assert_eq!((verified.blocks, verified.records, verified.reports), (4, 4, 1));
+    assert_eq!(ledger.waiting().unwrap(), 1);
+    // What waited goes on.
+    assert_eq!(ledger.mine().unwrap().unwrap().stored.height, 4);
+    drop(ledger);
+    assert_eq!(layout(&database), NEWEST);
+    let ledger = Ledger::open_read_only(&folder).unwrap();
+    assert!(ledger.verify(VerifyDepth::Full).unwrap().findings.is_empty());
+    // It ends in the tables that a new ledger has.
+    let new = dir.path().join("new.db");
+    drop(SqliteStore::create(&new).unwrap());
+    assert_eq!(schema(&database), schema(&new));
+}
+
+#[test]
+fn a_migration_cut_short_leaves_the_old_layout() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, database) = of_layout_1(dir.path());
+    // The steps run, and the last thing of the unit fails: as when the power goes before the commit.
+    let db = Connection::open(&database).unwrap();
+    db.execute_batch("CREATE TABLE records_of_time (c)").unwrap();
+    drop(db);
+    let before = schema(&database);
+    let error = SqliteStore::open(&database, false).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+    assert_eq!((layout(&database), schema(&database)), (1, before));
+    Connection::open(&database).unwrap().execute_batch("DROP TABLE records_of_time").unwrap();
+    // A process that dies within the transaction leaves a log without a commit.
+    let db = Connection::open(&database).unwrap();
+    db.pragma_update(None, "journal_mode", "WAL").unwrap();
+    db.pragma_update(None, "cache_size", 1).unwrap();
+    db.execute_batch(
+        "BEGIN IMMEDIATE; CREATE INDEX records_of_time ON records (time); PRAGMA user_version = 2",
+    )
+    .unwrap();
+    db.cache_flush().unwrap();
+    let dead = dir.path().join("dead");
+    copy(&folder, &dead);
+    drop(db);
+    let log = fs::metadata(dead.join("ledger.db-wal")).unwrap().len();
+    assert!(log > 0, "there is something to be ignored");
+    let _ = fs::remove_file(dead.join("ledger.db-shm"));
+    let database = dead.join("ledger.db");
+    assert_eq!(layout(&database), 1);
+    let ledger = Ledger::open(&dead).unwrap();
+    assert!(ledger.verify(VerifyDepth::Full).unwrap().findings.is_empty());
+    drop(ledger);
+    assert_eq!(layout(&database), NEWEST);
+}
+
+#[test]
+fn a_later_layout_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, database) = of_layout_1(dir.path());
+    Connection::open(&database).unwrap().pragma_update(None, "user_version", NEWEST + 1).unwrap();
+    let before = fs::read(&database).unwrap();
+    for read_only in [true, false] {
+        let error = SqliteStore::open(&database, read_only).unwrap_err();
+        assert!(
+            matches!(error, StoreError::UnknownVersion { found: 3, newest: NEWEST }),
+            "{error:?}"
+        );
+    }
+    assert_eq!(fs::read(&database).unwrap(), before);
+}
+
+#[test]
+fn a_range_of_time_is_found_by_its_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, database) = of_layout_1(dir.path());
+    drop(Ledger::open(&folder).unwrap());
+    let store = SqliteStore::open(&database, true).unwrap();
+    let all = store.view().unwrap().find(&RecordQuery::default()).unwrap();
+    let from = all[2].time;
+    let query = RecordQuery { since: Some(from), ..RecordQuery::default() };
+
+    let expected: Vec<_> = all.iter().filter(|record| record.time >= from).cloned().collect();
+    assert_eq!(store.view().unwrap().find(&query).unwrap(), expected);
+    let never = RecordQuery { until: Some(Timestamp::from_secs(0)), ..RecordQuery::default() };
+    assert_eq!(store.view().unwrap().find(&never).unwrap(), []);
+    // As `find` asks: SQLite is to go by time, not through the chain.
+    let db = Connection::open(&database).unwrap();
+    let plan: String = db
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT id FROM records WHERE height IS NOT NULL \
+             AND time >= ?1 AND time < ?2 ORDER BY height, place LIMIT 10 OFFSET 0",
+            [1, 2],
+            |row| row.get(3),
+        )
+        .unwrap();
+    assert!(plan.contains("records_of_time"), "{plan}");
+}

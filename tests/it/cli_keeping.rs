@@ -1,0 +1,59 @@
+//! Backup, restore, pruning and the log by time, as programs see them.
+
+use crate::command::{Hospital, text};
+use std::fs;
+
+#[test]
+fn pitfall_28_a_backup_put_back_is_refused_until_its_loss_is_accepted_by_name() {
+    let hospital = Hospital::new(&[]);
+    hospital.upload(b"one");
+    let backup = hospital.path("backup");
+    let name = backup.to_str().unwrap();
+    let done = hospital.run(&["backup", name]).json();
+    assert!(!backup.join("node.key").exists());
+    hospital.run(&["backup", name]).fails(2, "usage", "not_empty");
+    hospital.upload(b"two");
+    hospital.run(&["mine"]).json();
+    let tip = text(&hospital.run(&["status"]).json(), "tip").to_owned();
+    fs::copy(backup.join("ledger.db"), hospital.folder().join("ledger.db")).unwrap();
+
+    let message = hospital.run(&["mine", "--empty"]).fails(3, "refused", "behind");
+    assert!(message.contains(&tip), "{message}");
+    assert_eq!(hospital.run(&["status"]).json()["tip"], done["head"], "reading works");
+    hospital.run(&["verify", "--fast"]).fails(5, "damaged", "verify");
+    let other = text(&done, "head");
+    hospital.run(&["restore", "--accept-loss", other]).fails(3, "refused", "behind");
+    let accepted = hospital.run(&["restore", "--accept-loss", &tip]).json();
+    assert_eq!(text(&accepted["lost"], "id"), tip);
+    hospital.run(&["mine", "--empty"]).json();
+    assert_eq!(hospital.run(&["verify"]).json()["ok"], true);
+    assert!(hospital.run(&["restore", "--accept-loss", &tip]).json()["lost"].is_null());
+}
+
+#[test]
+fn pruning_says_what_it_kept_and_the_log_goes_by_time() {
+    let hospital = Hospital::new(&[]);
+    hospital.upload(b"one");
+    for _ in 0..12 {
+        hospital.run(&["mine", "--empty"]).json();
+    }
+    hospital.run(&["prune", "--keep", "3"]).fails(2, "usage", "keep");
+    let done = hospital.run(&["prune", "--keep", "10"]).json();
+    assert_eq!(done["records"], 0);
+    assert!(done["kept"].as_u64().unwrap() > 0, "{done}");
+    let verified = hospital.run(&["verify"]).json();
+    assert_eq!((&verified["ok"], &verified["kept_from"]), (&true.into(), &done["kept_from"]));
+    let chain = hospital.path("chain.car");
+    let export = ["export", "chain", "-o", chain.to_str().unwrap()];
+    hospital.run(&export).fails(4, "not_found", "pruned");
+
+    let count = |args: &[&str]| {
+        let log = hospital.run(&[&["log"], args].concat()).json();
+        log["records"].as_array().unwrap().len()
+    };
+    let all = count(&[]);
+    assert!(all > 2);
+    assert_eq!(count(&["--since", "2020-01-01"]), all);
+    assert_eq!(count(&["--until", "2020-01-01"]), 0);
+    assert_eq!(count(&["--since", "2020-01-01", "--until", "9999-01-01"]), all);
+}
