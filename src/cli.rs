@@ -4,8 +4,8 @@
 use crate::commands::ipfs;
 use crate::commands::{
     approve, bench, blocks, cid, demo, export, header, import, init, log, mail, member, mine, open,
-    receipt, refuse, reports, request, requests, revoke, seal, share, storage, unseal, upload,
-    verify,
+    receipt, refuse, reports, request, requests, revoke, seal, share, simulate, storage, unseal,
+    upload, verify,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +106,8 @@ pub(crate) enum Command {
     /// Look at or mine 80-byte block headers; needs no ledger
     #[command(subcommand)]
     Header(header::HeaderCommand),
+    /// Simulate miners and attackers: block times, stale blocks, chances; needs no ledger
+    Simulate(simulate::SimulateArgs),
     /// Measure what this machine can do; needs no ledger
     #[command(subcommand)]
     Bench(bench::BenchCommand),
