@@ -5,7 +5,7 @@ use crate::commands::ipfs;
 use crate::commands::{
     approve, backup, bench, blocks, checkpoint, cid, demo, export, header, import, init, log, mail,
     member, mine, open, prune, receipt, refuse, reports, request, requests, restore, revoke, seal,
-    share, storage, unseal, upload, verify, wait,
+    share, simulate, storage, unseal, upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -117,6 +117,8 @@ pub(crate) enum Command {
     /// Look at or mine 80-byte block headers; needs no ledger
     #[command(subcommand)]
     Header(header::HeaderCommand),
+    /// Simulate miners and attackers: block times, stale blocks, chances; needs no ledger
+    Simulate(simulate::SimulateArgs),
     /// Measure what this machine can do; needs no ledger
     #[command(subcommand)]
     Bench(bench::BenchCommand),

@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod speed;
 mod world;
 
 use common::{Bench, Work, in_turn};
@@ -32,6 +33,7 @@ fn main() {
     batches(&mut bench);
     one_by_one(&mut bench);
     replaying(&mut bench);
+    speed::cases(&mut bench);
 
     let single = bench.rate("verify one by one");
     bench.ratio("verify in a batch of 1000", "one by one", single, None);
@@ -47,8 +49,8 @@ fn main() {
     bench.ratio("order into a block, durable/pow", "the log engine", log, None);
     let log = bench.rate("one record into a block, durable/log");
     bench.ratio("one record into a block, durable/pow", "the log engine", log, None);
+    speed::ratios(&mut bench);
     let sqlite = bench.rate("sqlite commits of one row");
-    bench.ratio("accept one by one, durable", "sqlite commits", sqlite, None);
     bench.ratio("one record into a block, durable/log", "sqlite commits", sqlite, None);
     bench.end();
 }

@@ -28,6 +28,7 @@ pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod share;
+pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod unseal;
@@ -76,6 +77,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Seal(args) => seal::run(&context, &args),
         Command::Unseal(args) => unseal::run(&context, &args),
         Command::Header(command) => header::run(&context, &command),
+        Command::Simulate(args) => simulate::run(&context, &args),
         Command::Bench(command) => bench::run(&context, &command),
     }
 }

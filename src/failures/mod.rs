@@ -25,6 +25,7 @@ use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError, Schedule
 use medledger::core::receipt::{CheckError, ReceiptError};
 use medledger::core::registry::VoidCode;
 use medledger::core::seal::UnsealError;
+use medledger::core::simulate::SimulateError;
 use medledger::core::store::StoreError;
 use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::{FolderError, ReadError};
@@ -133,6 +134,7 @@ from_ref! {
     ParseHeaderError => parse_header,
     BitsError => bits,
     ParseBitsError => parse_bits,
+    SimulateError => simulate,
     CidError => cid,
 }
 
@@ -369,6 +371,11 @@ fn parse_header(error: &ParseHeaderError) -> Failure {
 
 fn bits(error: &BitsError) -> Failure {
     Failure::of(Usage, "bits", error)
+}
+
+/// Every one of them is about what was asked for.
+fn simulate(error: &SimulateError) -> Failure {
+    Failure::of(Usage, "simulation", error)
 }
 
 fn parse_bits(error: &ParseBitsError) -> Failure {

@@ -26,6 +26,7 @@ mod plumbing;
 mod scan;
 mod schedules;
 mod secrets;
+mod simulate;
 #[cfg(feature = "smtp")]
 mod smtp;
 #[cfg(feature = "kubo")]

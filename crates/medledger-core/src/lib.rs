@@ -46,6 +46,7 @@ pub mod record;
 pub mod registry;
 pub mod replay;
 pub mod seal;
+pub mod simulate;
 pub mod slot;
 pub mod state;
 pub mod store;

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::engine::{describe, mempool};
 use crate::finality::ballots;
 use crate::ids::{BlockId, RecordId};
+use crate::pow;
 use crate::registry::limit;
 use crate::state::{Changes, Signatures};
 use crate::store::{Standing, StoreError, StoredBlock, Unit, View};
@@ -30,11 +31,9 @@ pub struct Reorg {
     pub returned: Vec<RecordId>,
 }
 
-/// Best first: by the work of the chain that ends there, then by the lower id, read as the number whose
-/// most significant byte comes last, as targets are.
+/// Best first, by the work of the chain that ends there: [`pow::best_first`].
 pub(super) fn order(a: &StoredBlock, b: &StoredBlock) -> Ordering {
-    let by_id = || a.id.as_bytes().iter().rev().cmp(b.id.as_bytes().iter().rev());
-    b.chain_work.cmp(&a.chain_work).then_with(by_id)
+    pow::best_first((a.chain_work, &a.id), (b.chain_work, &b.id))
 }
 
 impl Reorg {

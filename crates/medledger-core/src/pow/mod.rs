@@ -34,7 +34,7 @@ pub use search::search;
 pub use sha256_lanes::{Kernel, Scan};
 pub use target::{Bits, BitsError, ParseBitsError, Target};
 pub use time::{median_time_at, median_time_past};
-pub use work::Work;
+pub use work::{Work, best_first};
 
 /// Real Bitcoin headers: name, header, hash as Bitcoin prints it. The hash vouches for the rest.
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Cumulative work.
 
 use super::target::to_f64;
+use crate::ids::BlockId;
 use primitive_types::U256;
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Work done, as the expected number of tries; what chains are weighed by.
@@ -64,6 +66,14 @@ impl Work {
     }
 }
 
+/// Which of two chains is to be preferred, best first: by the work of each, then by the lower id of its
+/// newest block, read as the number whose most significant byte comes last, as targets are.
+#[must_use]
+pub fn best_first(a: (Work, &BlockId), b: (Work, &BlockId)) -> Ordering {
+    let by_id = || a.1.as_bytes().iter().rev().cmp(b.1.as_bytes().iter().rev());
+    b.0.cmp(&a.0).then_with(by_id)
+}
+
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -114,6 +124,22 @@ mod tests {
         assert_eq!(low.checked_sub(high), None);
         assert_eq!(high.checked_sub(low).map(|w| w.to_string()).as_deref(), Some("1"));
         assert_eq!(high.to_f64(), 2f64.powi(64));
+    }
+
+    #[test]
+    fn more_work_is_better_and_of_two_alike_the_lower_number() {
+        let id = |first: u8, last: u8| {
+            let mut bytes = [7; 32];
+            (bytes[0], bytes[31]) = (first, last);
+            BlockId::from_bytes(bytes)
+        };
+        let one = Work(U256::one());
+        let order = |a: (Work, BlockId), b: (Work, BlockId)| best_first((a.0, &a.1), (b.0, &b.1));
+        assert_eq!(order((one, id(9, 9)), (Work::ZERO, id(0, 0))), Ordering::Less);
+        // The last byte weighs most.
+        assert_eq!(order((one, id(9, 1)), (one, id(0, 2))), Ordering::Less);
+        assert_eq!(order((one, id(9, 1)), (one, id(8, 1))), Ordering::Greater);
+        assert_eq!(order((one, id(1, 1)), (one, id(1, 1))), Ordering::Equal);
     }
 
     proptest! {

@@ -29,8 +29,10 @@ pub enum Pace {
 const EASIER: u128 = 64;
 
 impl Pace {
-    /// The schedule from `bits` on; whether a chain can run by it is for its own check to say.
-    pub(super) fn schedule(self, bits: Bits, floor: Option<Bits>) -> Schedule {
+    /// The schedule from `bits` on, whose blocks are never easier than `floor`, by default 64 times easier than the
+    /// first. Whether a chain can run by it is for its own check to say.
+    #[must_use]
+    pub fn schedule(self, bits: Bits, floor: Option<Bits>) -> Schedule {
         let easier = |target: Target| {
             Target::from_expected_tries(target.expected_tries() / EASIER).to_bits()
         };
