@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::Clock;
 use crate::conformance::fixture::{Fixture, easy_work};
 use crate::engine::{Engine, PowEngine};
 use crate::memory::MemoryStore;
