@@ -178,7 +178,7 @@ fn double_spends_succeed_as_often_as_theory_says() {
 #[test]
 fn slow_news_among_the_honest_help_an_attacker() {
     let near = Attack { confirmations: 3, ..Attack::new(fixed(&[1.0; 4], 1), 0.3) };
-    let away = Attack { scenario: far(near.scenario.clone(), 300), ..near.clone() };
+    let away = Attack { scenario: far(near.scenario.clone(), 300), ..near };
     let (near, away) = (attack(&near).unwrap(), attack(&away).unwrap());
     assert!(away.success > near.success + 0.05, "{} {}", away.success, near.success);
 }
