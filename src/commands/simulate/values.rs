@@ -39,7 +39,7 @@ impl FromStr for MinerSpec {
             match part.split_once('=') {
                 Some(("latency", value)) => spec.latency = Some(time(value)?),
                 Some(("name", value)) if value.chars().count() <= 40 => {
-                    value.clone_into(&mut spec.name)
+                    value.clone_into(&mut spec.name);
                 }
                 Some(("name", _)) => return Err("a name has 40 characters at most".into()),
                 None if part == "selfish" => spec.strategy = Strategy::Selfish,
