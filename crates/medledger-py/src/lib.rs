@@ -13,6 +13,7 @@ mod many;
 mod report;
 mod results;
 mod sealing;
+mod simulate;
 mod storage;
 mod wait;
 
@@ -52,6 +53,8 @@ mod _medledger {
     use crate::report::RawReport;
     #[pymodule_export]
     use crate::sealing::{cid, seal, unseal};
+    #[pymodule_export]
+    use crate::simulate::simulate;
     #[pymodule_export]
     use crate::storage::check_kubo;
 

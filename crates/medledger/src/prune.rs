@@ -1,6 +1,7 @@
 //! Pruned mode: records of old final blocks are dropped to save room.
 
 use crate::ledger::Ledger;
+use medledger_core::ids::MemberId;
 use medledger_core::prune::{self, Pruned};
 use medledger_core::store::StoreError;
 
@@ -38,10 +39,13 @@ impl Ledger {
         if keep < least {
             return Err(PruneError::Keep { least, found: keep });
         }
+        // A follower has no members of its own, and so nothing by or about them: an id that nobody has.
+        let nobody = MemberId::from_bytes([0; 16]);
+        let own = if self.is_follower() { nobody } else { self.hospital() };
         let mut all = Pruned::default();
         loop {
             let mut unit = self.store().unit()?;
-            let done = prune::prune(unit.as_mut(), self.rules(), &self.hospital(), keep)?;
+            let done = prune::prune(unit.as_mut(), self.rules(), &own, keep)?;
             all.kept_from = done.kept_from;
             if done.blocks == 0 {
                 return Ok(all);

@@ -1,16 +1,12 @@
 //! After an older database was put back: going on without signing a second history.
 
-use crate::create::Opened;
 use crate::head::{self, Head};
-use crate::ledger::{Ledger, OpenError, node_key_path, take_lock};
-use crate::node_key::NodeKey;
-use crate::settings::Settings;
+use crate::ledger::Ledger;
 use medledger_core::cbor;
-use medledger_core::clock::{Clock, Timestamp};
+use medledger_core::clock::Timestamp;
 use medledger_core::ids::BlockId;
-use medledger_core::store::{Drawer, Store, StoreError, View};
+use medledger_core::store::{Drawer, StoreError, View};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// Rows of losses: this, then the height and the id of the block that was given up.
 const LOSS: &[u8] = b"loss/";
@@ -55,19 +51,23 @@ impl Ledger {
     /// nothing is lost.
     ///
     /// # Errors
-    /// [`StoreError::Behind`] when the lost head is another than `lost`; see [`OpenError`].
+    /// [`StoreError::Behind`] when the lost head is another than `lost`; see [`OpenError`](crate::OpenError).
     #[cfg(feature = "sqlite")]
     pub fn accept_loss(
-        folder: impl AsRef<Path>,
+        folder: impl AsRef<std::path::Path>,
         lost: &BlockId,
-    ) -> Result<Option<Loss>, OpenError> {
+    ) -> Result<Option<Loss>, crate::OpenError> {
+        use crate::ledger::{node_key_path, take_lock};
+        use medledger_core::clock::Clock;
+        use medledger_core::store::Store;
+
         let folder = folder.as_ref();
-        let settings = Settings::load(folder)?;
+        let settings = crate::settings::Settings::load(folder)?;
         let _lock = take_lock(folder)?;
         let store = crate::sqlite::SqliteStore::open(&folder.join(crate::create::DATABASE), false)?;
         let key_path = node_key_path(folder, &settings);
-        let node_key = NodeKey::load(&key_path)?;
-        let Opened { rules, .. } = crate::create::engine(&store, &node_key)?;
+        let node_key = crate::node_key::NodeKey::load(&key_path)?;
+        let crate::create::Opened { rules, .. } = crate::create::engine(&store, &node_key)?;
         let paths = head::paths(folder, &key_path, &rules);
         let mut unit = store.unit()?;
         let Some(head) = head::lost(unit.as_ref(), &rules, &paths)? else { return Ok(None) };

@@ -43,7 +43,7 @@ impl Simulated {
         )?;
         let reorgs = match found.reorgs {
             0 => "no miner ever changed over".into(),
-            _ => format!("deepest change of branch {} blocks", found.deepest_reorg),
+            _ => format!("at most {} taken off at once", count(found.deepest_reorg)),
         };
         writeln!(
             out,
@@ -193,7 +193,8 @@ pub(super) fn csv(chain: &[ChainBlock], miners: &[MinerSummary]) -> String {
     text
 }
 
-fn count(blocks: u32) -> String {
+fn count(blocks: impl Into<u64>) -> String {
+    let blocks = blocks.into();
     if blocks == 1 { "1 block".into() } else { format!("{blocks} blocks") }
 }
 

@@ -44,6 +44,7 @@ from medledger._medledger import (
     check_receipt,
     cid,
     seal,
+    simulate,
     unseal,
 )
 from medledger._report import OpenedReport
@@ -156,5 +157,6 @@ __all__ = [
     "check_receipt",
     "cid",
     "seal",
+    "simulate",
     "unseal",
 ]

@@ -1,6 +1,6 @@
 """The private half of medledger, in Rust. Use what the package `medledger` exports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -56,6 +56,7 @@ __all__ = [
     "check_receipt",
     "cid",
     "seal",
+    "simulate",
     "unseal",
 ]
 
@@ -84,6 +85,26 @@ def unseal(data: Buffer, *, key: Buffer | str, context: Buffer | None = None) ->
 
 def cid(source: _Source, *, profile: Profile = "unixfs-v1-2025") -> str:
     """The CID that IPFS gives to a file with these bytes."""
+
+def simulate(
+    miners: Sequence[float | Mapping[str, Any]] | None = None,
+    *,
+    latency: float = 1.0,
+    blocks: int = 10_000,
+    schedule: str = "asert",
+    spacing: int = 600,
+    half_life: int | None = None,
+    window: int | None = None,
+    bits: str = "1b00ffff",
+    floor: str | None = None,
+    hash_rate_changes: Sequence[tuple[int, float]] | None = None,
+    seed: int = 1,
+    attackers: Sequence[float] | None = None,
+    confirmations: int = 6,
+    final_after: int | None = None,
+    trials: int = 1000,
+) -> dict[str, Any]:
+    """Simulate mining by several miners, and attackers who try to undo what was mined."""
 
 def check_kubo(address: str | None = None, *, deep: bool = False) -> KuboCheck:
     """Look at a Kubo node's version, settings, room and pins; tells what to mend and how."""

@@ -283,3 +283,38 @@ fn the_fast_check_finds_headers_and_roots_that_are_wrong() {
     );
     assert!(!moved.is_empty());
 }
+
+#[test]
+fn a_pruned_follower_is_judged_by_headers_and_takes_newer_blocks() {
+    let world = log();
+    let (uploaded, _) = world.upload(b"of another");
+    let empty = |count| {
+        for _ in 0..count {
+            world.ledger.mine_with(&medledger::MiningControl::new(), true).unwrap().unwrap();
+        }
+    };
+    let export = || {
+        let mut chain = Vec::new();
+        world.ledger.export_chain(&mut chain, false, &mut |_, _| {}).unwrap();
+        chain
+    };
+    empty(12);
+    let folder = world.folder.with_file_name("follower");
+    let chain = world.ledger.chain();
+    let (follower, _) = Ledger::follow(&folder, &chain, &export()[..], &mut |_| {}).unwrap();
+    let before = follower.verify(VerifyDepth::Full).unwrap();
+    let done = follower.prune(10).unwrap();
+    assert!(done.records == before.records && done.kept == 0, "{done:?}, {before:?}");
+    for depth in [VerifyDepth::Headers, VerifyDepth::Full] {
+        let verified = follower.verify(depth).unwrap();
+        assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+        assert_eq!((verified.blocks, verified.records), (before.blocks, 0));
+    }
+    assert!(follower.view().unwrap().record(&uploaded.record).unwrap().is_none());
+    // The state is there, and the chain goes on from it.
+    assert_eq!(follower.members().unwrap().len(), world.ledger.members().unwrap().len());
+    world.upload(b"later");
+    let newest = world.ledger.view().unwrap().tip().unwrap().unwrap();
+    assert_eq!(follower.import_chain(&export()[..], &mut |_| {}).unwrap().head, newest.id);
+    assert!(follower.verify(VerifyDepth::Full).unwrap().findings.is_empty());
+}
