@@ -4,8 +4,8 @@ use medledger_core::Cid;
 use medledger_core::cid::Codec;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::{ChainId, ReportId};
-use medledger_ipfs::pin_list::{Owner, PinList};
 use medledger_ipfs::links::links_of;
+use medledger_ipfs::pin_list::{Owner, PinList};
 use medledger_ipfs::replication::Record;
 use medledger_ipfs::store::{Keep, Pin, Reason, Sharding, Word};
 

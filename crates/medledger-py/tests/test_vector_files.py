@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 VECTORS = Path(__file__).resolve().parents[3] / "tests" / "vectors"
-FILES = sorted(VECTORS.rglob("*.json"))
+# Sets that others published, kept in the form in which they did; their README says whose they are.
+PUBLISHED = {"bitcoin", "merkle"}
+FILES = sorted(path for path in VECTORS.rglob("*.json") if path.parent.name not in PUBLISHED)
 
 
 def refuse_duplicates(pairs):

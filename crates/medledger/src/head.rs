@@ -107,7 +107,10 @@ pub(crate) fn write(path: &Path, head: &Head) -> Result<(), StoreError> {
 }
 
 fn io(doing: String) -> impl FnOnce(std::io::Error) -> StoreError {
-    move |source| StoreError::Io { doing, source: source.into() }
+    move |source| match source.kind() {
+        std::io::ErrorKind::StorageFull => StoreError::NoSpace(doing),
+        _ => StoreError::Io { doing, source: source.into() },
+    }
 }
 
 /// Where heads are noted: in the folder, and beside a node key that lies elsewhere.

@@ -14,7 +14,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    fn new(bytes: Vec<u8>, chain: &str) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>, chain: &str) -> Self {
         let id: ChainId = chain.parse().expect("a chain id");
         let verdict = match Receipt::from_bytes(&bytes).and_then(|receipt| receipt.check(&id)) {
             Ok(_) => "ok",
@@ -24,7 +24,7 @@ impl Case {
     }
 }
 
-/// Every case of `tests/vectors/receipts.json`.
+/// Every case of `tests/vectors/receipts.json`, and receipts of chains whose difficulty moves.
 pub(crate) fn vectors() -> Vec<Case> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/receipts.json");
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -39,7 +39,7 @@ pub(crate) fn vectors() -> Vec<Case> {
         })
         .collect();
     assert!(cases.iter().filter(|case| case.verdict == "ok").count() > 4);
-    cases
+    crate::paced::cases().into_iter().chain(cases).collect()
 }
 
 /// The same sequence in each run (SplitMix64): a failure can be had again.

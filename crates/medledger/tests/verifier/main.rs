@@ -6,6 +6,7 @@ mod browser;
 mod cases;
 mod chromium;
 mod node;
+mod paced;
 mod page;
 mod tree;
 

@@ -70,3 +70,31 @@ fn it_knows_every_kind_role_and_purpose() {
         assert!(core.contains(&format!("oneOf({names})")), "{names}");
     }
 }
+
+#[test]
+fn it_knows_every_schedule_and_its_fields() {
+    use medledger::core::pow::{Bits, Schedule};
+    let (bits, floor) = (Bits::from_u32(0x1d00_ffff), Bits::from_u32(0x1d00_ffff));
+    let schedules = [
+        Schedule::Fixed { bits },
+        Schedule::BITCOIN_MAINNET,
+        Schedule::Asert { bits, floor, spacing: 1, half_life: 1 },
+    ];
+    let core = inside("script", "core");
+    let listed = core.split("SCHEDULES = {").nth(1).unwrap().split("\n  }").next().unwrap();
+    for schedule in schedules {
+        // A new kind has to be added above, and in the page.
+        let fields = match schedule {
+            Schedule::Fixed { .. } => "fixed: { bits: u32 }",
+            Schedule::Bitcoin { .. } => {
+                "bitcoin: { bits: u32, floor: u32, window: u32, spacing: u32 }"
+            }
+            Schedule::Asert { .. } => {
+                "asert: { bits: u32, floor: u32, spacing: u32, half_life: u32 }"
+            }
+            other => panic!("{other:?} is not known to the page"),
+        };
+        assert!(listed.contains(fields), "{fields}");
+    }
+    assert_eq!(listed.matches("bits: u32").count(), schedules.len());
+}
