@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 const MOST: usize = 4096;
 
 /// Members that were read before, so that a block with many records of one author looks at that one's keys once: to find
-/// out whether a key is a point of its curve takes longer than all else that is done about a record but its signature.
+/// out whether a key is a point of its curve is dear (`docs/benchmarks.md`).
 ///
 /// Each is remembered beside the bytes it was read from, which are compared: what changed is read anew.
 #[derive(Default)]
