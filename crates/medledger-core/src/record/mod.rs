@@ -178,6 +178,10 @@ pub struct SignedRecord {
 #[derive(Serialize, Deserialize)]
 struct SignedWire(#[serde(with = "serde_bytes")] Vec<u8>, Signature);
 
+/// The same, to be written.
+#[derive(Serialize)]
+struct SignedRef<'a>(#[serde(with = "serde_bytes")] &'a [u8], &'a Signature);
+
 impl SignedRecord {
     /// The statement.
     #[must_use]
@@ -200,7 +204,7 @@ impl SignedRecord {
     /// The bytes that stand in a block and are a leaf of its tree.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        cbor::encode(&SignedWire(self.bytes.clone(), self.signature))
+        cbor::encode(&SignedRef(&self.bytes, &self.signature))
     }
 
     /// Reads the bytes that stand in a block. Does not check the signature.

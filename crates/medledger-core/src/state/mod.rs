@@ -8,11 +8,13 @@
 
 mod apply;
 mod entry;
+mod known;
 mod overlay;
 mod signatures;
 
 pub use apply::{ApplyError, At, Change, apply};
 pub use entry::{Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus};
+pub use known::Known;
 pub use overlay::{Changes, Overlay};
 pub(crate) use signatures::PutOff;
 pub use signatures::{BatchedSignatures, SignatureCheck, Signatures};
@@ -40,6 +42,11 @@ pub trait StateRead {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
+
+    /// Where members that were read are remembered, if anywhere.
+    fn known(&self) -> Option<&Known> {
+        None
+    }
 }
 
 /// Keys of the state: a letter for the table, then ids of fixed length. `docs/format.md` lists them.
@@ -132,7 +139,14 @@ impl<'a> State<'a> {
     /// # Errors
     /// When the store fails.
     pub fn member(&self, id: &MemberId) -> Result<Option<MemberEntry>, StoreError> {
-        self.read(&key::member(id))
+        let key = key::member(id);
+        let Some(bytes) = self.0.state(&key)? else { return Ok(None) };
+        let read = |bytes: &[u8]| parse(&key, bytes);
+        match self.0.known() {
+            Some(known) => known.member(id, bytes, read),
+            None => read(&bytes),
+        }
+        .map(Some)
     }
 
     /// Every member, in order of id.

@@ -1,12 +1,12 @@
 //! Changes laid over a state, so that records can be judged before anything is written.
 
-use super::{Change, StateRead};
+use super::{Change, Known, StateRead};
 use crate::store::{Row, StoreError};
 use std::collections::BTreeMap;
 
 /// Entries set (`Some`) and removed (`None`) since some base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+pub struct Changes(BTreeMap<Vec<u8>, Option<Vec<u8>>>, Known);
 
 impl Changes {
     /// Adds further changes; later ones win.
@@ -45,6 +45,10 @@ impl std::fmt::Debug for Overlay<'_> {
 }
 
 impl StateRead for Overlay<'_> {
+    fn known(&self) -> Option<&Known> {
+        Some(&self.changes.1)
+    }
+
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.0.get(key) {
             Some(value) => Ok(value.clone()),
