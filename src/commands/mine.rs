@@ -146,6 +146,10 @@ pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
 
 /// Mines until Ctrl-C, a line for each block.
 fn keep(context: &Context, ledger: &Ledger, args: &MineArgs) -> Result<()> {
+    interrupt::says(
+        "stopped: blocks that were mined are kept, and what waits goes on waiting; \
+         `medledger mine` puts it in a block",
+    );
     let age = Duration::from_secs(args.age);
     let policy = BlockPolicy { records: args.records, bytes: args.bytes, age };
     let mut failed = None;

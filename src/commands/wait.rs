@@ -67,8 +67,12 @@ pub(crate) fn run(context: &Context, args: &WaitArgs) -> Result<()> {
     }
     if !progress.reached(stage) {
         let text = format!("record {record} is {name} after {} seconds", args.timeout);
-        let hint = "`medledger mine` puts it into a block; with several hospitals, enough of \
-                    them have to go on mining and voting";
+        let hint = if progress == Progress::Unknown {
+            "it may not have come here yet; `medledger log` lists the records that are here"
+        } else {
+            "`medledger mine` puts it into a block; with several hospitals, enough of them have to \
+             go on mining and voting"
+        };
         return Err(Failure::new(Fault::Environment, "timeout", text).hint(hint));
     }
     context.print(&Stands { record: record.to_string(), stage: name, height })

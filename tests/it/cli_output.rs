@@ -105,7 +105,7 @@ fn opening_replaces_files_and_neither_links_nor_pipes() {
 }
 
 /// Whether Ctrl-C reaches what this process starts: a script may have it ignored.
-fn ctrl_c_works(test: &str) -> bool {
+pub(crate) fn ctrl_c_works(test: &str) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
@@ -116,7 +116,10 @@ fn ctrl_c_works(test: &str) -> bool {
 }
 
 /// Runs until `ready`, presses Ctrl-C, returns what was left.
-fn interrupted(mut command: Command, ready: impl FnOnce(&mut dyn Read) -> Vec<u8>) -> Run {
+pub(crate) fn interrupted(
+    mut command: Command,
+    ready: impl FnOnce(&mut dyn Read) -> Vec<u8>,
+) -> Run {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut out = child.stdout.take().unwrap();

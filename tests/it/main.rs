@@ -11,6 +11,7 @@ mod cli_keeping;
 mod cli_many;
 mod cli_output;
 mod cli_receipts;
+mod cli_waiting;
 mod command;
 mod damage;
 mod demo;

@@ -10,7 +10,7 @@ use crate::many::{self, Asked};
 use crate::report::RawReport;
 use crate::results;
 use crate::storage;
-use crate::wait::{interruptible, wait_mined};
+use crate::wait::{self, interruptible, wait_mined};
 use medledger::core::padding::Padding;
 use medledger::core::receipt::Receipt;
 use medledger::core::store::RecordQuery;
@@ -541,6 +541,33 @@ impl Ledger {
     fn wait(&self, py: Python<'_>, record: &str) -> PyResult<u64> {
         let (ledger, record) = (self.get()?, parse("record", record)?);
         interruptible(py, |control| ledger.wait_mined_with(&record, control))
+    }
+
+    /// How far a record has come; returns Progress.
+    ///
+    /// Its stage is "unknown" for a record this ledger does not have.
+    fn progress<'py>(&self, py: Python<'py>, record: &str) -> PyResult<Any<'py>> {
+        let (ledger, record) = (self.get()?, parse("record", record)?);
+        wait::progress(py, &ledger, &record)
+    }
+
+    /// Wait until a record has come to `stage`: "accepted", "mined" or "final"; returns Progress.
+    ///
+    /// It returns early when the record is refused, and after `timeout` seconds wherever the record stands
+    /// then. Nothing is mined here: other threads do, or other processes while the ledger is open for
+    /// reading only. Ctrl-C ends it.
+    ///
+    /// Raises InvalidArgumentError for another stage, or a timeout that is negative or not finite.
+    #[pyo3(signature = (record, *, stage = "final", timeout = 60.0))]
+    fn wait_for<'py>(
+        &self,
+        py: Python<'py>,
+        record: &str,
+        stage: &str,
+        timeout: f64,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, record) = (self.get()?, parse("record", record)?);
+        wait::wait_for(py, &ledger, &record, stage, timeout)
     }
 
     /// How many accepted records wait to be mined.

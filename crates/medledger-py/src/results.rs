@@ -9,7 +9,7 @@ use medledger::core::registry::Kind;
 use medledger::core::store::Standing;
 use medledger::{
     Approved, Backup, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports, LogEntry,
-    MailReport, Member, MemberId, Proven, Registration, ReportSummary, Request, Uploaded,
+    MailReport, Member, MemberId, Progress, Proven, Registration, ReportSummary, Request, Uploaded,
     VerifyReport,
 };
 use pyo3::IntoPyObjectExt;
@@ -33,6 +33,22 @@ pub(crate) fn pruned<'py>(py: Python<'py>, done: &Pruned) -> PyResult<Bound<'py,
         .set("kept", done.kept)?
         .set("kept_from", done.kept_from)?
         .make("Pruned")
+}
+
+pub(crate) fn progress<'py>(py: Python<'py>, value: &Progress) -> PyResult<Bound<'py, PyAny>> {
+    let (stage, height, refused) = match *value {
+        Progress::Accepted => ("accepted", None, None),
+        Progress::Mined { height } => ("mined", Some(height), None),
+        Progress::Final { height } => ("final", Some(height), None),
+        Progress::Refused { code } => ("refused", None, Some(code)),
+        _ => ("unknown", None, None),
+    };
+    Maker::new(py)
+        .set("stage", stage)?
+        .set("height", height)?
+        .set("code", refused.map(|code| code.code()))?
+        .set("reason", refused.map(|code| code.to_string()))?
+        .make("Progress")
 }
 
 /// An instance of a class of `medledger._types`, from its fields by name.

@@ -1,11 +1,12 @@
 //! Waiting for work that Ctrl-C may end.
 
-use crate::errors::{Classify, raise};
-use medledger::{MiningControl, RecordId};
+use crate::errors::{Class, Classify, raise};
+use crate::results;
+use medledger::{MiningControl, Progress, RecordId, Stage};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs mining on a thread of its own, so that signals are seen here; an interrupt cancels it.
 pub(crate) fn interruptible<T: Send, E: Classify>(
@@ -44,6 +45,52 @@ pub(crate) fn interruptible<T: Send, E: Classify>(
             }
         })
     })
+}
+
+/// Signals are looked for this often.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits until a record has come to a stage, cannot come further, or the time is over; where it stands then.
+/// Mines nothing.
+pub(crate) fn wait_for<'py>(
+    py: Python<'py>,
+    ledger: &medledger::Ledger,
+    record: &RecordId,
+    stage: &str,
+    timeout: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let stage = match stage {
+        "accepted" => Stage::Accepted,
+        "mined" => Stage::Mined,
+        "final" => Stage::Final,
+        other => {
+            let text = format!("unknown stage {other:?}: one of accepted, mined, final");
+            return Err(Class::InvalidArgument.error(text));
+        }
+    };
+    let timeout = Duration::try_from_secs_f64(timeout).map_err(|error| {
+        Class::InvalidArgument.error(format!("a timeout of {timeout} seconds: {error}"))
+    })?;
+    let begun = Instant::now();
+    loop {
+        let left = timeout.saturating_sub(begun.elapsed());
+        let progress =
+            py.detach(|| ledger.wait_for(record, stage, left.min(LOOK))).map_err(raise)?;
+        if progress.reached(stage) || progress.is_settled() || left <= LOOK {
+            return results::progress(py, &progress);
+        }
+        py.check_signals()?;
+    }
+}
+
+/// Where a record stands.
+pub(crate) fn progress<'py>(
+    py: Python<'py>,
+    ledger: &medledger::Ledger,
+    record: &RecordId,
+) -> PyResult<Bound<'py, PyAny>> {
+    let progress: Progress = py.detach(|| ledger.progress(record)).map_err(raise)?;
+    results::progress(py, &progress)
 }
 
 /// Waits until an accepted record is mined, if asked, and makes the result. When waiting fails the

@@ -26,6 +26,7 @@ from medledger._types import (
     MovedStorage,
     Pin,
     Profile,
+    Progress,
     Proven,
     Pruned,
     Purpose,
@@ -360,6 +361,18 @@ class Ledger:
 
     def wait(self, record: str) -> int:
         """Mine until a record is in a block; returns that block's height."""
+
+    def progress(self, record: str) -> Progress:
+        """How far a record has come."""
+
+    def wait_for(
+        self,
+        record: str,
+        *,
+        stage: Literal["accepted", "mined", "final"] = "final",
+        timeout: float = 60.0,
+    ) -> Progress:
+        """Wait until a record has come to a stage; mines nothing."""
 
     def waiting(self) -> int:
         """How many accepted records wait to be mined."""

@@ -39,6 +39,9 @@ Delivery = Literal["mailed", "queued", "pick-up", "none"]
 State = Literal["accepted", "mined", "refused"]
 """How far a record has come."""
 
+Stage = Literal["unknown", "accepted", "mined", "final", "refused"]
+"""The same, with what the hospitals made final and what is not known here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -217,6 +220,19 @@ class Backup:
     files: int
     """Files of ciphertext and identities."""
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a record has come."""
+
+    stage: Stage
+    height: int | None
+    """Of its block, once it is mined."""
+    code: int | None
+    """Why it was refused, as a number."""
+    reason: str | None
+    """The same in words."""
 
 
 @dataclass(frozen=True)
