@@ -12,7 +12,7 @@ use medledger_core::genesis::{Consensus, Founder, Genesis};
 use medledger_core::identity::{Identity, LockParams, PublicIdentity, lock, peek};
 use medledger_core::ids::TreeHash;
 use medledger_core::ids::{BlockId, BlockRoot, ChainId, GrantId, MemberId, RecordNonce, ReportId};
-use medledger_core::keys::{HpkeSecretKey, SigningKey};
+use medledger_core::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
 use medledger_core::log_tree::{LogTree, MemoryNodes};
 use medledger_core::pow::{Bits, Header, Schedule};
 use medledger_core::rand_core::{TryCryptoRng, TryRng};
@@ -45,7 +45,7 @@ impl TryRng for Sevens {
 impl TryCryptoRng for Sevens {}
 
 fn author() -> Identity {
-    Identity::from_keys(SigningKey::from_seed(&[1; 32]), HpkeSecretKey::from_bytes(&[2; 32]))
+    Identity::from_keys(SigningKey::from_seed(&[1; 32]), HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[2; 32]))
 }
 
 fn records() -> Vec<SignedRecord> {

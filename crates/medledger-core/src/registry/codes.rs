@@ -58,9 +58,9 @@ kinds! {
     /// A hospital registers a member.
     Register = 1, "register", in_force: true;
     /// A member's keys are succeeded by new ones.
-    Succeed = 2, "succeed", in_force: false;
+    Succeed = 2, "succeed", in_force: true;
     /// A member is suspended.
-    Suspend = 3, "suspend", in_force: false;
+    Suspend = 3, "suspend", in_force: true;
     /// A quorum of hospitals admits or expels a hospital.
     Admit = 4, "admit", in_force: false;
     /// A patient enrols at a hospital and publishes a collection key for it.
@@ -308,6 +308,18 @@ outcomes! {
     UnknownVersion = 24, "the report has no such version";
     /// The envelope's CID is not that of a DAG-CBOR node.
     NotAnEnvelope = 25, "the envelope's CID is not that of a DAG-CBOR node";
+    /// The author's keys are suspended.
+    Suspended = 40, "the author's keys are suspended";
+    /// The new key is of a weaker algorithm than the one before.
+    KeyDowngrade = 41, "the new key is of a weaker algorithm than the one before";
+    /// The present keys of a suspended patient did not sign the succession, or a signature stands where none belongs.
+    NoConsent = 42, "the succession of suspended keys lacks the patient's consent, or has one that none asked for";
+    /// Only suspended keys are succeeded by the hospital.
+    NotSuspended = 43, "the member's keys are not suspended, so only the member can succeed them";
+    /// The member's keys are suspended already.
+    AlreadySuspended = 44, "the member's keys are suspended already";
+    /// The new keys are the present ones.
+    SameKeys = 45, "one of the new keys is the present one";
 }
 
 #[cfg(test)]

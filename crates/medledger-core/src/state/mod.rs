@@ -13,7 +13,9 @@ mod overlay;
 mod signatures;
 
 pub use apply::{ApplyError, At, Change, apply};
-pub use entry::{Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus};
+pub use entry::{
+    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus, Succession,
+};
 pub use known::Known;
 pub use overlay::{Changes, Overlay};
 pub(crate) use signatures::PutOff;
@@ -170,6 +172,22 @@ impl<'a> State<'a> {
         hospital: &MemberId,
     ) -> Result<Option<Enrolment>, StoreError> {
         self.read(&key::enrolment(patient, hospital))
+    }
+
+    /// A patient's enrolments, by hospital.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enrolments_of(
+        &self,
+        patient: &MemberId,
+    ) -> Result<Vec<(MemberId, Enrolment)>, StoreError> {
+        let mut prefix = vec![b'e'];
+        prefix.extend_from_slice(patient.as_bytes());
+        self.rows(&prefix)?
+            .into_iter()
+            .map(|(key, value)| Ok((tail(&key)?, parse(&key, &value)?)))
+            .collect()
     }
 
     /// A report.

@@ -404,7 +404,7 @@ fn pitfall_32_roles_and_kinds_are_a_table() {
 fn a_registered_member_is_what_the_record_says() {
     let world = World::peopled();
     let entry = world.state().member(&id(DOCTOR)).unwrap().unwrap();
-    assert_eq!(entry.identity, *member(DOCTOR).public());
+    assert_eq!(&entry.identity, member(DOCTOR).public());
     assert_eq!((entry.role, entry.hospital, entry.height), (Role::Doctor, id(HOSPITAL), 5));
     assert!(entry.mining.is_empty());
     assert_eq!(world.state().members().unwrap().len(), 8);
