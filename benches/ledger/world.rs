@@ -111,7 +111,7 @@ impl World {
     /// Small records that take effect in any order: the doctor adds reports.
     pub fn records(&self, count: usize) -> Vec<SignedRecord> {
         let envelope = Cid::of(Codec::DagCbor, b"envelope");
-        let body = AddReport { patient: self.patient.id(), envelope };
+        let body = AddReport { patient: self.patient.id(), envelope, collection: 1 };
         (0..count).map(|_| self.sign(&self.doctor, body.clone())).collect()
     }
 

@@ -33,6 +33,7 @@ pub mod genesis;
 pub mod identity;
 pub mod ids;
 mod kdf;
+pub mod key_slot;
 pub mod keys;
 pub mod log_tree;
 pub mod memory;

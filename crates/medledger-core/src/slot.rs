@@ -57,6 +57,12 @@ impl SlotSuite {
         }
     }
 
+    /// The suite that wraps to this key.
+    #[must_use]
+    pub const fn of(_key: &HpkePublicKey) -> Self {
+        Self::HpkeX25519
+    }
+
     /// Bytes of a wrapped key.
     const fn wrapped_bytes(self) -> usize {
         match self {
@@ -89,6 +95,11 @@ pub enum SlotRole {
     Collection = 3,
     /// A share kept for an emergency.
     Escrow = 4,
+    /// The access key of a patient or of a granted reader, for the patient, who wraps anew with it after a
+    /// rotation. What it wraps is that key, not the report's.
+    AccessKey = 5,
+    /// The hospital that confirms a rotation.
+    Confirm = 6,
 }
 
 impl SlotRole {
@@ -106,6 +117,8 @@ impl SlotRole {
             2 => Some(Self::Grant),
             3 => Some(Self::Collection),
             4 => Some(Self::Escrow),
+            5 => Some(Self::AccessKey),
+            6 => Some(Self::Confirm),
             _ => None,
         }
     }
@@ -230,6 +243,29 @@ impl Slot {
         let wrapped =
             keys::seal(key, &info, b"", dek.expose(), rng).expect("the key is not of small order");
         Self { suite, wrapped }
+    }
+
+    /// Wraps a reader's access key for the patient, in role [`SlotRole::AccessKey`].
+    #[must_use]
+    pub fn wrap_access_key(
+        key: &AccessKey,
+        to: &HpkePublicKey,
+        context: &SlotContext,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
+        Self::wrap_to(&Dek::from_bytes(*key.expose()), to, context, rng)
+    }
+
+    /// Opens what [`wrap_access_key`](Self::wrap_access_key) wrapped.
+    ///
+    /// # Errors
+    /// As [`unwrap_with`](Self::unwrap_with).
+    pub fn unwrap_access_key(
+        &self,
+        key: &HpkeSecretKey,
+        context: &SlotContext,
+    ) -> Result<AccessKey, SlotError> {
+        Ok(AccessKey::from_bytes(*self.unwrap_with(key, context)?.expose()))
     }
 
     /// Opens the slot with an access key.

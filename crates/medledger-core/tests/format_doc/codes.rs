@@ -1,6 +1,7 @@
 //! Tables of numbers and names.
 
 use crate::document::{expect_table, names, text};
+use medledger_core::key_slot::KeySlotRole;
 use medledger_core::identity::LockParams;
 use medledger_core::keys::KeyAlgorithm;
 use medledger_core::receipt::Reason;
@@ -64,6 +65,9 @@ fn limits_are_documented() {
         NOTE_BYTES,
         METADATA_BYTES,
         IDEMPOTENCY_KEY_BYTES,
+        GRANT_REPORTS,
+        DELEGATIONS,
+        GROUP_CHANGES,
         FUTURE_BLOCK_SECONDS,
         MINER_AHEAD_SECONDS,
         QUEUE_RECORDS,
@@ -154,6 +158,11 @@ fn algorithms_and_suites_are_documented() {
     expect_table("Slot suites", &suites);
     expect_table("Cipher suites", &ciphers);
     expect_table("Slot roles", &roles);
+    let key_roles: Vec<_> = KeySlotRole::ALL
+        .iter()
+        .map(|role| vec![role.code().to_string(), format!("{role:?}").to_lowercase()])
+        .collect();
+    expect_table("Key slot roles", &key_roles);
 }
 
 #[test]
