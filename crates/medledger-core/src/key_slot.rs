@@ -274,7 +274,11 @@ impl fmt::Debug for KeySlot {
 fn named(secret: &[u8], context: &KeySlotContext) -> Result<HpkeSecretKey, SlotError> {
     let bytes = Zeroizing::new(secret.try_into().map_err(|_| SlotError::WrongKeyOrMoved)?);
     let key = HpkeSecretKey::from_bytes(&bytes);
-    if context.wrapped == Some(key.public_key()) { Ok(key) } else { Err(SlotError::WrongKeyOrMoved) }
+    if context.wrapped == Some(key.public_key()) {
+        Ok(key)
+    } else {
+        Err(SlotError::WrongKeyOrMoved)
+    }
 }
 
 fn kek(key: &AccessKey, context: &KeySlotContext) -> Zeroizing<[u8; 16]> {

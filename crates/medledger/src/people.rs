@@ -177,7 +177,11 @@ impl Ledger {
             records.push(self.sign(member, Enrol { hospital: registrar, epoch: 1, key }));
         }
         let record = records[0].id();
+        let welcome = self.welcome(hospital, role, &member.id(), &member.public().hpke_key())?;
         let number = self.accept(&records, |unit| {
+            if let Some((place, kept)) = &welcome {
+                self.put_secret(unit, place, kept)?;
+            }
             Ok::<_, RegisterError>(set_contact(unit, self.node_key(), &member.id(), contact)?)
         })?;
         Ok(Registration { member: member.id(), number, record })

@@ -20,13 +20,16 @@ pub(crate) struct SlotPlace {
 impl SlotPlace {
     /// Row key: report, version, epoch, role, grant or zeros, reader; numbers big-endian.
     fn key(&self) -> Vec<u8> {
-        let mut key = self.report.as_bytes().to_vec();
-        key.extend_from_slice(&self.version.to_be_bytes());
-        key.extend_from_slice(&self.epoch.to_be_bytes());
+        let mut key = Self::prefix(&self.report, self.version, self.epoch);
         key.push(self.role.code());
         key.extend_from_slice(&self.grant.map_or([0; GrantId::LEN], |grant| *grant.as_bytes()));
         key.extend_from_slice(self.reader.as_bytes());
         key
+    }
+
+    /// What the row keys of a report's version and epoch begin with.
+    pub(crate) fn prefix(report: &ReportId, version: u32, epoch: u32) -> Vec<u8> {
+        [&report.as_bytes()[..], &version.to_be_bytes(), &epoch.to_be_bytes()].concat()
     }
 
     /// The slot of `entry`'s current version and epoch.

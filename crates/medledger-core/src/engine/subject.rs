@@ -74,6 +74,6 @@ pub(super) fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subjec
 fn one_of(scope: &Scope) -> Option<crate::ids::ReportId> {
     match scope {
         Scope::Report(report) => Some(*report),
-        _ => None,
+        Scope::Reports(_) | Scope::Collection(_) => None,
     }
 }

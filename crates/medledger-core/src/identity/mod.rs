@@ -135,6 +135,12 @@ impl CollectionKey {
     pub const fn secret_key(&self) -> &HpkeSecretKey {
         &self.0
     }
+
+    /// The secret half by itself.
+    #[must_use]
+    pub fn into_secret_key(self) -> HpkeSecretKey {
+        self.0
+    }
 }
 
 impl fmt::Debug for CollectionKey {
@@ -230,7 +236,10 @@ mod tests {
         let collection = hospital.collection_key(&MemberId::from_bytes([3; 16]), 1);
         assert_ne!(key.public_key(), collection.public_key(), "another domain");
         // From a separate program.
-        assert_eq!(key.public_key().to_string(), "20bdadd8b3a0819cb2b71f7d64b53d5404c18afb2a1333ab946ad1b9fc678b55");
+        assert_eq!(
+            key.public_key().to_string(),
+            "20bdadd8b3a0819cb2b71f7d64b53d5404c18afb2a1333ab946ad1b9fc678b55"
+        );
     }
 
     #[test]

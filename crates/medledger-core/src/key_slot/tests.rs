@@ -30,7 +30,10 @@ fn context() -> KeySlotContext {
 }
 
 /// The secret wrapped in each way, opened in `context`.
-fn opened(context: &KeySlotContext, moved: &KeySlotContext) -> [Result<HpkeSecretKey, SlotError>; 2] {
+fn opened(
+    context: &KeySlotContext,
+    moved: &KeySlotContext,
+) -> [Result<HpkeSecretKey, SlotError>; 2] {
     let reader = HpkeSecretKey::generate(&mut rng());
     let key = AccessKey::generate(&mut rng());
     let to = reader.public_key();
@@ -88,8 +91,7 @@ fn pitfall_07_19_50_a_key_slot_moved_to_any_other_place_does_not_open() {
 fn an_access_key_is_wrapped_for_the_patient() {
     let patient = HpkeSecretKey::generate(&mut rng());
     let context = KeySlotContext { role: KeySlotRole::AccessKey, wrapped: None, ..context() };
-    let slot =
-        KeySlot::wrap_access_key(&access_key(), &patient.public_key(), &context, &mut rng());
+    let slot = KeySlot::wrap_access_key(&access_key(), &patient.public_key(), &context, &mut rng());
     assert_eq!(slot.unwrap_access_key(&patient, &context), Ok(access_key()));
     let other = KeySlotContext { reader: Some(id(9)), ..context.clone() };
     assert_eq!(slot.unwrap_access_key(&patient, &other), Err(SlotError::WrongKeyOrMoved));

@@ -4,13 +4,13 @@ mod access;
 mod group;
 mod rotation;
 
+pub(crate) use access::is_zero;
 pub use access::{
-    Delegate, Grant, Grantee, GroupAt, Read, Refuse, ReportList, ReportListError, RequestAccess, Revoke,
-    Scope,
+    Delegate, Grant, Grantee, GroupAt, Read, Refuse, ReportList, ReportListError, RequestAccess,
+    Revoke, Scope,
 };
 pub use group::Group;
 pub use rotation::{Confirm, Rotate};
-pub(crate) use access::is_zero;
 
 use crate::Cid;
 use crate::identity::PublicIdentity;

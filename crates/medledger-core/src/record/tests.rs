@@ -55,8 +55,15 @@ fn bodies() -> Vec<Body> {
         Confirm { record: request }.into(),
         Group { group: None, role: Some(Role::Nurse), epoch: 1, key, add: vec![], remove: vec![] }
             .into(),
-        Group { group: Some(group), role: None, epoch: 2, key, add: vec![id(4)], remove: vec![id(5)] }
-            .into(),
+        Group {
+            group: Some(group),
+            role: None,
+            epoch: 2,
+            key,
+            add: vec![id(4)],
+            remove: vec![id(5)],
+        }
+        .into(),
     ]
 }
 

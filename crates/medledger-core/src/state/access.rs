@@ -1,7 +1,8 @@
 //! Who may read what: grants as they reach a reader, by name or through a group.
 
 use super::{
-    GrantEntry, GrantStanding, GroupEntry, MemberEntry, ReportEntry, RotationEntry, State, key, tail,
+    GrantEntry, GrantStanding, GroupEntry, MemberEntry, ReportEntry, RotationEntry, State, key,
+    tail,
 };
 use crate::clock::Timestamp;
 use crate::ids::{GrantId, GroupId, MemberId, RecordId, ReportId};
@@ -103,13 +104,18 @@ impl State<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn standing(&self, grant: &GrantEntry, now: Timestamp) -> Result<GrantStanding, StoreError> {
+    pub fn standing(
+        &self,
+        grant: &GrantEntry,
+        now: Timestamp,
+    ) -> Result<GrantStanding, StoreError> {
         let mut expired = grant.until <= now;
         let mut revoked = grant.revoked.is_some();
         let mut parent = grant.parent;
         for _ in 0..limit::DELEGATIONS {
             let Some(id) = parent else { break };
-            let missing = || StoreError::Damaged(format!("grant {id} was passed on, but is missing"));
+            let missing =
+                || StoreError::Damaged(format!("grant {id} was passed on, but is missing"));
             let above = self.grant(&id)?.ok_or_else(missing)?;
             expired |= above.until <= now;
             revoked |= above.revoked.is_some();
@@ -197,7 +203,7 @@ impl State<'_> {
         self.read(&key::rotation(report))
     }
 
-    /// The report whose rotation this record asks for, while it waits.
+    /// The report whose rotation this record asked for, whatever became of it.
     ///
     /// # Errors
     /// When the store fails.

@@ -2,6 +2,7 @@
 
 use crate::Cid;
 use crate::clock::Timestamp;
+use crate::context::BodyContext;
 use crate::identity::PublicIdentity;
 use crate::ids::{GrantId, MemberId, RecordId, ReportId, TokenHash};
 use crate::keys::{HpkePublicKey, VerifyingKey};
@@ -60,6 +61,15 @@ pub struct ReportEntry {
     pub record: RecordId,
     /// Height of that record's block.
     pub height: u64,
+}
+
+impl ReportEntry {
+    /// What the body of this version and epoch is sealed under.
+    #[must_use]
+    pub const fn body_context(&self, report: &ReportId) -> BodyContext {
+        let Self { patient, author, version, epoch, .. } = *self;
+        BodyContext { report: *report, version, epoch, patient, author }
+    }
 }
 
 /// A rotation that waits for its confirmation.

@@ -138,7 +138,7 @@ pub(crate) mod key {
     pub(crate) fn rotation(report: &ReportId) -> Vec<u8> {
         join(b't', &[report.as_bytes()])
     }
-    /// Index: the report whose rotation a record asks for.
+    /// Index: the report whose rotation a record asked for.
     pub(crate) fn rotation_of(record: &RecordId) -> Vec<u8> {
         join(b'j', &[record.as_bytes()])
     }

@@ -1,8 +1,8 @@
 //! Tables of numbers and names.
 
 use crate::document::{expect_table, names, text};
-use medledger_core::key_slot::KeySlotRole;
 use medledger_core::identity::LockParams;
+use medledger_core::key_slot::KeySlotRole;
 use medledger_core::keys::KeyAlgorithm;
 use medledger_core::receipt::Reason;
 use medledger_core::registry::{

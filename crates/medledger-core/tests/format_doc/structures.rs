@@ -56,7 +56,12 @@ fn bodies(example: &Example) -> Vec<Body> {
     vec![
         example.record.record().body.clone(),
         Enrol { hospital: hospital().id(), epoch: 1, key }.into(),
-        AddReport { patient: patient().id(), envelope: Cid::of(Codec::DagCbor, b""), collection: 2 }.into(),
+        AddReport {
+            patient: patient().id(),
+            envelope: Cid::of(Codec::DagCbor, b""),
+            collection: 2,
+        }
+        .into(),
         Rotate {
             report: report(),
             version: 1,

@@ -20,7 +20,6 @@ pub struct RequestAccess {
 /// What a grant covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum Scope {
     /// One report, in all its versions.
     Report(ReportId),
@@ -28,6 +27,18 @@ pub enum Scope {
     Reports(ReportList),
     /// The patient's collection at this hospital: all reports there, present and future.
     Collection(MemberId),
+}
+
+impl From<ReportId> for Scope {
+    fn from(report: ReportId) -> Self {
+        Self::Report(report)
+    }
+}
+
+impl From<ReportList> for Scope {
+    fn from(reports: ReportList) -> Self {
+        Self::Reports(reports)
+    }
 }
 
 impl Scope {
@@ -100,7 +111,6 @@ impl From<ReportList> for Vec<ReportId> {
 /// Whom a grant is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum Grantee {
     /// One member.
     Member(MemberId),

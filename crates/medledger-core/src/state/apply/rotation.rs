@@ -25,10 +25,7 @@ impl Fold<'_> {
         if body.envelope.codec() != Codec::DagCbor {
             return Err(VoidCode::NotAnEnvelope.into());
         }
-        // A rotation that was never finished, its key lost, bars nothing.
-        if let Some(before) = self.state.rotation(&body.report)? {
-            self.remove(key::rotation_of(&before.record));
-        }
+        // One that was never finished, its key lost, bars nothing: this takes its place.
         let entry = RotationEntry {
             record: self.record.id(),
             version: body.version,
@@ -47,7 +44,8 @@ impl Fold<'_> {
         let report = self.state.rotation_of(&body.record)?.ok_or(VoidCode::UnknownConfirmation)?;
         let missing = || StoreError::Damaged(format!("report {report} is rotated, but is missing"));
         let mut entry = self.state.report(&report)?.ok_or_else(missing)?;
-        let rotation = self.state.rotation(&report)?.ok_or_else(missing)?;
+        let waiting = self.state.rotation(&report)?.filter(|entry| entry.record == body.record);
+        let rotation = waiting.ok_or(VoidCode::UnknownConfirmation)?;
         // An amendment since then has another content.
         let current = rotation.version == entry.version && rotation.epoch == entry.epoch + 1;
         if entry.hospital != hospital || !current {
@@ -58,7 +56,6 @@ impl Fold<'_> {
         entry.collection = rotation.collection;
         self.set(key::report(&report), &entry);
         self.remove(key::rotation(&report));
-        self.remove(key::rotation_of(&body.record));
         Ok(())
     }
 }

@@ -607,4 +607,3 @@ fn resigned(record: &SignedRecord, signature: Signature) -> SignedRecord {
     assert_eq!((resigned.id(), resigned.signature()), (record.id(), &signature));
     resigned
 }
-
