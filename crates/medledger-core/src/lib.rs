@@ -45,6 +45,7 @@ pub mod prune;
 pub mod receipt;
 pub mod record;
 pub mod registry;
+pub mod release;
 pub mod replay;
 pub mod seal;
 pub mod simulate;

@@ -28,6 +28,10 @@ pub mod domain {
     pub const GROUP: &[u8] = b"medledger/v1/group\0";
     /// Context of a secret key or access key that is wrapped for somebody.
     pub const KEY_SLOT: &[u8] = b"medledger/v1/key-slot\0";
+    /// Request for a slot, sealed to its custodian.
+    pub const SLOT_REQUEST: &[u8] = b"medledger/v1/slot-request\0";
+    /// Release of slots, signed by their custodian and sealed to the reader.
+    pub const SLOT_RELEASE: &[u8] = b"medledger/v1/slot-release\0";
     /// Proof that a new member holds the signing key that is being registered.
     pub const POSSESSION: &[u8] = b"medledger/v1/possession\0";
     /// First leaf of a block: its descriptor.
@@ -70,6 +74,8 @@ pub mod domain {
         GROUP_ID,
         GROUP,
         KEY_SLOT,
+        SLOT_REQUEST,
+        SLOT_RELEASE,
         POSSESSION,
         BLOCK_DESCRIPTOR,
         BLOCK_SIGNATURE,
@@ -135,6 +141,12 @@ pub mod limit {
     pub const DELEGATIONS: u8 = 3;
     /// Members that one record lets join a group, and as many leave.
     pub const GROUP_CHANGES: usize = 256;
+    /// Bytes of a request for a slot.
+    pub const SLOT_REQUEST_BYTES: usize = 20 * 1024;
+    /// Bytes of a release of slots.
+    pub const SLOT_RELEASE_BYTES: usize = 256 * 1024;
+    /// How long, in seconds, a slot is released for a reading, before or after its own time.
+    pub const RELEASE_SECONDS: u64 = 15 * 60;
     /// How far, in seconds, a block may be ahead of the clock that judges it.
     pub const FUTURE_BLOCK_SECONDS: u64 = 2 * 60 * 60;
     /// How far, in seconds, a miner lets its own block be ahead of its clock.

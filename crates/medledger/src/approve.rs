@@ -3,7 +3,7 @@
 use crate::grants::Permission;
 use crate::ledger::Ledger;
 use crate::secrets::SecretError;
-use crate::slots::SlotPlace;
+use crate::slots::{SlotPlace, SlotSource, slot_in};
 use crate::upload::Delivery;
 use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
@@ -149,27 +149,51 @@ impl Ledger {
         entry: &ReportEntry,
         key: &Key<'_>,
     ) -> Result<Dek, ApproveError> {
+        let view = self.view()?;
+        self.patient_dek_in(&self.stored_slots(view.as_ref()), patient, report, entry, key)
+    }
+
+    /// The same, from slots wherever they lie.
+    pub(crate) fn patient_dek_in(
+        &self,
+        slots: &dyn SlotSource,
+        patient: &Identity,
+        report: &ReportId,
+        entry: &ReportEntry,
+        key: &Key<'_>,
+    ) -> Result<Dek, ApproveError> {
         let role = match key {
             Key::Access(_) => SlotRole::Patient,
             Key::Identity => SlotRole::Collection,
         };
         let place = SlotPlace::current(*report, entry, role, None, patient.id());
-        let view = self.view()?;
-        let slot = self.slot(view.as_ref(), &place)?.ok_or(ApproveError::NoSlot)?;
+        let slot = slot_in(slots, &place)?.ok_or(ApproveError::NoSlot)?;
         let context = self.slot_context(&place, entry.envelope);
         Ok(match key {
             Key::Access(key) => slot.unwrap_with_access_key(key, &context)?,
             Key::Identity => {
-                let secret = self.patient_secret(patient, &entry.hospital, entry.collection)?;
+                let secret =
+                    self.patient_secret_in(slots, patient, &entry.hospital, entry.collection)?;
                 slot.unwrap_with(&secret, &context)?
             }
         })
     }
 
-    /// A patient's collection key of one epoch. That of the present one is derived; from there the way leads
-    /// back, whatever became of the identity since.
     pub(crate) fn patient_secret(
         &self,
+        patient: &Identity,
+        hospital: &MemberId,
+        epoch: u32,
+    ) -> Result<HpkeSecretKey, ApproveError> {
+        let view = self.view()?;
+        self.patient_secret_in(&self.stored_slots(view.as_ref()), patient, hospital, epoch)
+    }
+
+    /// A patient's collection key of one epoch. That of the present one is derived; from there the way leads
+    /// back, whatever became of the identity since.
+    pub(crate) fn patient_secret_in(
+        &self,
+        slots: &dyn SlotSource,
         patient: &Identity,
         hospital: &MemberId,
         epoch: u32,
@@ -186,7 +210,7 @@ impl Ledger {
         };
         let owner = KeyOwner::Collection { patient: patient.id(), hospital: *hospital };
         let secret = derived(newest.epoch);
-        let older = self.older_secret(view.as_ref(), owner, secret, newest.epoch, epoch)?;
+        let older = self.older_secret(slots, owner, secret, newest.epoch, epoch)?;
         // Where no way leads back from there, the identity is what it was.
         Ok(older.unwrap_or_else(|| derived(epoch)))
     }

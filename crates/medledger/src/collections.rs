@@ -74,7 +74,8 @@ impl Ledger {
             let (id, reader) = (Some(grant), Some(recipient.id()));
             let role = KeySlotRole::AccessKey;
             let place = KeyPlace { owner, epoch, role, grant: id, reader };
-            let key = self.secret(self.view()?.as_ref(), &place)?;
+            let view = self.view()?;
+            let key = self.secret(&self.stored_slots(view.as_ref()), &place)?;
             let key = key.map(|kept| kept.unwrap_access_key(&secret)).transpose()?;
             self.wrap_collection(
                 &mut wrapped,

@@ -59,19 +59,22 @@ impl Ledger {
             delegate,
         };
         let parties = self.parties(&parent.patient, &permission)?;
+        let view = self.view()?;
+        let slots = self.stored_slots(view.as_ref());
         let mut opened = Vec::with_capacity(parties.reports.len().max(1));
         if let Scope::Collection(hospital) = permission.scope {
             // Of anything less there is no such key to give.
-            let (epoch, secret) = self.granted_collection(holder, grant, &parent, key)?;
+            let (epoch, secret) = self.granted_collection(&slots, holder, grant, &parent, key)?;
             opened.push(Opened::Collection { hospital, epoch, secret });
         }
         for (id, entry) in &parties.reports {
             if !parent.covers(id, entry) {
                 return Err(ApproveError::Refused(VoidCode::TooWide));
             }
-            let dek = self.reader_dek(holder, id, entry, grant, &parent, key)?;
+            let dek = self.reader_dek(&slots, holder, id, entry, grant, &parent, key)?;
             opened.push(Opened::Report { id: *id, entry: entry.clone(), dek });
         }
+        drop(view);
         let nonce = RecordNonce::random(&mut self.rng());
         let (patient, author) = (parent.patient, holder.id());
         let signed =

@@ -3,6 +3,7 @@
 use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
 use crate::secrets::{Kept, KeyPlace};
+use crate::slots::SlotSource;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GroupId, MemberId, RecordId, RecordNonce};
@@ -215,6 +216,7 @@ impl Ledger {
     /// The keys of a group, as one of its members has them: the present one, and back to the epoch named.
     pub(crate) fn group_secrets(
         &self,
+        slots: &dyn SlotSource,
         member: &Identity,
         at: &GroupAt,
     ) -> Result<Vec<HpkeSecretKey>, OpenReportError> {
@@ -227,11 +229,11 @@ impl Ledger {
         let entry = entry.ok_or(OpenReportError::NoAccess)?;
         let no_slot = || OpenReportError::NoSlot(entry.hospital);
         let place = member_place(&at.group, entry.epoch, &member.id());
-        let kept = self.secret(view.as_ref(), &place)?.ok_or_else(no_slot)?;
+        let kept = self.secret(slots, &place)?.ok_or_else(no_slot)?;
         let mut secrets = vec![kept.unwrap(member.hpke_secret_key())?];
         for epoch in (at.epoch.saturating_add(1)..=entry.epoch).rev() {
             let before = KeyPlace::before(KeyOwner::Group(at.group), epoch);
-            let kept = self.secret(view.as_ref(), &before)?.ok_or_else(no_slot)?;
+            let kept = self.secret(slots, &before)?.ok_or_else(no_slot)?;
             let newer = secrets.last().ok_or_else(no_slot)?;
             secrets.push(kept.unwrap(newer)?);
         }
@@ -309,7 +311,7 @@ impl Ledger {
     }
 }
 
-fn member_place(group: &GroupId, epoch: u32, member: &MemberId) -> KeyPlace {
+pub(crate) fn member_place(group: &GroupId, epoch: u32, member: &MemberId) -> KeyPlace {
     let (owner, role) = (KeyOwner::Group(*group), KeySlotRole::Member);
     KeyPlace { owner, epoch, role, grant: None, reader: Some(*member) }
 }

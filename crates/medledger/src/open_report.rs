@@ -5,7 +5,7 @@ use crate::approve::{ApproveError, Key};
 use crate::grants::grantee_id;
 use crate::ledger::{Blocks, Ledger};
 use crate::secrets::{KeyPlace, SecretError};
-use crate::slots::SlotPlace;
+use crate::slots::{SlotPlace, SlotSource, slot_in};
 use medledger_core::Cid;
 use medledger_core::clock::Timestamp;
 use medledger_core::dek::Dek;
@@ -16,6 +16,7 @@ use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
 use medledger_core::keys::HpkeSecretKey;
 use medledger_core::record::{Grantee, Read as ReadRecord, Scope};
+use medledger_core::release::ReleaseError;
 use medledger_core::seal::{Backend, UnsealError, UnsealReader};
 use medledger_core::slot::{SlotError, SlotRole};
 use medledger_core::state::{GrantEntry, GrantStanding, MemberEntry, ReportEntry, State};
@@ -51,6 +52,9 @@ pub enum OpenReportError {
     /// The permission is live, but the wrapped key is not kept here.
     #[error("no key for this permission is kept here: ask the custodian {0}")]
     NoSlot(MemberId),
+    /// What a custodian released cannot be used.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// A block of the report is missing here.
     #[error("block {0} of the report is missing")]
     Missing(Cid),
@@ -171,6 +175,16 @@ impl std::fmt::Debug for OpenedReport {
 }
 
 impl OpenedReport {
+    fn new(
+        (metadata, reader): (Metadata, UnsealReader<Source>),
+        read: RecordId,
+        grant: Option<GrantId>,
+        entry: &ReportEntry,
+        body: Cid,
+    ) -> Self {
+        Self { metadata, read, grant, envelope: entry.envelope, body, reader }
+    }
+
     /// File name, media type, length and note.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
@@ -295,18 +309,30 @@ impl Ledger {
 
         let dek = match (own, &grant) {
             (Some(dek), _) => dek,
-            (None, Some((id, grant))) => self.reader_dek(reader, report, &entry, id, grant, key)?,
+            (None, Some((id, grant))) => {
+                let view = self.view()?;
+                let slots = self.stored_slots(view.as_ref());
+                self.reader_dek(&slots, reader, report, &entry, id, grant, key)?
+            }
             (None, None) => return Err(OpenReportError::NoAccess),
         };
-        let (metadata, unsealed) = self.unsealed_from(report, &entry, &dek, &envelope, backend)?;
-        Ok(OpenedReport {
-            metadata,
-            read,
-            grant: under,
-            envelope: entry.envelope,
-            body: envelope.body,
-            reader: unsealed,
-        })
+        let opened = self.unsealed_from(report, &entry, &dek, &envelope, backend)?;
+        Ok(OpenedReport::new(opened, read, under, &entry, envelope.body))
+    }
+
+    /// A report whose key is at hand and whose reading is recorded.
+    pub(crate) fn opened(
+        &self,
+        read: RecordId,
+        grant: Option<GrantId>,
+        report: &ReportId,
+        entry: &ReportEntry,
+        dek: &Dek,
+        backend: Backend,
+    ) -> Result<OpenedReport, OpenReportError> {
+        let envelope = self.fetch_envelope(entry)?;
+        let opened = self.unsealed_from(report, entry, dek, &envelope, backend)?;
+        Ok(OpenedReport::new(opened, read, grant, entry, envelope.body))
     }
 
     pub(crate) fn report_entry(
@@ -383,8 +409,10 @@ impl Ledger {
     }
 
     /// The report's key for a reader with a live grant.
+    #[expect(clippy::too_many_arguments, reason = "each names another party or place")]
     pub(crate) fn reader_dek(
         &self,
+        slots: &dyn SlotSource,
         reader: &Identity,
         report: &ReportId,
         entry: &ReportEntry,
@@ -392,25 +420,23 @@ impl Ledger {
         grant: &GrantEntry,
         key: &Key<'_>,
     ) -> Result<Dek, OpenReportError> {
-        let view = self.view()?;
         let no_slot = || OpenReportError::NoSlot(grant.custodian);
         let current = |role, grant, reader| SlotPlace::current(*report, entry, role, grant, reader);
         if let Scope::Collection(_) = grant.scope {
             let place = current(SlotRole::Collection, None, entry.patient);
-            let slot = self.slot(view.as_ref(), &place)?.ok_or_else(no_slot)?;
-            let (epoch, secret) = self.granted_collection(reader, id, grant, key)?;
+            let slot = slot_in(slots, &place)?.ok_or_else(no_slot)?;
+            let (epoch, secret) = self.granted_collection(slots, reader, id, grant, key)?;
             let owner = KeyOwner::Collection { patient: entry.patient, hospital: entry.hospital };
-            let secret =
-                self.older_secret(view.as_ref(), owner, secret, epoch, entry.collection)?;
+            let secret = self.older_secret(slots, owner, secret, epoch, entry.collection)?;
             let context = self.slot_context(&place, entry.envelope);
             return Ok(slot.unwrap_with(&secret.ok_or_else(no_slot)?, &context)?);
         }
         let place = current(SlotRole::Grant, Some(*id), grantee_id(&grant.reader));
-        let slot = self.slot(view.as_ref(), &place)?.ok_or_else(no_slot)?;
+        let slot = slot_in(slots, &place)?.ok_or_else(no_slot)?;
         let context = self.slot_context(&place, entry.envelope);
         let opened = match (key, &grant.reader) {
             (_, Grantee::Group(at)) => {
-                let keys = self.group_secrets(reader, at)?;
+                let keys = self.group_secrets(slots, reader, at)?;
                 first_that_opens(&keys, |key| slot.unwrap_with(key, &context))
             }
             (Key::Access(key), _) => slot.unwrap_with_access_key(key, &context),
@@ -422,6 +448,7 @@ impl Ledger {
     /// The newest key of a collection that a grant gives this reader, and its epoch.
     pub(crate) fn granted_collection(
         &self,
+        slots: &dyn SlotSource,
         reader: &Identity,
         id: &GrantId,
         grant: &GrantEntry,
@@ -437,10 +464,10 @@ impl Ledger {
         for epoch in (1..=newest.map_or(0, |newest| newest.epoch)).rev() {
             let role = KeySlotRole::Collection;
             let place = KeyPlace { owner, epoch, role, grant: grant_id, reader: grantee };
-            let Some(kept) = self.secret(view.as_ref(), &place)? else { continue };
+            let Some(kept) = self.secret(slots, &place)? else { continue };
             let secret = match (key, &grant.reader) {
                 (_, Grantee::Group(at)) => {
-                    let keys = self.group_secrets(reader, at)?;
+                    let keys = self.group_secrets(slots, reader, at)?;
                     first_that_opens(&keys, |key| kept.unwrap(key))
                 }
                 (Key::Access(key), _) => kept.unwrap_with_access_key(key),

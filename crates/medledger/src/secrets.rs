@@ -2,6 +2,7 @@
 //! the way from a reader's own key to the key of an older epoch.
 
 use crate::ledger::Ledger;
+use crate::slots::SlotSource;
 use medledger_core::access_key::AccessKey;
 use medledger_core::cbor;
 use medledger_core::ids::{GrantId, MemberId};
@@ -9,7 +10,7 @@ use medledger_core::key_slot::{KeyOwner, KeySlot, KeySlotContext, KeySlotRole};
 use medledger_core::keys::{HpkePublicKey, HpkeSecretKey};
 use medledger_core::registry::limit;
 use medledger_core::slot::SlotError;
-use medledger_core::store::{Drawer, StoreError, Unit, View};
+use medledger_core::store::{Drawer, StoreError, Unit};
 use serde::{Deserialize, Serialize};
 
 /// Which key slot.
@@ -59,7 +60,7 @@ impl KeyPlace {
 
     /// Row key: patient or group, zeros where a report's version stands, epoch, role, grant or zeros,
     /// reader or zeros.
-    fn key(&self) -> Vec<u8> {
+    pub(crate) fn key(&self) -> Vec<u8> {
         let mut key = match &self.owner {
             KeyOwner::Collection { patient, .. } => patient.as_bytes().to_vec(),
             KeyOwner::Group(group) => group.as_bytes().to_vec(),
@@ -140,12 +141,10 @@ impl Ledger {
 
     pub(crate) fn secret(
         &self,
-        view: &dyn View,
+        slots: &dyn SlotSource,
         place: &KeyPlace,
     ) -> Result<Option<Kept>, StoreError> {
-        let key = place.key();
-        let Some(sealed) = view.local(Drawer::Slots, &key)? else { return Ok(None) };
-        let bytes = self.node_key().unseal(Drawer::Slots, &key, &sealed)?;
+        let Some(bytes) = slots.row(&place.key())? else { return Ok(None) };
         let damaged = |what: String| StoreError::Damaged(format!("key slot {place:?}: {what}"));
         let Row(wrapped, slot) = cbor::decode(&bytes, 2 * limit::SLOT_BYTES)
             .map_err(|error| damaged(error.to_string()))?;
@@ -157,14 +156,14 @@ impl Ledger {
     /// them is not kept here.
     pub(crate) fn older_secret(
         &self,
-        view: &dyn View,
+        slots: &dyn SlotSource,
         owner: KeyOwner,
         mut secret: HpkeSecretKey,
         from: u32,
         to: u32,
     ) -> Result<Option<HpkeSecretKey>, SecretError> {
         for epoch in (to.saturating_add(1)..=from).rev() {
-            let Some(kept) = self.secret(view, &KeyPlace::before(owner, epoch))? else {
+            let Some(kept) = self.secret(slots, &KeyPlace::before(owner, epoch))? else {
                 return Ok(None);
             };
             secret = kept.unwrap(&secret)?;
