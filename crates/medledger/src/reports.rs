@@ -151,7 +151,7 @@ impl Ledger {
             let time = view.record(&grant.entry.record)?.map_or(Timestamp::default(), |r| r.time);
             given.push((time, grant));
         }
-        given.sort_by_key(|(time, grant)| (*time, grant.id));
+        given.sort_by_key(|(time, grant)| (*time, grant.entry.parent.is_some(), grant.id));
         Ok(given.into_iter().map(|(_, grant)| grant).collect())
     }
 
