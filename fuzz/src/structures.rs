@@ -93,7 +93,7 @@ pub fn signed_record_seeds() -> Vec<Vec<u8>> {
 
 fn configuration() -> Genesis {
     let mining = SigningKey::from_seed(&[8; 32]).verifying_key();
-    let founder = Founder { identity: *author().public(), mining };
+    let founder = Founder { identity: author().public().clone(), mining };
     let bits = Bits::from_u32(0x207f_ffff);
     Genesis::single(founder, Consensus::Work(Schedule::Fixed { bits }))
 }

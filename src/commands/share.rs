@@ -35,12 +35,10 @@ pub(crate) struct ShareArgs {
 
 pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
     let ledger = context.open()?;
-    let permission = Permission {
-        report: lookup::report(&ledger, &args.report)?,
-        reader: lookup::member(&ledger, &args.with)?.id,
-        purpose: args.purpose,
-        until: parse_time(&args.until, ledger.now())?,
-    };
+    let report = lookup::report(&ledger, &args.report)?;
+    let reader = lookup::member(&ledger, &args.with)?.id;
+    let until = parse_time(&args.until, ledger.now())?;
+    let permission = Permission::new(report, reader, args.purpose, until);
     let (_, patient) = args.patient.unlock(&ledger)?;
     let access_key = args.key.get()?;
     let reader_key = reader_key(args.to_identity);

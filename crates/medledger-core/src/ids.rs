@@ -133,6 +133,10 @@ bytes_type! {
     GrantId, 16, "grant id"
 }
 bytes_type! {
+    /// Names a group of readers through all its epochs.
+    GroupId, 16, "group id"
+}
+bytes_type! {
     /// Sixteen random bytes that make a record unique; not a secret, not an AEAD nonce.
     RecordNonce, 16, "record nonce"
 }
@@ -169,6 +173,14 @@ impl GrantId {
     #[must_use]
     pub fn derive(author: &MemberId, nonce: &RecordNonce) -> Self {
         Self(truncated(domain::GRANT_ID, author, nonce))
+    }
+}
+
+impl GroupId {
+    /// The id of the group that `author` makes with a record bearing `nonce`.
+    #[must_use]
+    pub fn derive(author: &MemberId, nonce: &RecordNonce) -> Self {
+        Self(truncated(domain::GROUP_ID, author, nonce))
     }
 }
 

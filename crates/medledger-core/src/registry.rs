@@ -22,6 +22,16 @@ pub mod domain {
     pub const REPORT_ID: &[u8] = b"medledger/v1/report-id\0";
     /// Grant id, from author and nonce of the record that gives it.
     pub const GRANT_ID: &[u8] = b"medledger/v1/grant-id\0";
+    /// Group id, from author and nonce of the record that makes it.
+    pub const GROUP_ID: &[u8] = b"medledger/v1/group-id\0";
+    /// Seed of a group's key for one epoch.
+    pub const GROUP: &[u8] = b"medledger/v1/group\0";
+    /// Context of a secret key or access key that is wrapped for somebody.
+    pub const KEY_SLOT: &[u8] = b"medledger/v1/key-slot\0";
+    /// Request for a slot, sealed to its custodian.
+    pub const SLOT_REQUEST: &[u8] = b"medledger/v1/slot-request\0";
+    /// Release of slots, signed by their custodian and sealed to the reader.
+    pub const SLOT_RELEASE: &[u8] = b"medledger/v1/slot-release\0";
     /// Proof that a new member holds the signing key that is being registered.
     pub const POSSESSION: &[u8] = b"medledger/v1/possession\0";
     /// Proof that the keys that succeed a member's keys are at hand.
@@ -65,6 +75,11 @@ pub mod domain {
         RECORD_SIGNATURE,
         REPORT_ID,
         GRANT_ID,
+        GROUP_ID,
+        GROUP,
+        KEY_SLOT,
+        SLOT_REQUEST,
+        SLOT_RELEASE,
         POSSESSION,
         SUCCESSION,
         SUCCESSION_CONSENT,
@@ -128,6 +143,18 @@ pub mod limit {
     pub const METADATA_BYTES: usize = 19 * 512 - 4;
     /// Bytes of an idempotency key.
     pub const IDEMPOTENCY_KEY_BYTES: usize = 128;
+    /// Reports that one grant names.
+    pub const GRANT_REPORTS: usize = 256;
+    /// How many times a grant may be passed on.
+    pub const DELEGATIONS: u8 = 3;
+    /// Members that one record lets join a group, and as many leave.
+    pub const GROUP_CHANGES: usize = 256;
+    /// Bytes of a request for a slot.
+    pub const SLOT_REQUEST_BYTES: usize = 20 * 1024;
+    /// Bytes of a release of slots.
+    pub const SLOT_RELEASE_BYTES: usize = 256 * 1024;
+    /// How long, in seconds, a slot is released for a reading, before or after its own time.
+    pub const RELEASE_SECONDS: u64 = 15 * 60;
     /// How far, in seconds, a block may be ahead of the clock that judges it.
     pub const FUTURE_BLOCK_SECONDS: u64 = 2 * 60 * 60;
     /// How far, in seconds, a miner lets its own block be ahead of its clock.

@@ -44,11 +44,11 @@ impl SlotSuite {
         self as u16
     }
 
-    /// The suite for an HPKE key of this algorithm. The key alone decides (decision 9), so a slot for an X-Wing key
-    /// is never one that breaking X25519 would open.
+    /// The suite that wraps to this key. The key alone decides (decision 9), so a slot for an X-Wing key is never one
+    /// that breaking X25519 would open.
     #[must_use]
-    pub const fn of(algorithm: HpkeAlgorithm) -> Self {
-        match algorithm {
+    pub const fn of(key: &HpkePublicKey) -> Self {
+        match key.algorithm() {
             HpkeAlgorithm::X25519 => Self::HpkeX25519,
             HpkeAlgorithm::XWing => Self::HpkeXWing,
         }
@@ -101,6 +101,11 @@ pub enum SlotRole {
     Collection = 3,
     /// A share kept for an emergency.
     Escrow = 4,
+    /// The access key of a patient or of a granted reader, for the patient, who wraps anew with it after a
+    /// rotation. What it wraps is that key, not the report's.
+    AccessKey = 5,
+    /// The hospital that confirms a rotation.
+    Confirm = 6,
 }
 
 impl SlotRole {
@@ -118,6 +123,8 @@ impl SlotRole {
             2 => Some(Self::Grant),
             3 => Some(Self::Collection),
             4 => Some(Self::Escrow),
+            5 => Some(Self::AccessKey),
+            6 => Some(Self::Confirm),
             _ => None,
         }
     }
@@ -234,11 +241,34 @@ impl Slot {
         context: &SlotContext,
         rng: &mut dyn CryptoRng,
     ) -> Self {
-        let suite = SlotSuite::of(key.algorithm());
+        let suite = SlotSuite::of(key);
         let info = context.to_bytes(suite, Some(key));
         let wrapped =
             keys::seal(key, &info, b"", dek.expose(), rng).expect("the key is not of small order");
         Self { suite, wrapped }
+    }
+
+    /// Wraps a reader's access key for the patient, in role [`SlotRole::AccessKey`].
+    #[must_use]
+    pub fn wrap_access_key(
+        key: &AccessKey,
+        to: &HpkePublicKey,
+        context: &SlotContext,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
+        Self::wrap_to(&Dek::from_bytes(*key.expose()), to, context, rng)
+    }
+
+    /// Opens what [`wrap_access_key`](Self::wrap_access_key) wrapped.
+    ///
+    /// # Errors
+    /// As [`unwrap_with`](Self::unwrap_with).
+    pub fn unwrap_access_key(
+        &self,
+        key: &HpkeSecretKey,
+        context: &SlotContext,
+    ) -> Result<AccessKey, SlotError> {
+        Ok(AccessKey::from_bytes(*self.unwrap_with(key, context)?.expose()))
     }
 
     /// Opens the slot with an access key.
@@ -265,8 +295,9 @@ impl Slot {
         key: &HpkeSecretKey,
         context: &SlotContext,
     ) -> Result<Dek, SlotError> {
-        self.expect_suite(SlotSuite::of(key.algorithm()))?;
-        let info = context.to_bytes(self.suite, Some(&key.public_key()));
+        let public = key.public_key();
+        self.expect_suite(SlotSuite::of(&public))?;
+        let info = context.to_bytes(self.suite, Some(&public));
         let opened =
             keys::open(key, &info, b"", &self.wrapped).map_err(|_| SlotError::WrongKeyOrMoved)?;
         let dek = opened[..].try_into().map_err(|_| SlotError::WrongKeyOrMoved)?;

@@ -246,7 +246,7 @@ pub(crate) fn enrol(patient: u8, hospital: u8, epoch: u32) -> Enrol {
 }
 
 pub(crate) fn add_report(patient: u8) -> AddReport {
-    AddReport { patient: id(patient), envelope: envelope("envelope") }
+    AddReport { patient: id(patient), envelope: envelope("envelope"), collection: 1 }
 }
 
 pub(crate) fn request(report: ReportId) -> RequestAccess {
@@ -262,5 +262,6 @@ pub(crate) fn grant(report: ReportId, reader: u8) -> Grant {
         custodian: id(HOSPITAL),
         token: None,
         request: None,
+        delegate: 0,
     }
 }

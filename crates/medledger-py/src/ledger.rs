@@ -430,12 +430,12 @@ impl Ledger {
         wait: bool,
     ) -> PyResult<Any<'py>> {
         let ledger = self.get()?;
-        let permission = Permission {
-            report: parse("report", report)?,
-            reader: parse("reader", reader)?,
-            purpose: parse("purpose", purpose)?,
-            until: until.resolve(ledger.now())?,
-        };
+        let permission = Permission::new(
+            parse("report", report)?,
+            parse("reader", reader)?,
+            parse("purpose", purpose)?,
+            until.resolve(ledger.now())?,
+        );
         let reader_key = self::reader_key(reader_key)?;
         let key = key(access_key.as_ref());
         let done =

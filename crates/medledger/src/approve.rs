@@ -1,21 +1,23 @@
 //! Approve and share: the patient unwraps the report's key and wraps it for one reader.
 
+use crate::collections::newest_secret;
+use crate::grants::Permission;
 use crate::ledger::Ledger;
-use crate::mail::texts;
-use crate::slots::SlotPlace;
+use crate::secrets::SecretError;
+use crate::slots::{SlotPlace, SlotSource, slot_in};
 use crate::upload::Delivery;
 use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
 use medledger_core::dek::Dek;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
-use medledger_core::ids::{GrantId, MemberId, RecordId, RecordNonce, ReportId};
-use medledger_core::record::{Grant, Grantee, Scope};
-use medledger_core::registry::{Purpose, VoidCode};
-use medledger_core::slot::{Slot, SlotError, SlotRole};
+use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
+use medledger_core::key_slot::KeyOwner;
+use medledger_core::keys::HpkeSecretKey;
+use medledger_core::registry::VoidCode;
+use medledger_core::slot::{SlotError, SlotRole};
 use medledger_core::state::{ReportEntry, State};
 use medledger_core::store::StoreError;
-use medledger_core::token::Token;
 
 /// What unwraps a report's key.
 #[derive(Debug)]
@@ -36,19 +38,6 @@ pub enum ReaderKey {
     Access,
     /// The reader's identity; nothing needs to be delivered.
     Identity,
-}
-
-/// What a patient permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Permission {
-    /// The report.
-    pub report: ReportId,
-    /// Who may read it.
-    pub reader: MemberId,
-    /// What for.
-    pub purpose: Purpose,
-    /// Until when.
-    pub until: Timestamp,
 }
 
 /// A grant that was accepted.
@@ -79,6 +68,12 @@ pub enum ApproveError {
     /// There is no such request or report for this patient, or the reader is not known.
     #[error("{0} (code {code})", code = .0.code())]
     Refused(VoidCode),
+    /// A collection cannot be shared with an access key, which opens one report only.
+    #[error("an access key opens one report: share a collection with the identity")]
+    NeedsIdentity,
+    /// The reports lie with several hospitals, and a grant names one.
+    #[error("the reports are kept by several hospitals: give one permission for each")]
+    SeveralHospitals,
     /// The key could not be wrapped for the reader.
     #[error(transparent)]
     Slot(SlotError),
@@ -124,16 +119,16 @@ impl Ledger {
         if report.patient != patient.id() {
             return Err(unknown());
         }
-        let permission = Permission {
-            report: entry.report,
-            reader: entry.reader,
-            purpose: entry.purpose,
-            until: until.unwrap_or(entry.until),
-        };
-        self.grant(patient, permission, key, reader_key, Some(*request))
+        let until = until.unwrap_or(entry.until);
+        let permission = Permission::new(entry.report, entry.reader, entry.purpose, until);
+        self.give(patient, permission, key, reader_key, Some(*request))
     }
 
-    /// Permits a reader unasked.
+    /// Permits a reader unasked: a report, several, or the whole collection at a hospital; for a member or
+    /// for a group.
+    ///
+    /// An access key of the patient's opens one report; all else takes the identity. Members of a group open
+    /// with their identities, whatever `reader_key` says.
     ///
     /// # Errors
     /// See [`ApproveError`].
@@ -144,106 +139,7 @@ impl Ledger {
         key: &Key<'_>,
         reader_key: ReaderKey,
     ) -> Result<Approved, ApproveError> {
-        self.grant(patient, permission, key, reader_key, None)
-    }
-
-    fn grant(
-        &self,
-        patient: &Identity,
-        permission: Permission,
-        key: &Key<'_>,
-        reader_key: ReaderKey,
-        request: Option<RecordId>,
-    ) -> Result<Approved, ApproveError> {
-        let Permission { report, reader, purpose, until } = permission;
-        // The chain judges by its own time, which lies behind.
-        if until <= self.now() {
-            return Err(ApproveError::Refused(VoidCode::Expired));
-        }
-        let (entry, reader_identity) = self.grant_parties(patient, &report, &reader)?;
-        let dek = self.patient_dek(patient, &report, &entry, key)?;
-        let mut rng = self.rng();
-        let nonce = RecordNonce::random(&mut rng);
-        let grant = GrantId::derive(&patient.id(), &nonce);
-        let place = SlotPlace::current(report, &entry, SlotRole::Grant, Some(grant), reader);
-        let context = self.slot_context(&place, entry.envelope);
-        let (access_key, token, slot) = match reader_key {
-            ReaderKey::Access => {
-                let access_key = AccessKey::generate(&mut rng);
-                let token = Token::derive(&access_key, &grant).hash(&self.chain(), &grant);
-                let slot = Slot::wrap_with_access_key(&dek, &access_key, &context);
-                (Some(access_key), Some(token), slot)
-            }
-            ReaderKey::Identity => {
-                let slot = Slot::wrap_to(&dek, &reader_identity, &context, &mut rng);
-                (None, None, slot)
-            }
-        };
-        let body = Grant {
-            scope: Scope::Report(report),
-            reader: Grantee::Member(reader),
-            purpose,
-            until,
-            custodian: entry.hospital,
-            token,
-            request,
-        };
-        let record = self.sign_with_nonce(patient, nonce, body);
-        let id = record.id();
-        let mut letter = None;
-        let mut delivery = self.accept(&[record], |unit| -> Result<Delivery, ApproveError> {
-            self.put_slot(unit, &place, &slot)?;
-            let contact = self.contact(unit, &reader)?;
-            let address = contact.email.as_deref().filter(|_| self.sends_mail());
-            if let Some(address) = address {
-                let label = self.label(unit, &report)?;
-                let text = texts::access_granted(
-                    &contact,
-                    address,
-                    &report,
-                    &label,
-                    until,
-                    access_key.as_ref(),
-                );
-                letter = Some(self.enqueue(unit, &text)?);
-                if access_key.is_some() {
-                    return Ok(Delivery::Queued);
-                }
-            }
-            Ok(access_key.map_or(Delivery::None, Delivery::PickUp))
-        })?;
-        // To a reader with an identity the letter is a notice: nothing has to be delivered.
-        let sent = self.try_mail_of(letter.as_ref());
-        if sent && delivery == Delivery::Queued {
-            delivery = Delivery::Mailed;
-        }
-        Ok(Approved { grant, record: id, permission, delivery })
-    }
-
-    /// The patient's report and the reader's public key, judged as the chain will.
-    fn grant_parties(
-        &self,
-        patient: &Identity,
-        report: &ReportId,
-        reader: &MemberId,
-    ) -> Result<(ReportEntry, medledger_core::keys::HpkePublicKey), ApproveError> {
-        self.authenticate(patient)?.ok_or(ApproveError::Refused(VoidCode::UnknownAuthor))?;
-        let view = self.view()?;
-        let mut found = Err(VoidCode::UnknownReport);
-        self.engine().with_pending(view.as_ref(), &mut |state| {
-            let state = State::new(state);
-            let Some(entry) = state.report(report)? else { return Ok(()) };
-            if entry.patient != patient.id() {
-                return Ok(());
-            }
-            found = match state.member(reader)? {
-                None => Err(VoidCode::UnknownMember),
-                Some(member) if !member.role.reads() => Err(VoidCode::WrongRole),
-                Some(member) => Ok((entry, member.identity.hpke_key())),
-            };
-            Ok(())
-        })?;
-        found.map_err(ApproveError::Refused)
+        self.give(patient, permission, key, reader_key, None)
     }
 
     /// Unwraps a report's key for its patient.
@@ -254,24 +150,95 @@ impl Ledger {
         entry: &ReportEntry,
         key: &Key<'_>,
     ) -> Result<Dek, ApproveError> {
+        let view = self.view()?;
+        self.patient_dek_in(&self.stored_slots(view.as_ref()), patient, report, entry, key)
+    }
+
+    /// The same, from slots wherever they lie.
+    pub(crate) fn patient_dek_in(
+        &self,
+        slots: &dyn SlotSource,
+        patient: &Identity,
+        report: &ReportId,
+        entry: &ReportEntry,
+        key: &Key<'_>,
+    ) -> Result<Dek, ApproveError> {
         let role = match key {
             Key::Access(_) => SlotRole::Patient,
             Key::Identity => SlotRole::Collection,
         };
         let place = SlotPlace::current(*report, entry, role, None, patient.id());
-        let slot = self.slot(self.view()?.as_ref(), &place)?.ok_or(ApproveError::NoSlot)?;
+        let slot = slot_in(slots, &place)?.ok_or(ApproveError::NoSlot)?;
         let context = self.slot_context(&place, entry.envelope);
-        match key {
-            Key::Access(key) => slot.unwrap_with_access_key(key, &context),
+        Ok(match key {
+            Key::Access(key) => slot.unwrap_with_access_key(key, &context)?,
             Key::Identity => {
-                // Every slot in this place was wrapped to the collection key of epoch 1.
-                let collection = patient.collection_key(&entry.hospital, 1);
-                slot.unwrap_with(collection.secret_key(), &context)
+                let secret =
+                    self.patient_secret_in(slots, patient, &entry.hospital, entry.collection)?;
+                let opened = slot.unwrap_with(&secret, &context);
+                if opened.is_ok() || patient.former_hpke_keys().is_empty() {
+                    return Ok(opened?);
+                }
+                // Where the way back is not kept here, a former key may be that of the epoch.
+                let mut keys = patient.collection_keys(entry.hospital, entry.collection);
+                let former = keys.find_map(|key| slot.unwrap_with(key.secret_key(), &context).ok());
+                former.map_or(opened, Ok)?
             }
-        }
-        .map_err(|error| match error {
-            SlotError::WrongKeyOrMoved => ApproveError::WrongKey,
-            other => ApproveError::Slot(other),
         })
+    }
+
+    pub(crate) fn patient_secret(
+        &self,
+        patient: &Identity,
+        hospital: &MemberId,
+        epoch: u32,
+    ) -> Result<HpkeSecretKey, ApproveError> {
+        let view = self.view()?;
+        self.patient_secret_in(&self.stored_slots(view.as_ref()), patient, hospital, epoch)
+    }
+
+    /// A patient's collection key of one epoch. That of the present one is derived; from there the way leads
+    /// back, whatever became of the identity since.
+    pub(crate) fn patient_secret_in(
+        &self,
+        slots: &dyn SlotSource,
+        patient: &Identity,
+        hospital: &MemberId,
+        epoch: u32,
+    ) -> Result<HpkeSecretKey, ApproveError> {
+        let view = self.view()?;
+        let mut enrolment = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            enrolment = State::new(state).enrolment(&patient.id(), hospital)?;
+            Ok(())
+        })?;
+        let derived = |epoch| patient.collection_key(hospital, epoch).into_secret_key();
+        let Some(newest) = enrolment else { return Ok(derived(epoch)) };
+        let secret = newest_secret(patient, hospital, newest.epoch, &newest.key)?;
+        if newest.epoch <= epoch {
+            return Ok(secret);
+        }
+        let owner = KeyOwner::Collection { patient: patient.id(), hospital: *hospital };
+        let older = self.older_secret(slots, owner, secret, newest.epoch, epoch)?;
+        // Where no way leads back from there, the identity is what it was.
+        Ok(older.unwrap_or_else(|| derived(epoch)))
+    }
+}
+
+impl From<SlotError> for ApproveError {
+    fn from(error: SlotError) -> Self {
+        match error {
+            SlotError::WrongKeyOrMoved => Self::WrongKey,
+            other => Self::Slot(other),
+        }
+    }
+}
+
+impl From<SecretError> for ApproveError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Slot(error) => error.into(),
+            SecretError::Store(error) => error.into(),
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::storage::{StorageError, StorageMode};
 use medledger_core::Cid;
 use medledger_core::ids::ReportId;
 use medledger_core::registry::Kind;
-use medledger_core::state::State;
+use medledger_core::state::{State, StateRead};
 use medledger_core::store::{RecordQuery, StoreError};
 use medledger_ipfs::BlockRead;
 use medledger_ipfs::check::{StoreCheck, check_store};
@@ -15,7 +15,7 @@ use medledger_ipfs::collect::{
 };
 use medledger_ipfs::repair::{Repaired, repair_store};
 use medledger_ipfs::store::{Keep, Pin, Reason, Word};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Why the store of blocks could not be looked after.
@@ -211,8 +211,8 @@ impl Ledger {
         for pin in &pins {
             for Keep { reason, since } in &pin.reasons {
                 let goes = match reason {
-                    Reason::Report(report) if known.get(report) == Some(&pin.root) => {
-                        kept.insert(*report);
+                    Reason::Report(report) if known.contains(&(*report, pin.root)) => {
+                        kept.insert((*report, pin.root));
                         false
                     }
                     Reason::Report(report) => !under_way.contains(report),
@@ -226,28 +226,35 @@ impl Ledger {
             }
         }
         for (report, envelope) in known {
-            if !kept.contains(&report) && self.blocks().has(&envelope)? {
+            if !kept.contains(&(report, envelope)) && self.blocks().has(&envelope)? {
                 reconciled.pin.push((envelope, report));
             }
         }
         Ok(reconciled)
     }
 
-    /// The envelope of every report that is on the ledger or waits to be mined.
-    pub(crate) fn envelopes(&self) -> Result<BTreeMap<ReportId, Cid>, StoreError> {
+    /// The envelopes of every report that is on the ledger or waits to be mined: the present one and, around
+    /// a rotation, the one before and the next.
+    pub(crate) fn envelopes(&self) -> Result<BTreeSet<(ReportId, Cid)>, StoreError> {
         let view = self.view()?;
         let added = RecordQuery { kind: Some(Kind::AddReport), ..RecordQuery::default() };
         let records = view.find(&added)?;
-        let mut envelopes = BTreeMap::new();
-        self.engine().with_pending(view.as_ref(), &mut |state| {
+        let mut envelopes = BTreeSet::new();
+        let mut look = |state: &dyn StateRead| -> Result<(), StoreError> {
             let state = State::new(state);
             for report in records.iter().filter_map(|record| record.report) {
                 if let Some(entry) = state.report(&report)? {
-                    envelopes.insert(report, entry.envelope);
+                    envelopes.insert((report, entry.envelope));
+                }
+                if let Some(next) = state.rotation(&report)? {
+                    envelopes.insert((report, next.envelope));
                 }
             }
             Ok(())
-        })?;
+        };
+        // Until a confirmation is in a block, the envelope before it may be needed again.
+        look(view.as_ref())?;
+        self.engine().with_pending(view.as_ref(), &mut look)?;
         Ok(envelopes)
     }
 }

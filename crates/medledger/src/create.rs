@@ -233,7 +233,7 @@ fn found(
         std::fs::create_dir(&path).map_err(|source| CreateError::Io { path, source })?;
     }
     people::save_identity(folder, &hospital, password, &options.lock_params)?;
-    let founder = Founder { identity: *hospital.public(), mining: key.key.verifying_key() };
+    let founder = Founder { identity: hospital.public().clone(), mining: key.key.verifying_key() };
     let (rules, header) = genesis(founder, options.engine)?;
 
     let path = node_key_path(folder, &options.settings);

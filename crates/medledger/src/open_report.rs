@@ -2,20 +2,24 @@
 //! slot released. Every byte is checked against the ledger's CID before it is decrypted.
 
 use crate::approve::{ApproveError, Key};
+use crate::grants::grantee_id;
 use crate::ledger::{Blocks, Ledger};
-use crate::slots::SlotPlace;
+use crate::secrets::{KeyPlace, SecretError, with_any_key};
+use crate::slots::{SlotPlace, SlotSource, slot_in};
 use medledger_core::Cid;
 use medledger_core::clock::Timestamp;
-use medledger_core::context::BodyContext;
 use medledger_core::dek::Dek;
 use medledger_core::engine::SubmitError;
 use medledger_core::envelope::{Envelope, EnvelopeError, Metadata, MetadataError, unseal_meta};
 use medledger_core::identity::Identity;
-use medledger_core::ids::{GrantId, RecordId, ReportId};
-use medledger_core::record::Read as ReadRecord;
+use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
+use medledger_core::key_slot::{KeyOwner, KeySlotRole};
+use medledger_core::keys::HpkeSecretKey;
+use medledger_core::record::{Grantee, Read as ReadRecord, Scope};
+use medledger_core::release::ReleaseError;
 use medledger_core::seal::{Backend, UnsealError, UnsealReader};
 use medledger_core::slot::{SlotError, SlotRole};
-use medledger_core::state::{GrantEntry, ReportEntry, State};
+use medledger_core::state::{GrantEntry, GrantStanding, MemberEntry, ReportEntry, State};
 use medledger_core::store::StoreError;
 use medledger_core::token::Token;
 use medledger_ipfs::store::BlockRead;
@@ -47,7 +51,10 @@ pub enum OpenReportError {
     WrongKey,
     /// The permission is live, but the wrapped key is not kept here.
     #[error("no key for this permission is kept here: ask the custodian {0}")]
-    NoSlot(medledger_core::ids::MemberId),
+    NoSlot(MemberId),
+    /// What a custodian released cannot be used.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// A block of the report is missing here.
     #[error("block {0} of the report is missing")]
     Missing(Cid),
@@ -116,7 +123,28 @@ impl From<ApproveError> for OpenReportError {
             ApproveError::Slot(error) => Self::Slot(error),
             ApproveError::Submit(error) => Self::Submit(error),
             ApproveError::Store(error) => Self::Store(error),
-            ApproveError::NoSlot | ApproveError::Refused(_) => Self::NoAccess,
+            ApproveError::NoSlot
+            | ApproveError::Refused(_)
+            | ApproveError::NeedsIdentity
+            | ApproveError::SeveralHospitals => Self::NoAccess,
+        }
+    }
+}
+
+impl From<SlotError> for OpenReportError {
+    fn from(error: SlotError) -> Self {
+        match error {
+            SlotError::WrongKeyOrMoved => Self::WrongKey,
+            other => Self::Slot(other),
+        }
+    }
+}
+
+impl From<SecretError> for OpenReportError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Slot(error) => error.into(),
+            SecretError::Store(error) => error.into(),
         }
     }
 }
@@ -147,6 +175,16 @@ impl std::fmt::Debug for OpenedReport {
 }
 
 impl OpenedReport {
+    fn new(
+        (metadata, reader): (Metadata, UnsealReader<Source>),
+        read: RecordId,
+        grant: Option<GrantId>,
+        entry: &ReportEntry,
+        body: Cid,
+    ) -> Self {
+        Self { metadata, read, grant, envelope: entry.envelope, body, reader }
+    }
+
     /// File name, media type, length and note.
     #[must_use]
     pub const fn metadata(&self) -> &Metadata {
@@ -245,12 +283,12 @@ impl Ledger {
         key: &Key<'_>,
         backend: Backend,
     ) -> Result<OpenedReport, OpenReportError> {
-        self.authenticate(reader)?.ok_or(OpenReportError::NoAccess)?;
+        let member = self.authenticate(reader)?.ok_or(OpenReportError::NoAccess)?;
         let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
         let grant = if entry.patient == reader.id() {
             None
         } else {
-            Some(self.live_grant(reader, report, key)?)
+            Some(self.live_grant(&reader.id(), &member, report, &entry, key)?)
         };
         // Ciphertext is no secret: whether it is there is known before anything is recorded.
         let envelope = self.fetch_envelope(&entry)?;
@@ -263,36 +301,38 @@ impl Ledger {
         };
 
         let head = medledger_core::chain::tip(self.view()?.as_ref())?.id;
-        let statement = ReadRecord { grant, report: *report, version: entry.version, head };
+        let under = grant.as_ref().map(|(id, _)| *id);
+        let statement = ReadRecord { grant: under, report: *report, version: entry.version, head };
         let record = self.sign(reader, statement);
         let read = record.id();
         self.accept(&[record], |_| Ok::<_, OpenReportError>(()))?;
 
         let dek = match (own, &grant) {
             (Some(dek), _) => dek,
-            (None, Some(grant)) => self.reader_dek(reader, report, &entry, grant, key)?,
+            (None, Some((id, grant))) => {
+                let view = self.view()?;
+                let slots = self.stored_slots(view.as_ref());
+                self.reader_dek(&slots, reader, report, &entry, id, grant, key)?
+            }
             (None, None) => return Err(OpenReportError::NoAccess),
         };
-        let context = BodyContext {
-            report: *report,
-            version: entry.version,
-            epoch: entry.epoch,
-            patient: entry.patient,
-            author: entry.author,
-        };
-        let metadata = unseal_meta(&dek, &context.meta(envelope.body), &envelope.meta)?;
-        let file = FileReader::open(self.blocks_arc(), envelope.body, Some(envelope.size))?;
-        let unsealed =
-            UnsealReader::with_head(backend, &dek, &envelope.head, &context.to_bytes(), file)?
-                .with_true_len(metadata.length())?;
-        Ok(OpenedReport {
-            metadata,
-            read,
-            grant,
-            envelope: entry.envelope,
-            body: envelope.body,
-            reader: unsealed,
-        })
+        let opened = self.unsealed_from(report, &entry, &dek, &envelope, backend)?;
+        Ok(OpenedReport::new(opened, read, under, &entry, envelope.body))
+    }
+
+    /// A report whose key is at hand and whose reading is recorded.
+    pub(crate) fn opened(
+        &self,
+        read: RecordId,
+        grant: Option<GrantId>,
+        report: &ReportId,
+        entry: &ReportEntry,
+        dek: &Dek,
+        backend: Backend,
+    ) -> Result<OpenedReport, OpenReportError> {
+        let envelope = self.fetch_envelope(entry)?;
+        let opened = self.unsealed_from(report, entry, dek, &envelope, backend)?;
+        Ok(OpenedReport::new(opened, read, grant, entry, envelope.body))
     }
 
     pub(crate) fn report_entry(
@@ -310,12 +350,14 @@ impl Ledger {
 
     /// The grant that lets this member read, by its token where one is needed. It must be live both
     /// in the newest block and after everything accepted since: a revocation counts at once.
-    fn live_grant(
+    pub(crate) fn live_grant(
         &self,
-        reader: &Identity,
+        reader: &MemberId,
+        member: &MemberEntry,
         report: &ReportId,
+        entry: &ReportEntry,
         key: &Key<'_>,
-    ) -> Result<GrantId, OpenReportError> {
+    ) -> Result<(GrantId, GrantEntry), OpenReportError> {
         let view = self.view()?;
         let tip = medledger_core::chain::tip(view.as_ref())?;
         // Neither a slow clock nor a slow chain makes a grant live longer.
@@ -327,21 +369,20 @@ impl Ledger {
         let mut other_key = false;
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let pending = State::new(state);
-            for id in pending.grants_for(&reader.id(), report)? {
+            for id in pending.grants_reaching(reader, member, report, entry)? {
                 let Some(grant) = pending.grant(&id)? else { continue };
                 if !self.key_fits(&id, &grant, key) {
                     other_key = true;
                     continue;
                 }
-                let reason = if grant.revoked.is_some() {
-                    OpenReportError::Revoked
-                } else if !grant.is_live(report, &reader.id(), now) {
-                    OpenReportError::Expired
-                } else if mined.grant(&id)?.is_none() {
-                    OpenReportError::NotMined
-                } else {
-                    live = Some(id);
-                    continue;
+                let reason = match pending.standing(&grant, now)? {
+                    GrantStanding::Revoked => OpenReportError::Revoked,
+                    GrantStanding::Expired => OpenReportError::Expired,
+                    GrantStanding::Live if mined.grant(&id)?.is_none() => OpenReportError::NotMined,
+                    GrantStanding::Live => {
+                        live = Some((id, grant));
+                        continue;
+                    }
                 };
                 let given = view.record(&grant.record)?.map_or(Timestamp::default(), |r| r.time);
                 if dead.as_ref().is_none_or(|(before, _)| given >= *before) {
@@ -357,7 +398,7 @@ impl Ledger {
         })
     }
 
-    fn key_fits(&self, id: &GrantId, grant: &GrantEntry, key: &Key<'_>) -> bool {
+    pub(crate) fn key_fits(&self, id: &GrantId, grant: &GrantEntry, key: &Key<'_>) -> bool {
         match (key, &grant.token) {
             (Key::Access(key), Some(hash)) => {
                 Token::derive(key, id).matches(&self.chain(), id, hash)
@@ -367,27 +408,102 @@ impl Ledger {
         }
     }
 
-    fn reader_dek(
+    /// The report's key for a reader with a live grant.
+    #[expect(clippy::too_many_arguments, reason = "each names another party or place")]
+    pub(crate) fn reader_dek(
         &self,
+        slots: &dyn SlotSource,
         reader: &Identity,
         report: &ReportId,
         entry: &ReportEntry,
-        grant: &GrantId,
+        id: &GrantId,
+        grant: &GrantEntry,
         key: &Key<'_>,
     ) -> Result<Dek, OpenReportError> {
-        let place = SlotPlace::current(*report, entry, SlotRole::Grant, Some(*grant), reader.id());
-        let slot = self
-            .slot(self.view()?.as_ref(), &place)?
-            .ok_or(OpenReportError::NoSlot(entry.hospital))?;
-        let context = self.slot_context(&place, entry.envelope);
-        match key {
-            Key::Access(key) => slot.unwrap_with_access_key(key, &context),
-            Key::Identity => slot.unwrap_with(reader.hpke_secret_key(), &context),
+        let no_slot = || OpenReportError::NoSlot(grant.custodian);
+        let current = |role, grant, reader| SlotPlace::current(*report, entry, role, grant, reader);
+        if let Scope::Collection(_) = grant.scope {
+            let place = current(SlotRole::Collection, None, entry.patient);
+            let slot = slot_in(slots, &place)?.ok_or_else(no_slot)?;
+            let (epoch, secret) = self.granted_collection(slots, reader, id, grant, key)?;
+            let owner = KeyOwner::Collection { patient: entry.patient, hospital: entry.hospital };
+            let secret = self.older_secret(slots, owner, secret, epoch, entry.collection)?;
+            let context = self.slot_context(&place, entry.envelope);
+            return Ok(slot.unwrap_with(&secret.ok_or_else(no_slot)?, &context)?);
         }
-        .map_err(|error| match error {
-            SlotError::WrongKeyOrMoved => OpenReportError::WrongKey,
-            other => OpenReportError::Slot(other),
-        })
+        let place = current(SlotRole::Grant, Some(*id), grantee_id(&grant.reader));
+        let slot = slot_in(slots, &place)?.ok_or_else(no_slot)?;
+        let context = self.slot_context(&place, entry.envelope);
+        let opened = match (key, &grant.reader) {
+            (_, Grantee::Group(at)) => {
+                let keys = self.group_secrets(slots, reader, at)?;
+                first_that_opens(&keys, |key| slot.unwrap_with(key, &context))
+            }
+            (Key::Access(key), _) => slot.unwrap_with_access_key(key, &context),
+            (Key::Identity, _) => with_any_key(reader, |key| slot.unwrap_with(key, &context)),
+        };
+        Ok(opened?)
+    }
+
+    /// The newest key of a collection that a grant gives this reader, and its epoch.
+    pub(crate) fn granted_collection(
+        &self,
+        slots: &dyn SlotSource,
+        reader: &Identity,
+        id: &GrantId,
+        grant: &GrantEntry,
+        key: &Key<'_>,
+    ) -> Result<(u32, HpkeSecretKey), OpenReportError> {
+        let Scope::Collection(hospital) = grant.scope else {
+            return Err(OpenReportError::NoAccess);
+        };
+        let view = self.view()?;
+        let owner = KeyOwner::Collection { patient: grant.patient, hospital };
+        let newest = State::new(view.as_ref()).enrolment(&grant.patient, &hospital)?;
+        let (grant_id, grantee) = (Some(*id), Some(grantee_id(&grant.reader)));
+        for epoch in (1..=newest.map_or(0, |newest| newest.epoch)).rev() {
+            let role = KeySlotRole::Collection;
+            let place = KeyPlace { owner, epoch, role, grant: grant_id, reader: grantee };
+            let Some(kept) = self.secret(slots, &place)? else { continue };
+            let secret = match (key, &grant.reader) {
+                (_, Grantee::Group(at)) => {
+                    let keys = self.group_secrets(slots, reader, at)?;
+                    first_that_opens(&keys, |key| kept.unwrap(key))
+                }
+                (Key::Access(key), _) => kept.unwrap_with_access_key(key),
+                (Key::Identity, _) => with_any_key(reader, |key| kept.unwrap(key)),
+            };
+            return Ok((epoch, secret?));
+        }
+        Err(OpenReportError::NoSlot(grant.custodian))
+    }
+
+    /// The metadata and the plaintext of a report, whose key is at hand.
+    pub(crate) fn unsealed(
+        &self,
+        report: &ReportId,
+        entry: &ReportEntry,
+        dek: &Dek,
+        backend: Backend,
+    ) -> Result<(Metadata, UnsealReader<Source>), OpenReportError> {
+        self.unsealed_from(report, entry, dek, &self.fetch_envelope(entry)?, backend)
+    }
+
+    fn unsealed_from(
+        &self,
+        report: &ReportId,
+        entry: &ReportEntry,
+        dek: &Dek,
+        envelope: &Envelope,
+        backend: Backend,
+    ) -> Result<(Metadata, UnsealReader<Source>), OpenReportError> {
+        let context = entry.body_context(report);
+        let metadata = unseal_meta(dek, &context.meta(envelope.body), &envelope.meta)?;
+        let file = FileReader::open(self.blocks_arc(), envelope.body, Some(envelope.size))?;
+        let unsealed =
+            UnsealReader::with_head(backend, dek, &envelope.head, &context.to_bytes(), file)?
+                .with_true_len(metadata.length())?;
+        Ok((metadata, unsealed))
     }
 
     fn fetch_envelope(&self, entry: &ReportEntry) -> Result<Envelope, OpenReportError> {
@@ -397,4 +513,20 @@ impl Ledger {
             .ok_or(OpenReportError::Missing(entry.envelope))?;
         Ok(Envelope::decode(&block)?)
     }
+}
+
+/// What was wrapped for a group was wrapped to its key of that time: the newest that opens it.
+fn first_that_opens<T>(
+    keys: &[HpkeSecretKey],
+    open: impl Fn(&HpkeSecretKey) -> Result<T, SlotError>,
+) -> Result<T, SlotError> {
+    let mut last = Err(SlotError::WrongKeyOrMoved);
+    for key in keys {
+        last = open(key);
+        // An older epoch may be of another suite.
+        if !matches!(last, Err(SlotError::WrongKeyOrMoved | SlotError::OtherSuite { .. })) {
+            break;
+        }
+    }
+    last
 }

@@ -166,7 +166,7 @@ impl Ledger {
         check_contact(contact)?;
         let registrar = hospital.id();
         let register = Register {
-            member: *member.public(),
+            member: member.public().clone(),
             role,
             custody,
             proof: member.prove_possession(&self.chain(), &registrar),
@@ -177,7 +177,11 @@ impl Ledger {
             records.push(self.sign(member, Enrol { hospital: registrar, epoch: 1, key }));
         }
         let record = records[0].id();
+        let welcome = self.welcome(hospital, role, &member.id(), &member.public().hpke_key())?;
         let number = self.accept(&records, |unit| {
+            if let Some((place, kept)) = &welcome {
+                self.put_secret(unit, place, kept)?;
+            }
             Ok::<_, RegisterError>(set_contact(unit, self.node_key(), &member.id(), contact)?)
         })?;
         Ok(Registration { member: member.id(), number, record })
@@ -213,12 +217,7 @@ impl Ledger {
     /// # Errors
     /// See [`IdentityError`].
     pub fn unlock(&self, member: &MemberId, password: &str) -> Result<Identity, IdentityError> {
-        let path = identity_path(self.folder(), member);
-        let read = read_bounded(&path, limit::LOCKED_IDENTITY_BYTES);
-        let bytes = read.map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => IdentityError::Missing(*member),
-            _ => IdentityError::Io { path: path.clone(), source },
-        })?;
+        let bytes = self.identity_file(member)?;
         let identity = identity::unlock(&bytes, password)?;
         // A file put in another's place would act as somebody else.
         let found = identity.id();
@@ -247,6 +246,8 @@ impl Ledger {
             }
         }
         ids.sort_unstable();
+        // Keys that succeed lie beside those before.
+        ids.dedup();
         Ok(ids)
     }
 
@@ -291,7 +292,7 @@ impl Ledger {
         self.engine().with_pending(view.as_ref(), &mut |state| {
             found = State::new(state)
                 .member(&identity.id())?
-                .filter(|entry| entry.identity == *identity.public());
+                .filter(|entry| entry.identity == *identity.public() && entry.suspended.is_none());
             Ok(())
         })?;
         Ok(found)
@@ -318,10 +319,6 @@ impl Ledger {
 /// Folder of locked identity files in a ledger's folder.
 pub(crate) const IDENTITIES: &str = "identities";
 
-fn identity_path(folder: &Path, member: &MemberId) -> PathBuf {
-    folder.join(IDENTITIES).join(format!("{member}.identity"))
-}
-
 /// Locks an identity with a password into a file of a ledger's folder.
 pub(crate) fn save_identity(
     folder: &Path,
@@ -329,7 +326,7 @@ pub(crate) fn save_identity(
     password: &str,
     params: &LockParams,
 ) -> Result<PathBuf, RegisterError> {
-    let path = identity_path(folder, &identity.id());
+    let path = crate::identity_file::path_of(folder, &identity.id());
     let locked = identity::lock(identity, password, params, &mut os_rng())?;
     crate::files::write_private(&path, &locked)
         .map_err(|source| RegisterError::IdentityFile { path: path.clone(), source })?;

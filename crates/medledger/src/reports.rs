@@ -2,12 +2,14 @@
 
 use crate::ledger::Ledger;
 use medledger_core::Cid;
+use medledger_core::clock::Timestamp;
 use medledger_core::engine::{Finality, Position};
 use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
 use medledger_core::receipt::{Receipt, ReceiptError};
+use medledger_core::record::{Grantee, Scope};
 use medledger_core::registry::Kind;
-use medledger_core::state::{GrantEntry, State};
-use medledger_core::store::{RecordQuery, Standing, StoreError};
+use medledger_core::state::{GrantEntry, GrantStanding, State};
+use medledger_core::store::{RecordQuery, Standing, StoreError, View};
 
 /// A report as a member sees it in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,12 +67,17 @@ impl Ledger {
         let mut reports = Vec::new();
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            for grant in state.grants_of(member)? {
-                if let Some(entry) = state.grant(&grant)? {
-                    let medledger_core::record::Scope::Report(report) = entry.scope else {
-                        continue;
-                    };
-                    ids.push(report);
+            let Some(viewer) = state.member(member)? else { return Ok(()) };
+            for id in state.grants_of(member, &viewer)? {
+                let Some(grant) = state.grant(&id)? else { continue };
+                ids.extend_from_slice(grant.scope.reports());
+                if let Scope::Collection(_) = grant.scope {
+                    for report in state.reports_of(&grant.patient)? {
+                        if state.report(&report)?.is_some_and(|entry| grant.covers(&report, &entry))
+                        {
+                            ids.push(report);
+                        }
+                    }
                 }
             }
             let mut seen = std::collections::BTreeSet::new();
@@ -105,7 +112,8 @@ impl Ledger {
             .collect()
     }
 
-    /// The grants on a report that `viewer` may know of.
+    /// The grants on a report that `viewer` may know of: for its patient all, for others those that reach
+    /// them.
     fn grants_on(
         &self,
         report: &ReportId,
@@ -113,35 +121,50 @@ impl Ledger {
         viewer: &MemberId,
     ) -> Result<Vec<GrantSummary>, StoreError> {
         let view = self.view()?;
-        let query = RecordQuery {
-            kind: Some(Kind::Grant),
-            report: Some(*report),
-            ..RecordQuery::default()
-        };
-        let records = view.find(&query)?;
         let now = self.now().max(medledger_core::chain::tip(view.as_ref())?.median_time);
         let mut grants = Vec::new();
         self.engine().with_pending(view.as_ref(), &mut |state| {
-            for stored in &records {
-                let signed = stored.signed()?;
-                let statement = signed.record();
-                let id = GrantId::derive(&statement.author, &statement.nonce);
-                let Some(entry) = State::new(state).grant(&id)? else { continue };
-                let medledger_core::record::Grantee::Member(reader) = entry.reader else {
+            let state = State::new(state);
+            let Some(covered) = state.report(report)? else { return Ok(()) };
+            let ids = match state.member(viewer)? {
+                _ if viewer == patient => state.grants_by(patient)?,
+                Some(member) => state.grants_reaching(viewer, &member, report, &covered)?,
+                None => Vec::new(),
+            };
+            for id in ids {
+                let Some(entry) = state.grant(&id)?.filter(|entry| entry.covers(report, &covered))
+                else {
                     continue;
                 };
-                if viewer == patient || *viewer == reader {
-                    grants.push(GrantSummary {
-                        id,
-                        reader_name: self.contact(view.as_ref(), &reader)?.name,
-                        live: entry.is_live(report, &reader, now),
-                        entry,
-                    });
-                }
+                grants.push(GrantSummary {
+                    id,
+                    reader_name: self.reader_name(view.as_ref(), &entry)?,
+                    live: state.standing(&entry, now)? == GrantStanding::Live,
+                    entry,
+                });
             }
             Ok(())
         })?;
-        Ok(grants)
+        // In the order in which they were given.
+        let mut given = Vec::with_capacity(grants.len());
+        for grant in grants {
+            let time = view.record(&grant.entry.record)?.map_or(Timestamp::default(), |r| r.time);
+            given.push((time, grant));
+        }
+        given.sort_by_key(|(time, grant)| (*time, grant.entry.parent.is_some(), grant.id));
+        Ok(given.into_iter().map(|(_, grant)| grant).collect())
+    }
+
+    /// What people call whom a grant is for.
+    pub(crate) fn reader_name(
+        &self,
+        view: &dyn View,
+        grant: &GrantEntry,
+    ) -> Result<String, StoreError> {
+        match &grant.reader {
+            Grantee::Member(reader) => Ok(self.contact(view, reader)?.name),
+            Grantee::Group(at) => self.group_name(view, &at.group),
+        }
     }
 
     /// The receipt of a record: proof, checkable offline, that it is in this chain.

@@ -1,20 +1,27 @@
 //! Revoke: the patient takes a grant back; the reader's slot is destroyed with it.
 
+use crate::approve::ApproveError;
+use crate::grants::grantee_id;
 use crate::ledger::Ledger;
 use crate::mail::texts;
+use crate::secrets::KeyPlace;
 use crate::slots::SlotPlace;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, RecordId};
+use medledger_core::key_slot::{KeyOwner, KeySlotRole};
 use medledger_core::record::{Grantee, Revoke, Scope};
 use medledger_core::slot::SlotRole;
 use medledger_core::state::{GrantEntry, State};
-use medledger_core::store::StoreError;
+use medledger_core::store::{StoreError, Unit};
 
 /// Why a grant was not revoked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevokeError {
+    /// The collection's next key could not be made for those who remain.
+    #[error("the collection cannot move to its next key: {0}")]
+    Collection(#[source] Box<ApproveError>),
     /// The chain refuses the record, or a store failed while it was judged.
     #[error(transparent)]
     Submit(#[from] SubmitError),
@@ -23,36 +30,52 @@ pub enum RevokeError {
     Store(#[from] StoreError),
 }
 
+impl From<ApproveError> for RevokeError {
+    fn from(error: ApproveError) -> Self {
+        match error {
+            ApproveError::Submit(error) => Self::Submit(error),
+            ApproveError::Store(error) => Self::Store(error),
+            other => Self::Collection(Box::new(other)),
+        }
+    }
+}
+
 impl Ledger {
-    /// Takes a grant back, also one this node has not seen yet. From the moment this returns nothing
-    /// new opens under it here; what the reader already read cannot be recalled.
+    /// Takes a grant back, also one this node has not seen yet, and all that was passed on from it. From the
+    /// moment this returns nothing new opens under it here; what the reader already read cannot be recalled.
+    ///
+    /// A patient takes back any grant on their reports, a reader what they passed on. With a grant on a
+    /// collection goes its key: the collection moves to the next epoch, whose key those who remain are given.
     ///
     /// # Errors
     /// See [`RevokeError`]; `Submit` when the grant is somebody else's or revoked already.
-    pub fn revoke(&self, patient: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
-        let entry = self.grant_entry(grant)?;
-        let record = self.sign(patient, Revoke { grant: *grant });
+    pub fn revoke(&self, author: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
+        let gone = self.grant_and_descendants(grant)?;
+        let record = self.sign(author, Revoke { grant: *grant });
         let id = record.id();
-        self.accept(&[record], |unit| -> Result<(), RevokeError> {
-            let Some(entry) = &entry else { return Ok(()) };
-            let (Scope::Report(report), Grantee::Member(reader)) = (entry.scope, entry.reader)
-            else {
-                return Ok(());
-            };
-            // Versions and epochs never shrink: every slot made under this grant is found.
-            if let Some(current) = self.report_entry(&report)? {
-                for version in 1..=current.version {
-                    for epoch in 1..=current.epoch {
-                        let role = SlotRole::Grant;
-                        let grant = Some(*grant);
-                        let place = SlotPlace { report, version, epoch, role, grant, reader };
-                        self.remove_slot(unit, &place)?;
-                    }
+        let mut records = vec![record];
+        // Who had a collection knows its key: what comes is wrapped to another.
+        let next = match gone.first() {
+            Some((_, entry)) if entry.patient == author.id() => match entry.scope {
+                Scope::Collection(hospital) => {
+                    let without: Vec<GrantId> = gone.iter().map(|(id, _)| *id).collect();
+                    Some(self.next_collection(author, &hospital, &without)?)
                 }
+                _ => None,
+            },
+            _ => None,
+        };
+        records.extend(next.iter().map(|next| next.record.clone()));
+        self.accept(&records, |unit| -> Result<(), RevokeError> {
+            for (grant, entry) in &gone {
+                self.remove_grant_slots(unit, grant, entry)?;
             }
+            next.iter().try_for_each(|next| next.put(self, unit))?;
+            let Some((_, entry)) = gone.first() else { return Ok(()) };
+            let Grantee::Member(reader) = entry.reader else { return Ok(()) };
             let contact = self.contact(unit, &reader)?;
             if let Some(address) = contact.email.as_deref().filter(|_| self.sends_mail()) {
-                let label = self.label(unit, &report)?;
+                let (_, label) = self.describe_scope(unit, &entry.scope)?;
                 self.enqueue(unit, &texts::access_revoked(&contact, address, &label))?;
             }
             Ok(())
@@ -61,13 +84,68 @@ impl Ledger {
         Ok(id)
     }
 
-    pub(crate) fn grant_entry(&self, grant: &GrantId) -> Result<Option<GrantEntry>, StoreError> {
+    /// A grant and what was passed on from it, nearest first.
+    fn grant_and_descendants(
+        &self,
+        grant: &GrantId,
+    ) -> Result<Vec<(GrantId, GrantEntry)>, StoreError> {
         let view = self.view()?;
-        let mut entry = None;
+        let mut gone: Vec<(GrantId, GrantEntry)> = Vec::new();
         self.engine().with_pending(view.as_ref(), &mut |state| {
-            entry = State::new(state).grant(grant)?;
+            let state = State::new(state);
+            let Some(entry) = state.grant(grant)? else { return Ok(()) };
+            let passed_on = entry.delegate > 0;
+            let patient = entry.patient;
+            gone.push((*grant, entry));
+            if !passed_on {
+                return Ok(());
+            }
+            let mut others = Vec::new();
+            for id in state.grants_by(&patient)? {
+                others.extend(state.grant(&id)?.filter(|e| e.parent.is_some()).map(|e| (id, e)));
+            }
+            let mut at = 0;
+            while let Some((parent, _)) = gone.get(at).cloned() {
+                gone.extend(others.iter().filter(|(_, e)| e.parent == Some(parent)).cloned());
+                at += 1;
+            }
             Ok(())
         })?;
-        Ok(entry)
+        Ok(gone)
+    }
+
+    /// Destroys what a reader opens under a grant with.
+    fn remove_grant_slots(
+        &self,
+        unit: &mut dyn Unit,
+        grant: &GrantId,
+        entry: &GrantEntry,
+    ) -> Result<(), StoreError> {
+        let reader = grantee_id(&entry.reader);
+        // Versions and epochs never shrink: every slot made under this grant is found.
+        for report in entry.scope.reports() {
+            let Some(current) = self.report_entry(report)? else { continue };
+            for version in 1..=current.version {
+                for epoch in 1..=current.epoch.saturating_add(1) {
+                    for role in [SlotRole::Grant, SlotRole::AccessKey] {
+                        let (report, grant) = (*report, Some(*grant));
+                        let place = SlotPlace { report, version, epoch, role, grant, reader };
+                        self.remove_slot(unit, &place)?;
+                    }
+                }
+            }
+        }
+        if let Scope::Collection(hospital) = entry.scope {
+            let owner = KeyOwner::Collection { patient: entry.patient, hospital };
+            let newest = self.enrolment(&entry.patient, &hospital)?.map_or(0, |(epoch, _)| epoch);
+            for epoch in 1..=newest {
+                for role in [KeySlotRole::Collection, KeySlotRole::AccessKey] {
+                    let (grant, reader) = (Some(*grant), Some(reader));
+                    let place = KeyPlace { owner, epoch, role, grant, reader };
+                    self.remove_secret(unit, &place)?;
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,8 @@ use medledger_core::ids::{GrantId, MemberId, ReportId};
 use medledger_core::slot::{Slot, SlotContext, SlotRole};
 use medledger_core::state::ReportEntry;
 use medledger_core::store::{Drawer, StoreError, Unit, View};
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 /// Which slot: the report's key for one reader in one role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +21,17 @@ pub(crate) struct SlotPlace {
 
 impl SlotPlace {
     /// Row key: report, version, epoch, role, grant or zeros, reader; numbers big-endian.
-    fn key(&self) -> Vec<u8> {
-        let mut key = self.report.as_bytes().to_vec();
-        key.extend_from_slice(&self.version.to_be_bytes());
-        key.extend_from_slice(&self.epoch.to_be_bytes());
+    pub(crate) fn key(&self) -> Vec<u8> {
+        let mut key = Self::prefix(&self.report, self.version, self.epoch);
         key.push(self.role.code());
         key.extend_from_slice(&self.grant.map_or([0; GrantId::LEN], |grant| *grant.as_bytes()));
         key.extend_from_slice(self.reader.as_bytes());
         key
+    }
+
+    /// What the row keys of a report's version and epoch begin with.
+    pub(crate) fn prefix(report: &ReportId, version: u32, epoch: u32) -> Vec<u8> {
+        [&report.as_bytes()[..], &version.to_be_bytes(), &epoch.to_be_bytes()].concat()
     }
 
     /// The slot of `entry`'s current version and epoch.
@@ -41,7 +46,51 @@ impl SlotPlace {
     }
 }
 
+/// Where slots are read from: what is stored here, or what a custodian released.
+pub(crate) trait SlotSource {
+    /// The bytes of the slot or key slot in this place.
+    fn row(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError>;
+}
+
+/// Slots that are stored here.
+pub(crate) struct StoredSlots<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) view: &'a dyn View,
+}
+
+impl SlotSource for StoredSlots<'_> {
+    fn row(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let Some(sealed) = self.view.local(Drawer::Slots, key)? else { return Ok(None) };
+        self.ledger.node_key().unseal(Drawer::Slots, key, &sealed).map(Some)
+    }
+}
+
+/// Slots that a custodian released.
+pub(crate) struct ReleasedSlots(pub(crate) BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl SlotSource for ReleasedSlots {
+    fn row(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        Ok(self.0.get(key).cloned().map(Zeroizing::new))
+    }
+}
+
+/// The slot in this place, if there is one.
+pub(crate) fn slot_in(
+    source: &dyn SlotSource,
+    place: &SlotPlace,
+) -> Result<Option<Slot>, StoreError> {
+    let Some(bytes) = source.row(&place.key())? else { return Ok(None) };
+    let slot = Slot::from_bytes(&bytes)
+        .map_err(|error| StoreError::Damaged(format!("slot of {}: {error}", place.report)))?;
+    Ok(Some(slot))
+}
+
 impl Ledger {
+    /// The slots that are stored here.
+    pub(crate) const fn stored_slots<'a>(&'a self, view: &'a dyn View) -> StoredSlots<'a> {
+        StoredSlots { ledger: self, view }
+    }
+
     /// What a slot in this place is bound to.
     pub(crate) fn slot_context(
         &self,
@@ -76,12 +125,7 @@ impl Ledger {
         view: &dyn View,
         place: &SlotPlace,
     ) -> Result<Option<Slot>, StoreError> {
-        let key = place.key();
-        let Some(sealed) = view.local(Drawer::Slots, &key)? else { return Ok(None) };
-        let bytes = self.node_key().unseal(Drawer::Slots, &key, &sealed)?;
-        let slot = Slot::from_bytes(&bytes)
-            .map_err(|error| StoreError::Damaged(format!("slot of {}: {error}", place.report)))?;
-        Ok(Some(slot))
+        slot_in(&self.stored_slots(view), place)
     }
 
     pub(crate) fn remove_slot(

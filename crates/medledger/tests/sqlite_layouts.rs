@@ -1,16 +1,19 @@
 //! Ledgers of earlier layouts. `layout-1` was made by the version before layout 2: a hospital with a doctor, a
-//! patient, a report, and a nurse whose registration still waits.
+//! patient, a report, and a nurse whose registration still waits. `layout-2` was made by the version before layout 3:
+//! the same with two grants to the nurse.
 #![cfg(feature = "sqlite")]
 
 use medledger::sqlite::SqliteStore;
 use medledger::{Ledger, OpenError, VerifyDepth};
 use medledger_core::clock::Timestamp;
+use medledger_core::registry::{Role, VoidCode};
+use medledger_core::state::State;
 use medledger_core::store::{RecordQuery, Store, StoreError};
 use rusqlite::Connection;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const NEWEST: i64 = 2;
+const NEWEST: i64 = 3;
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -25,11 +28,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A copy of the committed ledger, and its database.
-fn of_layout_1(dir: &Path) -> (PathBuf, PathBuf) {
+/// A copy of a committed ledger, and its database.
+fn committed(name: &str, dir: &Path) -> (PathBuf, PathBuf) {
     let folder = dir.join("ledger");
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layout-1"), &folder);
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name), &folder);
     (folder.clone(), folder.join("ledger.db"))
+}
+
+fn of_layout_1(dir: &Path) -> (PathBuf, PathBuf) {
+    committed("layout-1", dir)
 }
 
 fn layout(database: &Path) -> i64 {
@@ -77,6 +84,33 @@ fn a_ledger_of_layout_1_is_brought_up_to_date_when_opened_for_writing() {
 }
 
 #[test]
+fn a_patients_grants_of_layout_2_are_found_as_if_they_were_given_today() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, database) = committed("layout-2", dir.path());
+    assert_eq!(layout(&database), 2);
+    let ledger = Ledger::open(&folder).unwrap();
+    // Replayed from the records, the state is the same to the bit.
+    let verified = ledger.verify(VerifyDepth::Full).unwrap();
+    assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+    let view = ledger.view().unwrap();
+    let state = State::new(view.as_ref());
+    let members = state.members().unwrap().into_iter();
+    let patients: Vec<_> = members.filter(|(_, entry)| entry.role == Role::Patient).collect();
+    let grants = state.grants_by(&patients[0].0).unwrap();
+    assert_eq!(grants.len(), 2);
+    for grant in grants {
+        let entry = state.grant(&grant).unwrap().unwrap();
+        assert_eq!((entry.patient, entry.delegate, entry.parent), (patients[0].0, 0, None));
+    }
+    drop(view);
+    drop(ledger);
+    let db = Connection::open(&database).unwrap();
+    let count = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let codes = i64::try_from(VoidCode::ALL.len()).unwrap();
+    assert_eq!(count("SELECT count(*) FROM void_codes"), codes, "later codes are listed too");
+}
+
+#[test]
 fn a_migration_cut_short_leaves_the_old_layout() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, database) = of_layout_1(dir.path());
@@ -121,7 +155,7 @@ fn a_later_layout_is_refused_and_left_alone() {
     for read_only in [true, false] {
         let error = SqliteStore::open(&database, read_only).unwrap_err();
         assert!(
-            matches!(error, StoreError::UnknownVersion { found: 3, newest: NEWEST }),
+            matches!(error, StoreError::UnknownVersion { found: 4, newest: NEWEST }),
             "{error:?}"
         );
     }

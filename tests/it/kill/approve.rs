@@ -63,12 +63,8 @@ impl Watch {
             // it was, and the patient permits it anew.
             let old = grants()[0].id;
             ledger.revoke(&self.patient, &old).expect("revoked");
-            let permission = medledger::Permission {
-                report: uploaded.report,
-                reader: reader.id(),
-                purpose: Purpose::Treatment,
-                until,
-            };
+            let permission =
+                medledger::Permission::new(uploaded.report, reader.id(), Purpose::Treatment, until);
             let shared = ledger.share(&self.patient, permission, &Key::Identity, ReaderKey::Access);
             let Delivery::PickUp(picked) = shared.expect("shared").delivery else {
                 panic!("{context}: no key")

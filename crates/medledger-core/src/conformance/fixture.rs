@@ -194,7 +194,7 @@ impl Fixture {
     #[must_use]
     pub fn add_report(&self) -> SignedRecord {
         let envelope = Cid::of(Codec::DagCbor, b"an envelope");
-        self.sign(&self.doctor, AddReport { patient: self.patient.id(), envelope })
+        self.sign(&self.doctor, AddReport { patient: self.patient.id(), envelope, collection: 1 })
     }
 
     /// The doctor asks for a report until some time.
@@ -214,6 +214,7 @@ impl Fixture {
             custodian: self.hospital.id(),
             token: None,
             request: None,
+            delegate: 0,
         };
         self.sign(&self.patient, body)
     }

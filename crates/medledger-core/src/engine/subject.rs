@@ -1,6 +1,6 @@
 //! What a record is looked up by.
 
-use crate::record::{Body, Grantee, Scope, SignedRecord};
+use crate::record::{Body, Scope, SignedRecord};
 use crate::state::{State, StateRead};
 use crate::store::{Standing, StoreError, StoredRecord};
 
@@ -53,21 +53,33 @@ pub(super) fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subjec
             Ok((Some(body.patient), Some(report)))
         }
         Body::RequestAccess(body) => of_report(body.report),
-        Body::Grant(body) => {
-            let (Scope::Report(report), Grantee::Member(_)) = (body.scope, body.reader);
-            Ok((Some(statement.author), Some(report)))
+        Body::Grant(body) => Ok((Some(statement.author), one_of(&body.scope))),
+        Body::Delegate(body) => {
+            let patient = state.grant(&body.grant)?.map(|grant| grant.patient);
+            Ok((patient, one_of(&body.scope)))
         }
         Body::Refuse(body) => {
             let report = state.request(&body.request)?.map(|request| request.report);
             Ok((Some(statement.author), report))
         }
-        Body::Revoke(body) => {
-            let report = state.grant(&body.grant)?.map(|grant| {
-                let Scope::Report(report) = grant.scope;
-                report
-            });
-            Ok((Some(statement.author), report))
-        }
+        Body::Revoke(body) => Ok(match state.grant(&body.grant)? {
+            Some(grant) => (Some(grant.patient), one_of(&grant.scope)),
+            None => (Some(statement.author), None),
+        }),
         Body::Read(body) => of_report(body.report),
+        Body::Group(_) => Ok((None, None)),
+        Body::Rotate(body) => of_report(body.report),
+        Body::Confirm(body) => match state.rotation_of(&body.record)? {
+            Some(report) => of_report(report),
+            None => Ok((None, None)),
+        },
+    }
+}
+
+/// The report, where there is one only.
+fn one_of(scope: &Scope) -> Option<crate::ids::ReportId> {
+    match scope {
+        Scope::Report(report) => Some(*report),
+        Scope::Reports(_) | Scope::Collection(_) => None,
     }
 }

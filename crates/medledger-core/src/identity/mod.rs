@@ -11,7 +11,7 @@ pub use locked::{
 pub use public::{PublicIdentity, PublicIdentityError};
 
 use crate::cbor;
-use crate::ids::{ChainId, MemberId};
+use crate::ids::{ChainId, GroupId, MemberId};
 use crate::kdf;
 use crate::keys::{HpkeAlgorithm, HpkePublicKey, HpkeSecretKey, Signature, SigningKey};
 use crate::registry::domain;
@@ -127,6 +127,18 @@ fn collection_key(secret: &HpkeSecretKey, hospital: &MemberId, epoch: u32) -> Co
     CollectionKey(HpkeSecretKey::derive(secret.algorithm(), &ikm))
 }
 
+impl Identity {
+    /// The secret key of a group that this hospital keeps, at one epoch; the same each time.
+    ///
+    /// HKDF-SHA256 of this identity's HPKE secret, with a domain, the group and the epoch (big-endian), gives the
+    /// 32 bytes from which RFC 9180 section 7.1.3 derives the key pair.
+    #[must_use]
+    pub fn group_key(&self, group: &GroupId, epoch: u32) -> HpkeSecretKey {
+        let info = [domain::GROUP, group.as_bytes(), &epoch.to_be_bytes()];
+        HpkeSecretKey::derive(self.hpke.algorithm(), &kdf::derive::<32>(&*self.hpke.expose(), &info))
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({}, ..)", self.id)
@@ -154,6 +166,12 @@ impl CollectionKey {
     #[must_use]
     pub const fn secret_key(&self) -> &HpkeSecretKey {
         &self.0
+    }
+
+    /// The secret half by itself.
+    #[must_use]
+    pub fn into_secret_key(self) -> HpkeSecretKey {
+        self.0
     }
 }
 
@@ -241,6 +259,23 @@ mod tests {
         assert_eq!(
             patient.collection_key(&hospital, 7).public_key().to_string(),
             "72d575fa99ce7e22de68824f1ed3052a4ae19f028d34eb82bcb76267630ea049"
+        );
+    }
+
+    #[test]
+    fn group_keys_are_the_same_each_time_and_differ_by_group_and_epoch() {
+        let hospital = known();
+        let group = GroupId::from_bytes([3; 16]);
+        let key = hospital.group_key(&group, 1);
+        assert_eq!(key, known().group_key(&group, 1));
+        assert_ne!(key, hospital.group_key(&group, 2));
+        assert_ne!(key, hospital.group_key(&GroupId::from_bytes([4; 16]), 1));
+        let collection = hospital.collection_key(&MemberId::from_bytes([3; 16]), 1);
+        assert_ne!(key.public_key(), collection.public_key(), "another domain");
+        // From a separate program.
+        assert_eq!(
+            key.public_key().to_string(),
+            "20bdadd8b3a0819cb2b71f7d64b53d5404c18afb2a1333ab946ad1b9fc678b55"
         );
     }
 

@@ -1,11 +1,22 @@
 //! What each kind of record says. Every body is a DAG-CBOR map; names and free text never enter one.
 
+mod access;
+mod group;
+mod rotation;
+
+pub(crate) use access::is_zero;
+pub use access::{
+    Delegate, Grant, Grantee, GroupAt, Read, Refuse, ReportList, ReportListError, RequestAccess,
+    Revoke, Scope,
+};
+pub use group::Group;
+pub use rotation::{Confirm, Rotate};
+
 use crate::Cid;
-use crate::clock::Timestamp;
 use crate::identity::PublicIdentity;
-use crate::ids::{BlockId, GrantId, MemberId, RecordId, ReportId, TokenHash};
+use crate::ids::MemberId;
 use crate::keys::{HpkePublicKey, Signature};
-use crate::registry::{Custody, Kind, Purpose, Role};
+use crate::registry::{Custody, Kind, Role};
 use serde::{Deserialize, Serialize};
 
 /// A hospital registers a member. The author is the hospital.
@@ -68,87 +79,19 @@ pub struct AddReport {
     pub patient: MemberId,
     /// The envelope node, as plain bytes: fetching the chain does not drag reports along.
     pub envelope: Cid,
+    /// Epoch of the patient's collection key to which the report's key is wrapped; 1 is left out.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub collection: u32,
 }
 
-/// The author asks to read a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RequestAccess {
-    /// The report.
-    pub report: ReportId,
-    /// What for.
-    pub purpose: Purpose,
-    /// Until when access is asked for.
-    pub until: Timestamp,
+/// The first epoch: what a number that is left out means.
+pub(crate) const fn first() -> u32 {
+    1
 }
 
-/// What a grant covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Scope {
-    /// One report, in all its versions.
-    Report(ReportId),
-}
-
-/// Whom a grant is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Grantee {
-    /// One member.
-    Member(MemberId),
-}
-
-/// The patient permits a reader. The author is the patient; the grant's id is [`GrantId::derive`] of
-/// author and nonce.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    /// What may be read.
-    pub scope: Scope,
-    /// Who may read.
-    pub reader: Grantee,
-    /// What for.
-    pub purpose: Purpose,
-    /// Until when: the grant is dead at this time.
-    pub until: Timestamp,
-    /// The hospital that hands the slot out.
-    pub custodian: MemberId,
-    /// Hash of the token the reader must present; none where the slot is for the reader's identity.
-    pub token: Option<TokenHash>,
-    /// The request this answers, if it answers one.
-    pub request: Option<RecordId>,
-}
-
-/// The patient refuses a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Refuse {
-    /// The record that asked.
-    pub request: RecordId,
-}
-
-/// The patient takes a grant back, also one that has not been seen yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Revoke {
-    /// The grant.
-    pub grant: GrantId,
-}
-
-/// A reader opens a report. Accepted before the slot is released.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Read {
-    /// The grant; none when a patient opens their own report.
-    pub grant: Option<GrantId>,
-    /// The report.
-    pub report: ReportId,
-    /// Which version of it.
-    pub version: u32,
-    /// The newest block the reader's side had seen.
-    pub head: BlockId,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+pub(crate) const fn is_first(epoch: &u32) -> bool {
+    *epoch == 1
 }
 
 /// The body of a record, by kind.
@@ -173,8 +116,16 @@ pub enum Body {
     Refuse(Refuse),
     /// See [`Revoke`].
     Revoke(Revoke),
+    /// See [`Delegate`].
+    Delegate(Delegate),
     /// See [`Read`].
     Read(Read),
+    /// See [`Group`].
+    Group(Group),
+    /// See [`Rotate`].
+    Rotate(Rotate),
+    /// See [`Confirm`].
+    Confirm(Confirm),
 }
 
 impl Body {
@@ -191,7 +142,11 @@ impl Body {
             Self::Grant(_) => Kind::Grant,
             Self::Refuse(_) => Kind::Refuse,
             Self::Revoke(_) => Kind::Revoke,
+            Self::Delegate(_) => Kind::Delegate,
             Self::Read(_) => Kind::Read,
+            Self::Group(_) => Kind::Group,
+            Self::Rotate(_) => Kind::Rotate,
+            Self::Confirm(_) => Kind::Confirm,
         }
     }
 }
@@ -206,4 +161,6 @@ macro_rules! body_from {
     };
 }
 
-body_from!(Register, Succeed, Suspend, Enrol, AddReport, RequestAccess, Grant, Refuse, Revoke, Read);
+body_from!(Register, Enrol, AddReport, RequestAccess, Grant, Refuse, Revoke, Delegate, Read);
+body_from!(Group, Rotate, Confirm);
+body_from!(Succeed, Suspend);

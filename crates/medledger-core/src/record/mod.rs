@@ -8,9 +8,10 @@
 mod body;
 
 pub use body::{
-    AddReport, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess, Revoke, Scope,
-    Succeed, Suspend,
+    AddReport, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, GroupAt, Read, Refuse,
+    Register, ReportList, ReportListError, RequestAccess, Revoke, Rotate, Scope, Succeed, Suspend,
 };
+pub(crate) use body::{first, is_first, is_zero};
 
 use crate::cbor::{self, DecodeError};
 use crate::clock::Timestamp;
@@ -93,7 +94,11 @@ impl Record {
             Body::Grant(body) => self.wire(body),
             Body::Refuse(body) => self.wire(body),
             Body::Revoke(body) => self.wire(body),
+            Body::Delegate(body) => self.wire(body),
             Body::Read(body) => self.wire(body),
+            Body::Group(body) => self.wire(body),
+            Body::Rotate(body) => self.wire(body),
+            Body::Confirm(body) => self.wire(body),
         }
     }
 
@@ -131,7 +136,11 @@ impl Record {
             Kind::Grant => Self::unwire(bytes, Body::Grant),
             Kind::Refuse => Self::unwire(bytes, Body::Refuse),
             Kind::Revoke => Self::unwire(bytes, Body::Revoke),
+            Kind::Delegate => Self::unwire(bytes, Body::Delegate),
             Kind::Read => Self::unwire(bytes, Body::Read),
+            Kind::Group => Self::unwire(bytes, Body::Group),
+            Kind::Rotate => Self::unwire(bytes, Body::Rotate),
+            Kind::Confirm => Self::unwire(bytes, Body::Confirm),
             reserved => Err(RecordError::NotInForce(reserved)),
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Cid;
 use crate::cid::Codec;
-use crate::ids::{BlockId, GrantId, ReportId, TokenHash};
+use crate::ids::{BlockId, GrantId, GroupId, ReportId, TokenHash};
 use crate::registry::{Custody, Purpose, Role};
 use crate::testing::{DOCTOR, OTHER_DOCTOR, World, enrol, id, member};
 use proptest::prelude::*;
@@ -17,21 +17,63 @@ fn bodies() -> Vec<Body> {
     let request = RecordId::from_bytes([2; 32]);
     let custodian = id(1);
     let (purpose, until) = (Purpose::Treatment, time(2_000_000_000));
-    let (none, token) = (None, Some(TokenHash::from_bytes([3; 32])));
+    let token = Some(TokenHash::from_bytes([3; 32]));
+    let envelope = Cid::of(Codec::DagCbor, b"x");
+    let list = ReportList::new(vec![report, ReportId::from_bytes([9; 16])]).unwrap();
+    let group = GroupId::from_bytes([8; 16]);
+    let group_reader = Grantee::Group(GroupAt { group, epoch: 3 });
+    let key = member(1).group_key(&group, 1).public_key();
+    let plain = Grant {
+        scope: scope.clone(),
+        reader,
+        purpose,
+        until,
+        custodian,
+        token: None,
+        request: None,
+        delegate: 0,
+    };
     let grant = GrantId::from_bytes([4; 16]);
     let head = BlockId::from_bytes([5; 32]);
     vec![
         World::founded().register(1, DOCTOR, Role::Doctor).into(),
+        succeed(None).into(),
+        succeed(Some(Signature::from_bytes([8; 64]))).into(),
+        Suspend { member: id(DOCTOR) }.into(),
         enrol(7, 1, 1).into(),
-        AddReport { patient: id(7), envelope: Cid::of(Codec::DagCbor, b"x") }.into(),
+        AddReport { patient: id(7), envelope, collection: 1 }.into(),
+        AddReport { patient: id(7), envelope, collection: 2 }.into(),
+        Rotate { report, version: 1, epoch: 2, envelope, collection: 1 }.into(),
         RequestAccess { report, purpose, until }.into(),
-        Grant { scope, reader, purpose, until, custodian, token: none, request: None }.into(),
-        Grant { scope, reader, purpose, until, custodian, token, request: Some(request) }.into(),
+        plain.clone().into(),
+        Grant { token, request: Some(request), delegate: 2, ..plain.clone() }.into(),
+        Grant { scope: Scope::Reports(list), reader: group_reader, ..plain.clone() }.into(),
+        Grant { scope: Scope::Collection(custodian), ..plain }.into(),
         Refuse { request }.into(),
         Revoke { grant }.into(),
+        Delegate { grant, scope: scope.clone(), reader, until, token: None, delegate: 0 }.into(),
+        Delegate { grant, scope, reader: group_reader, until, token, delegate: 1 }.into(),
         Read { grant: None, report, version: 1, head }.into(),
         Read { grant: Some(grant), report, version: u32::MAX, head }.into(),
+        Confirm { record: request }.into(),
+        Group { group: None, role: Some(Role::Nurse), epoch: 1, key: key.clone(), add: vec![], remove: vec![] }
+            .into(),
+        Group {
+            group: Some(group),
+            role: None,
+            epoch: 2,
+            key,
+            add: vec![id(4)],
+            remove: vec![id(5)],
+        }
+        .into(),
     ]
+}
+
+fn succeed(consent: Option<Signature>) -> Succeed {
+    let next = member(OTHER_DOCTOR);
+    let proof = next.prove_succession(&ChainId::from_bytes([6; 32]));
+    Succeed { member: id(DOCTOR), next: next.public().clone(), proof, consent }
 }
 
 fn record(body: Body) -> Record {

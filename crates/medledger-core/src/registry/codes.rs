@@ -70,7 +70,7 @@ kinds! {
     /// A report gets a new version of its content.
     Amend = 17, "amend", in_force: false;
     /// A report gets a new key for the same content.
-    Rotate = 18, "rotate", in_force: false;
+    Rotate = 18, "rotate", in_force: true;
     /// A report is erased.
     Erase = 19, "erase", in_force: false;
     /// Somebody asks to read a report.
@@ -82,19 +82,19 @@ kinds! {
     /// A patient takes a grant back.
     Revoke = 35, "revoke", in_force: true;
     /// A reader passes a grant on.
-    Delegate = 36, "delegate", in_force: false;
+    Delegate = 36, "delegate", in_force: true;
     /// A reader opens a report.
     Read = 48, "read", in_force: true;
     /// A reader opens a report in an emergency.
     BreakGlass = 49, "break-glass", in_force: false;
     /// A second person confirms a record.
-    Confirm = 50, "confirm", in_force: false;
+    Confirm = 50, "confirm", in_force: true;
     /// A patient who lost a key recovers.
     Recover = 51, "recover", in_force: false;
     /// A hospital signs the root of its local audit log.
     AuditDigest = 52, "audit-digest", in_force: false;
     /// A group of readers and its epoch.
-    Group = 64, "group", in_force: false;
+    Group = 64, "group", in_force: true;
     /// The height at which new rules hold.
     Upgrade = 80, "upgrade", in_force: false;
 }
@@ -283,7 +283,7 @@ outcomes! {
     /// The patient is enrolled there, with this epoch or a later one.
     AlreadyEnrolled = 12, "the patient is already enrolled there";
     /// The patient is not enrolled at the author's hospital.
-    NotEnrolled = 13, "the patient is not enrolled at the author's hospital";
+    NotEnrolled = 13, "the patient is not enrolled at the hospital";
     /// The report exists already.
     ReportExists = 14, "a report with this id exists already";
     /// There is no such report.
@@ -308,6 +308,20 @@ outcomes! {
     UnknownVersion = 24, "the report has no such version";
     /// The envelope's CID is not that of a DAG-CBOR node.
     NotAnEnvelope = 25, "the envelope's CID is not that of a DAG-CBOR node";
+    /// The grant may not be passed on, or not further.
+    NotDelegable = 26, "the grant may not be passed on";
+    /// What is passed on is wider than the grant.
+    TooWide = 27, "what is passed on is wider than the grant: in what it covers, until when, or how often";
+    /// There is no such group of this author.
+    UnknownGroup = 28, "there is no such group, or it is not yours to change";
+    /// The group exists already.
+    GroupExists = 29, "a group with this id exists already, or one for this role";
+    /// The epoch is neither the present one nor, where that is what happens, the next.
+    WrongEpoch = 30, "the epoch does not fit the present one";
+    /// Members that cannot join or leave this way.
+    WrongMembers = 31, "the members named cannot join or leave this way";
+    /// Nothing waits for this confirmation by this author.
+    UnknownConfirmation = 32, "nothing of this kind waits for your confirmation";
     /// The author's keys are suspended.
     Suspended = 40, "the author's keys are suspended";
     /// The new key is of a weaker algorithm than the one before.

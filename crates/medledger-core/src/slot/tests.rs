@@ -91,7 +91,13 @@ fn pitfall_07_version_and_epoch_swapped_does_not_open() {
 
 #[test]
 fn pitfall_07_a_slot_moved_to_another_role_does_not_open() {
-    for role in [SlotRole::Patient, SlotRole::Collection, SlotRole::Escrow] {
+    for role in [
+        SlotRole::Patient,
+        SlotRole::Collection,
+        SlotRole::Escrow,
+        SlotRole::AccessKey,
+        SlotRole::Confirm,
+    ] {
         refused_after(|c| c.role = role);
     }
 }
@@ -200,10 +206,17 @@ fn sizes_and_context_are_as_documented() {
 
 #[test]
 fn roles_keep_their_numbers() {
-    for role in [SlotRole::Patient, SlotRole::Grant, SlotRole::Collection, SlotRole::Escrow] {
+    for role in [
+        SlotRole::Patient,
+        SlotRole::Grant,
+        SlotRole::Collection,
+        SlotRole::Escrow,
+        SlotRole::AccessKey,
+        SlotRole::Confirm,
+    ] {
         assert_eq!(SlotRole::from_code(role.code()), Some(role));
     }
-    assert_eq!((SlotRole::from_code(0), SlotRole::from_code(5)), (None, None));
+    assert_eq!((SlotRole::from_code(0), SlotRole::from_code(7)), (None, None));
 }
 
 // RFC 3394 section 4.1: 128 bits of key data with a 128-bit KEK.

@@ -1,19 +1,16 @@
 //! The fold: what one record changes in the state, or why it changes nothing.
 
+mod access;
+mod groups;
+mod rotation;
 mod succession;
 
-use super::{
-    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus, Signatures,
-    State, StateRead, key,
-};
+use super::{Enrolment, MemberEntry, ReportEntry, Signatures, State, StateRead, key};
 use crate::cbor;
 use crate::cid::Codec;
 use crate::clock::Timestamp;
-use crate::ids::{ChainId, GrantId, MemberId, ReportId};
-use crate::record::{
-    AddReport, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess, Revoke, Scope,
-    SignedRecord,
-};
+use crate::ids::{ChainId, MemberId, ReportId};
+use crate::record::{AddReport, Body, Enrol, Register, SignedRecord};
 use crate::registry::{Role, VoidCode};
 use crate::store::StoreError;
 
@@ -98,7 +95,11 @@ pub fn apply(
         Body::Grant(body) => fold.grant(body),
         Body::Refuse(body) => fold.refuse(body),
         Body::Revoke(body) => fold.revoke(body),
+        Body::Delegate(body) => fold.delegate(body),
         Body::Read(body) => fold.read(body),
+        Body::Group(body) => fold.group(body),
+        Body::Rotate(body) => fold.rotate(body),
+        Body::Confirm(body) => fold.confirm(body),
     }?;
     fold.set(key::seen(&record.id()), &at.height);
     Ok(fold.changes)
@@ -192,8 +193,11 @@ impl Fold<'_> {
     fn add_report(&mut self, body: &AddReport) -> Outcome {
         self.author_is(self.author.role.uploads())?;
         self.member_with(&body.patient, |role| role == Role::Patient)?;
-        if self.state.enrolment(&body.patient, &self.author.hospital)?.is_none() {
-            return Err(VoidCode::NotEnrolled.into());
+        let enrolment = self.state.enrolment(&body.patient, &self.author.hospital)?;
+        let newest = enrolment.ok_or(VoidCode::NotEnrolled)?.epoch;
+        // One that was prepared before the patient moved on stands: what was accepted is not lost.
+        if body.collection == 0 || body.collection > newest {
+            return Err(VoidCode::WrongEpoch.into());
         }
         if body.envelope.codec() != Codec::DagCbor {
             return Err(VoidCode::NotAnEnvelope.into());
@@ -209,164 +213,12 @@ impl Fold<'_> {
             version: 1,
             epoch: 1,
             envelope: body.envelope,
+            collection: body.collection,
             record: self.record.id(),
             height: self.at.height,
         };
         self.set(key::report(&id), &entry);
         self.set(key::patient_report(&body.patient, &id), &());
-        Ok(())
-    }
-
-    fn request_access(&mut self, body: &RequestAccess) -> Outcome {
-        self.author_is(self.author.role.reads())?;
-        let reader = self.author_id();
-        let report = self.state.report(&body.report)?.ok_or(VoidCode::UnknownReport)?;
-        self.future(body.until)?;
-        // One question at a time: a reader cannot wear a patient down with copies of it. One that
-        // nobody answered in its time makes room for the next.
-        if let Some(before) = self.state.waiting(&body.report, &reader)? {
-            let missing = || StoreError::Damaged(format!("request {before} waits, but is missing"));
-            let mut asked = self.state.request(&before)?.ok_or_else(missing)?;
-            if asked.until > self.at.median_time {
-                return Err(VoidCode::RequestPending.into());
-            }
-            asked.status = RequestStatus::Lapsed;
-            self.answer(&before, &asked, &report.patient);
-        }
-        let entry = RequestEntry {
-            report: body.report,
-            reader,
-            purpose: body.purpose,
-            until: body.until,
-            status: RequestStatus::Waiting,
-        };
-        let id = self.record.id();
-        self.set(key::request(&id), &entry);
-        self.set(key::waiting(&body.report, &reader), &id);
-        self.set(key::patient_waiting(&report.patient, &id), &());
-        Ok(())
-    }
-
-    fn grant(&mut self, body: &Grant) -> Outcome {
-        self.author_is(self.author.role == Role::Patient)?;
-        let patient = self.author_id();
-        let Scope::Report(report) = body.scope;
-        let Grantee::Member(reader) = body.reader;
-        // Somebody else's report and one that does not exist are the same to an outsider.
-        if self.state.report(&report)?.is_none_or(|entry| entry.patient != patient) {
-            return Err(VoidCode::UnknownReport.into());
-        }
-        self.member_with(&reader, Role::reads)?;
-        self.member_with(&body.custodian, |role| role == Role::Hospital)?;
-        self.future(body.until)?;
-        let id = GrantId::derive(&patient, &self.record.record().nonce);
-        if self.state.grant(&id)?.is_some() {
-            return Err(VoidCode::GrantExists.into());
-        }
-        if self.state.was_revoked_ahead(&patient, &id)? {
-            return Err(VoidCode::Revoked.into());
-        }
-        if let Some(request) = &body.request {
-            let mut asked = self.waiting_request(request, &patient)?;
-            if asked.report != report || asked.reader != reader || asked.purpose != body.purpose {
-                return Err(VoidCode::RequestMismatch.into());
-            }
-            asked.status = RequestStatus::Granted;
-            self.answer(request, &asked, &patient);
-        }
-        let entry = GrantEntry {
-            patient,
-            scope: body.scope,
-            reader: body.reader,
-            purpose: body.purpose,
-            until: body.until,
-            custodian: body.custodian,
-            token: body.token,
-            record: self.record.id(),
-            revoked: None,
-        };
-        self.set(key::grant(&id), &entry);
-        self.set(key::reader_grant(&reader, &report, &id), &());
-        Ok(())
-    }
-
-    /// A request that waits for this patient.
-    fn waiting_request(
-        &self,
-        id: &crate::ids::RecordId,
-        patient: &MemberId,
-    ) -> Result<RequestEntry, ApplyError> {
-        let entry = self.state.request(id)?.ok_or(VoidCode::UnknownRequest)?;
-        let report = self.state.report(&entry.report)?.ok_or(VoidCode::UnknownRequest)?;
-        if report.patient != *patient || entry.status != RequestStatus::Waiting {
-            return Err(VoidCode::UnknownRequest.into());
-        }
-        Ok(entry)
-    }
-
-    fn answer(&mut self, id: &crate::ids::RecordId, entry: &RequestEntry, patient: &MemberId) {
-        self.set(key::request(id), entry);
-        self.remove(key::waiting(&entry.report, &entry.reader));
-        self.remove(key::patient_waiting(patient, id));
-    }
-
-    fn refuse(&mut self, body: &Refuse) -> Outcome {
-        self.author_is(self.author.role == Role::Patient)?;
-        let patient = self.author_id();
-        let mut entry = self.waiting_request(&body.request, &patient)?;
-        entry.status = RequestStatus::Refused;
-        self.answer(&body.request, &entry, &patient);
-        Ok(())
-    }
-
-    fn revoke(&mut self, body: &Revoke) -> Outcome {
-        self.author_is(self.author.role == Role::Patient)?;
-        let patient = self.author_id();
-        match self.state.grant(&body.grant)? {
-            Some(entry) if entry.patient != patient => Err(VoidCode::UnknownGrant.into()),
-            Some(GrantEntry { revoked: Some(_), .. }) => Err(VoidCode::Revoked.into()),
-            Some(mut entry) => {
-                entry.revoked = Some(self.at.height);
-                self.set(key::grant(&body.grant), &entry);
-                Ok(())
-            }
-            None if self.state.was_revoked_ahead(&patient, &body.grant)? => {
-                Err(VoidCode::Revoked.into())
-            }
-            None => {
-                self.set(key::revoked_ahead(&patient, &body.grant), &self.at.height);
-                Ok(())
-            }
-        }
-    }
-
-    fn read(&mut self, body: &Read) -> Outcome {
-        self.author_is(self.author.role.reads() || self.author.role == Role::Patient)?;
-        let reader = self.author_id();
-        let report = self.state.report(&body.report)?.ok_or(VoidCode::UnknownReport)?;
-        match &body.grant {
-            None if report.patient != reader => return Err(VoidCode::UnknownReport.into()),
-            None => {}
-            Some(id) => {
-                let grant = self.state.grant(id)?.ok_or(VoidCode::UnknownGrant)?;
-                if grant.scope != Scope::Report(body.report)
-                    || grant.reader != Grantee::Member(reader)
-                {
-                    return Err(VoidCode::UnknownGrant.into());
-                }
-                if grant.revoked.is_some() {
-                    return Err(VoidCode::Revoked.into());
-                }
-                // By the reader's own time, not by the block's: the plaintext was released when this
-                // was accepted, and no backlog makes that undone (decision 16).
-                if grant.until <= self.record.record().time {
-                    return Err(VoidCode::Expired.into());
-                }
-            }
-        }
-        if body.version == 0 || body.version > report.version {
-            return Err(VoidCode::UnknownVersion.into());
-        }
         Ok(())
     }
 }

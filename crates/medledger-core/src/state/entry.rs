@@ -2,10 +2,11 @@
 
 use crate::Cid;
 use crate::clock::Timestamp;
+use crate::context::BodyContext;
 use crate::identity::PublicIdentity;
-use crate::ids::{MemberId, RecordId, ReportId, TokenHash};
+use crate::ids::{GrantId, MemberId, RecordId, ReportId, TokenHash};
 use crate::keys::{HpkePublicKey, VerifyingKey};
-use crate::record::{Grantee, Scope};
+use crate::record::{Grantee, Scope, first, is_first, is_zero};
 use crate::registry::{Custody, Purpose, Role};
 use serde::{Deserialize, Serialize};
 
@@ -69,9 +70,53 @@ pub struct ReportEntry {
     pub epoch: u32,
     /// The envelope of the current version and epoch.
     pub envelope: Cid,
+    /// Epoch of the patient's collection key to which the key of this epoch is wrapped.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub collection: u32,
     /// The record that added it.
     pub record: RecordId,
     /// Height of that record's block.
+    pub height: u64,
+}
+
+impl ReportEntry {
+    /// What the body of this version and epoch is sealed under.
+    #[must_use]
+    pub const fn body_context(&self, report: &ReportId) -> BodyContext {
+        let Self { patient, author, version, epoch, .. } = *self;
+        BodyContext { report: *report, version, epoch, patient, author }
+    }
+}
+
+/// A rotation that waits for its confirmation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotationEntry {
+    /// The record that asks for it.
+    pub record: RecordId,
+    /// The version it is for.
+    pub version: u32,
+    /// The epoch that begins with it.
+    pub epoch: u32,
+    /// The new envelope.
+    pub envelope: Cid,
+    /// Epoch of the patient's collection key to which the new key is wrapped.
+    pub collection: u32,
+}
+
+/// A group of readers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupEntry {
+    /// The hospital that keeps it.
+    pub hospital: MemberId,
+    /// Everyone of this role at that hospital, if it is such a group.
+    pub role: Option<Role>,
+    /// Epoch of its key.
+    pub epoch: u32,
+    /// Public half of its key.
+    pub key: HpkePublicKey,
+    /// Height of the block with its last change.
     pub height: u64,
 }
 
@@ -127,15 +172,33 @@ pub struct GrantEntry {
     pub record: RecordId,
     /// Height of the block that revoked it.
     pub revoked: Option<u64>,
+    /// How many times it may be passed on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delegate: u8,
+    /// The grant that was passed on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<GrantId>,
 }
 
 impl GrantEntry {
-    /// Whether the grant covers this report for this reader at this time: not revoked, not expired.
+    /// Whether this report lies in the scope of the grant.
     #[must_use]
-    pub fn is_live(&self, report: &ReportId, reader: &MemberId, now: Timestamp) -> bool {
-        self.revoked.is_none()
-            && now < self.until
-            && self.scope == Scope::Report(*report)
-            && self.reader == Grantee::Member(*reader)
+    pub fn covers(&self, id: &ReportId, report: &ReportEntry) -> bool {
+        self.patient == report.patient
+            && match &self.scope {
+                Scope::Collection(hospital) => report.hospital == *hospital,
+                listed => listed.reports().contains(id),
+            }
     }
+}
+
+/// What has become of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantStanding {
+    /// It can be used.
+    Live,
+    /// Its time, or that of one it was passed on from, has ended.
+    Expired,
+    /// It, or one it was passed on from, was taken back.
+    Revoked,
 }

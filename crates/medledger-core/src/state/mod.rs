@@ -6,6 +6,7 @@
 //!
 //! The fold is one function, [`apply`].
 
+mod access;
 mod apply;
 mod entry;
 mod known;
@@ -14,7 +15,8 @@ mod signatures;
 
 pub use apply::{ApplyError, At, Change, apply};
 pub use entry::{
-    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus, Succession,
+    Enrolment, GrantEntry, GrantStanding, GroupEntry, MemberEntry, ReportEntry, RequestEntry,
+    RequestStatus, RotationEntry, Succession,
 };
 pub use known::Known;
 pub use overlay::{Changes, Overlay};
@@ -22,7 +24,7 @@ pub(crate) use signatures::PutOff;
 pub use signatures::{BatchedSignatures, SignatureCheck, Signatures};
 
 use crate::cbor;
-use crate::ids::{GrantId, MemberId, RecordId, ReportId};
+use crate::ids::{GrantId, GroupId, MemberId, RecordId, ReportId};
 use crate::store::{Row, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -53,7 +55,9 @@ pub trait StateRead {
 
 /// Keys of the state: a letter for the table, then ids of fixed length. `docs/format.md` lists them.
 pub(crate) mod key {
-    use super::{GrantId, MemberId, RecordId, ReportId};
+    use super::{GrantId, GroupId, MemberId, RecordId, ReportId};
+    use crate::record::Grantee;
+    use crate::registry::Role;
 
     fn join(table: u8, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = vec![table];
@@ -90,9 +94,53 @@ pub(crate) mod key {
     pub(crate) fn grant(id: &GrantId) -> Vec<u8> {
         join(b'g', &[id.as_bytes()])
     }
-    /// Index: grants on a report for a reader.
-    pub(crate) fn reader_grant(reader: &MemberId, report: &ReportId, id: &GrantId) -> Vec<u8> {
-        join(b'h', &[reader.as_bytes(), report.as_bytes(), id.as_bytes()])
+    /// Index: grants on a report for a reader or a group.
+    pub(crate) fn report_grant(reader: &Grantee, report: &ReportId, id: &GrantId) -> Vec<u8> {
+        join(b'h', &[grantee(reader), report.as_bytes(), id.as_bytes()])
+    }
+    /// Index: grants on a collection for a reader or a group.
+    pub(crate) fn collection_grant(
+        reader: &Grantee,
+        patient: &MemberId,
+        hospital: &MemberId,
+        id: &GrantId,
+    ) -> Vec<u8> {
+        let parts =
+            [grantee(reader), patient.as_bytes(), hospital.as_bytes(), id.as_bytes().as_slice()];
+        join(b'k', &parts)
+    }
+    /// Index: grants of a patient, those passed on included.
+    pub(crate) fn patient_grant(patient: &MemberId, id: &GrantId) -> Vec<u8> {
+        join(b'l', &[patient.as_bytes(), id.as_bytes()])
+    }
+    fn grantee(reader: &Grantee) -> &[u8] {
+        match reader {
+            Grantee::Member(member) => member.as_bytes(),
+            Grantee::Group(at) => at.group.as_bytes(),
+        }
+    }
+    pub(crate) fn group(id: &GroupId) -> Vec<u8> {
+        join(b'u', &[id.as_bytes()])
+    }
+    /// Members of a group.
+    pub(crate) fn group_member(group: &GroupId, member: &MemberId) -> Vec<u8> {
+        join(b'v', &[group.as_bytes(), member.as_bytes()])
+    }
+    /// Index: groups of a member.
+    pub(crate) fn member_group(member: &MemberId, group: &GroupId) -> Vec<u8> {
+        join(b'y', &[member.as_bytes(), group.as_bytes()])
+    }
+    /// Index: the group of a role at a hospital.
+    pub(crate) fn role_group(hospital: &MemberId, role: Role) -> Vec<u8> {
+        join(b'z', &[hospital.as_bytes(), role.name().as_bytes()])
+    }
+    /// The rotation of a report that waits for its confirmation.
+    pub(crate) fn rotation(report: &ReportId) -> Vec<u8> {
+        join(b't', &[report.as_bytes()])
+    }
+    /// Index: the report whose rotation a record asked for.
+    pub(crate) fn rotation_of(record: &RecordId) -> Vec<u8> {
+        join(b'j', &[record.as_bytes()])
     }
     /// Grants revoked before they were seen.
     pub(crate) fn revoked_ahead(author: &MemberId, id: &GrantId) -> Vec<u8> {
@@ -234,31 +282,6 @@ impl<'a> State<'a> {
         self.read(&key::grant(id))
     }
 
-    /// Ids of the grants a reader was ever given on a report, dead ones included.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn grants_for(
-        &self,
-        reader: &MemberId,
-        report: &ReportId,
-    ) -> Result<Vec<GrantId>, StoreError> {
-        let mut prefix = vec![b'h'];
-        prefix.extend_from_slice(reader.as_bytes());
-        prefix.extend_from_slice(report.as_bytes());
-        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
-    }
-
-    /// Ids of all grants a reader was ever given, with the report each is on.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn grants_of(&self, reader: &MemberId) -> Result<Vec<GrantId>, StoreError> {
-        let mut prefix = vec![b'h'];
-        prefix.extend_from_slice(reader.as_bytes());
-        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
-    }
-
     /// Whether a record took effect.
     ///
     /// # Errors
@@ -311,6 +334,9 @@ impl IdLen for ReportId {
     const LEN: usize = Self::LEN;
 }
 impl IdLen for GrantId {
+    const LEN: usize = Self::LEN;
+}
+impl IdLen for GroupId {
     const LEN: usize = Self::LEN;
 }
 impl IdLen for RecordId {

@@ -2,6 +2,7 @@
 
 use crate::document::{expect_table, names, text};
 use medledger_core::identity::LockParams;
+use medledger_core::key_slot::KeySlotRole;
 use medledger_core::keys::KeyAlgorithm;
 use medledger_core::receipt::Reason;
 use medledger_core::registry::{
@@ -58,12 +59,19 @@ fn limits_are_documented() {
         CHECKPOINT_SIGNATURES,
         CHECKPOINT_EVIDENCE_BYTES,
         LOCKED_IDENTITY_BYTES,
+        FORMER_KEYS,
         CBOR_DEPTH,
         FILE_NAME_BYTES,
         MEDIA_TYPE_BYTES,
         NOTE_BYTES,
         METADATA_BYTES,
         IDEMPOTENCY_KEY_BYTES,
+        GRANT_REPORTS,
+        DELEGATIONS,
+        GROUP_CHANGES,
+        SLOT_REQUEST_BYTES,
+        SLOT_RELEASE_BYTES,
+        RELEASE_SECONDS,
         FUTURE_BLOCK_SECONDS,
         MINER_AHEAD_SECONDS,
         QUEUE_RECORDS,
@@ -152,6 +160,11 @@ fn algorithms_and_suites_are_documented() {
     expect_table("Slot suites", &suites);
     expect_table("Cipher suites", &ciphers);
     expect_table("Slot roles", &roles);
+    let key_roles: Vec<_> = KeySlotRole::ALL
+        .iter()
+        .map(|role| vec![role.code().to_string(), format!("{role:?}").to_lowercase()])
+        .collect();
+    expect_table("Key slot roles", &key_roles);
 }
 
 #[test]

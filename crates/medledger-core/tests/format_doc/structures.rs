@@ -10,12 +10,13 @@ use medledger_core::ids::{GrantId, RecordId, ReportId, TokenHash};
 use medledger_core::keys::SigningKey;
 use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
-    AddReport, Body, Enrol, Grant, Grantee, Read, Record, Refuse, RequestAccess, Revoke, Scope,
-    Succeed, Suspend,
+    AddReport, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, Read, Record, Refuse,
+    RequestAccess, Revoke, Rotate, Scope, Succeed, Suspend,
 };
 use medledger_core::registry::{CipherSuite, Kind, Purpose, Role};
 use medledger_core::state::{
-    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus, Succession,
+    Enrolment, GrantEntry, GroupEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus,
+    RotationEntry, Succession,
 };
 use medledger_core::vote::{Ballot, Evidence, Phase, Vote, VoterState};
 use medledger_core::{Cid, cbor, cid::Codec, identity, seal};
@@ -62,8 +63,21 @@ fn bodies(example: &Example) -> Vec<Body> {
         }
         .into(),
         Suspend { member: patient().id() }.into(),
-        Enrol { hospital: hospital().id(), epoch: 1, key }.into(),
-        AddReport { patient: patient().id(), envelope: Cid::of(Codec::DagCbor, b"") }.into(),
+        Enrol { hospital: hospital().id(), epoch: 1, key: key.clone() }.into(),
+        AddReport {
+            patient: patient().id(),
+            envelope: Cid::of(Codec::DagCbor, b""),
+            collection: 2,
+        }
+        .into(),
+        Rotate {
+            report: report(),
+            version: 1,
+            epoch: 2,
+            envelope: Cid::of(Codec::DagCbor, b""),
+            collection: 1,
+        }
+        .into(),
         RequestAccess { report: report(), purpose: Purpose::Treatment, until }.into(),
         Grant {
             scope: Scope::Report(report()),
@@ -73,11 +87,23 @@ fn bodies(example: &Example) -> Vec<Body> {
             custodian: hospital().id(),
             token: Some(TokenHash::from_bytes([4; 32])),
             request: None,
+            delegate: 1,
         }
         .into(),
         Refuse { request }.into(),
         Revoke { grant }.into(),
+        Delegate {
+            grant,
+            scope: Scope::Report(report()),
+            reader: Grantee::Member(hospital().id()),
+            until,
+            token: None,
+            delegate: 1,
+        }
+        .into(),
         Read { grant: None, report: report(), version: 1, head: example.header.id() }.into(),
+        Confirm { record: request }.into(),
+        Group { group: None, role: None, epoch: 1, key: key.clone(), add: vec![], remove: vec![] }.into(),
     ]
 }
 
@@ -183,10 +209,22 @@ fn state_entries_are_documented() {
         version: 1,
         epoch: 1,
         envelope: Cid::of(Codec::DagCbor, b""),
+        collection: 2,
         record,
         height: 1,
     };
     expect_fields("Report entry", fields(&cbor::encode(&entry)));
+    let entry = RotationEntry {
+        record,
+        version: 1,
+        epoch: 2,
+        envelope: Cid::of(Codec::DagCbor, b""),
+        collection: 1,
+    };
+    expect_fields("Rotation entry", fields(&cbor::encode(&entry)));
+    let key = patient().collection_key(&hospital().id(), 1).public_key();
+    let entry = GroupEntry { hospital: hospital().id(), role: None, epoch: 1, key, height: 1 };
+    expect_fields("Group entry", fields(&cbor::encode(&entry)));
     let entry = RequestEntry {
         report: report(),
         reader: hospital().id(),
@@ -205,6 +243,8 @@ fn state_entries_are_documented() {
         token: None,
         record,
         revoked: None,
+        delegate: 1,
+        parent: Some(GrantId::from_bytes([2; 16])),
     };
     expect_fields("Grant entry", fields(&cbor::encode(&entry)));
 }

@@ -253,7 +253,7 @@ pub(crate) fn slots() -> File {
     let for_identity = |algorithm: HpkeAlgorithm, context: &SlotContext| {
         let public = HpkeSecretKey::from_bytes(algorithm, &secret).public_key();
         let slot = Slot::wrap_to(&Dek::from_bytes(dek), &public, context, &mut Counter(0));
-        (slot.to_bytes(), context.to_bytes(SlotSuite::of(algorithm), Some(&public)))
+        (slot.to_bytes(), context.to_bytes(SlotSuite::of(&public), Some(&public)))
     };
     let wrapped = |hpke: Option<HpkeAlgorithm>, context: &SlotContext| match hpke {
         Some(algorithm) => for_identity(algorithm, context),

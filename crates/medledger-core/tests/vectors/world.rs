@@ -66,8 +66,8 @@ pub(crate) fn records(chain: ChainId) -> Vec<(&'static str, SignedRecord)> {
     let grant = |request, number| {
         let reader = Grantee::Member(member(DOCTOR).id());
         let scope = Scope::Report(report);
-        let body =
-            Grant { scope, reader, purpose, until, custodian: hospital, token: None, request };
+        let (custodian, token, delegate) = (hospital, None, 0);
+        let body = Grant { scope, reader, purpose, until, custodian, token, request, delegate };
         sign(PATIENT, number, body.into())
     };
     let given = grant(Some(asked.id()), 6);
@@ -86,7 +86,7 @@ pub(crate) fn records(chain: ChainId) -> Vec<(&'static str, SignedRecord)> {
         ("register_patient", sign(HOSPITAL, 2, register(PATIENT, Role::Patient).into())),
         ("enrol", sign(PATIENT, 3, enrol.into())),
         ("add_report", {
-            let body = AddReport { patient: member(PATIENT).id(), envelope };
+            let body = AddReport { patient: member(PATIENT).id(), envelope, collection: 1 };
             sign(DOCTOR, 4, body.into())
         }),
         ("request_access", asked),

@@ -85,23 +85,21 @@ pub(crate) fn access_requested(
 pub(crate) fn access_granted(
     to: &Contact,
     address: &str,
-    report: &ReportId,
+    what: &str,
     label: &str,
     until: Timestamp,
     key: Option<&AccessKey>,
 ) -> Letter {
     let key = key.map(AccessKey::to_text);
     let (how, whose) = match &key {
-        Some(key) => {
-            (key.as_str(), "The key is yours alone: it opens this report, for you, until then.")
-        }
+        Some(key) => (key.as_str(), "The key is yours alone: it opens this, for you, until then."),
         None => ("none", "It opens with your identity; no key is needed."),
     };
     let until = show_time(until);
     let body = format_args!(
-        "You may read a report.\n\n\
+        "You may read what a patient shares with you.\n\n\
          \x20   report  {label}\n\
-         \x20   id      {report}\n\
+         \x20   id      {what}\n\
          \x20   until   {until}\n\
          \x20   key     {how}\n\n\
          {whose}\nEach reading is recorded on the ledger, where the patient sees it."

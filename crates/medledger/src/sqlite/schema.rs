@@ -16,7 +16,14 @@ pub(super) const LAYOUT: i64 = 1 + STEPS.len() as i64;
 
 /// What makes each layout of the one before: the first one makes 2 of 1. A step once released stays as it is; a
 /// new ledger is laid out as the first one was and takes all of them, so both ways end in the same tables.
-const STEPS: &[&str] = &["CREATE INDEX records_of_time ON records (time);"];
+const STEPS: &[&str] = &[
+    "CREATE INDEX records_of_time ON records (time);",
+    // The index of a patient's grants. In a grant entry `patient` is followed by its 16 bytes.
+    "INSERT OR IGNORE INTO state
+     SELECT CAST(x'6c' || substr(value, instr(value, x'6770617469656e7450') + 9, 16) || substr(key, 2)
+                 AS BLOB), x'f6'
+     FROM state WHERE key >= x'67' AND key < x'68';",
+];
 
 /// Bytes of a page.
 pub(super) const PAGE: u64 = 4096;
@@ -97,14 +104,7 @@ pub(super) fn lay_out(db: &mut Connection) -> Result<(), StoreError> {
     let error = |error| failed("laying out the ledger", error);
     let unit = db.transaction().map_err(error)?;
     unit.execute_batch(TABLES).map_err(error)?;
-    for kind in Kind::ALL {
-        unit.execute("INSERT INTO kinds VALUES (?1, ?2)", (kind.code(), kind.name()))
-            .map_err(error)?;
-    }
-    for code in VoidCode::ALL {
-        unit.execute("INSERT INTO void_codes VALUES (?1, ?2)", (code.code(), code.to_string()))
-            .map_err(error)?;
-    }
+    list_codes(&unit).map_err(error)?;
     unit.pragma_update(None, "application_id", APPLICATION_ID).map_err(error)?;
     for step in STEPS {
         unit.execute_batch(step).map_err(error)?;
@@ -122,8 +122,21 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError
     for step in &STEPS[usize::try_from(found - 1).unwrap_or(STEPS.len())..] {
         unit.execute_batch(step).map_err(error)?;
     }
+    list_codes(&unit).map_err(error)?;
     unit.pragma_update(None, "user_version", LAYOUT).map_err(error)?;
     unit.commit().map_err(error)
+}
+
+/// What the numbers in the tables mean, for whoever looks into them.
+fn list_codes(db: &Connection) -> rusqlite::Result<()> {
+    for kind in Kind::ALL {
+        db.execute("INSERT OR REPLACE INTO kinds VALUES (?1, ?2)", (kind.code(), kind.name()))?;
+    }
+    for code in VoidCode::ALL {
+        let row = (code.code(), code.to_string());
+        db.execute("INSERT OR REPLACE INTO void_codes VALUES (?1, ?2)", row)?;
+    }
+    Ok(())
 }
 
 /// The layout of the file, which is a ledger of one that this version knows. Changes nothing.

@@ -239,7 +239,8 @@ mod asking {
             if !self.can_write() {
                 return Err(StorageError::ReadOnly);
             }
-            let roots: BTreeSet<Cid> = self.envelopes()?.into_values().collect();
+            let roots: BTreeSet<Cid> =
+                self.envelopes()?.into_iter().map(|(_, root)| root).collect();
             let record = |root: Cid| {
                 let path = self.record_path(&root);
                 let text = match read_bounded(&path, MAX_RECORD_BYTES) {

@@ -30,7 +30,8 @@ pub(super) struct Draft<'a> {
     pub(super) place: usize,
     pub(super) patient: MemberId,
     pub(super) contact: Contact,
-    pub(super) collection: HpkePublicKey,
+    /// The patient's newest collection key, and its epoch.
+    pub(super) collection: (u32, HpkePublicKey),
     pub(super) options: UploadOptions,
     pub(super) source: Tee<Box<dyn Read + Send + 'a>>,
     pub(super) nonce: RecordNonce,
@@ -51,7 +52,7 @@ pub(super) struct Stored<'l> {
     pub(super) length: u64,
     pub(super) record: SignedRecord,
     pub(super) access_key: AccessKey,
-    pub(super) slots: [(SlotPlace, Slot); 2],
+    pub(super) slots: [(SlotPlace, Slot); 3],
     /// Until the record is accepted or refused, no collection releases the pin.
     pub(super) _under_way: UploadGuard<'l>,
 }
@@ -115,7 +116,7 @@ impl Ledger {
         &self,
         author: &Identity,
         patient: &MemberId,
-    ) -> Result<HpkePublicKey, UploadError> {
+    ) -> Result<(u32, HpkePublicKey), UploadError> {
         let member =
             self.authenticate(author)?.ok_or(UploadError::Refused(VoidCode::UnknownAuthor))?;
         let view = self.view()?;
@@ -128,7 +129,8 @@ impl Ledger {
                 Err(VoidCode::UnknownMember)
             } else {
                 let enrolment = state.enrolment(patient, &member.hospital)?;
-                enrolment.map(|enrolment| enrolment.key).ok_or(VoidCode::NotEnrolled)
+                let found = enrolment.map(|enrolment| (enrolment.epoch, enrolment.key));
+                found.ok_or(VoidCode::NotEnrolled)
             };
             Ok(())
         })?;
@@ -156,7 +158,8 @@ impl Ledger {
         };
         let envelope_cid = envelope.cid();
         session.put(&envelope_cid, &envelope.encode())?;
-        let statement = AddReport { patient: draft.patient, envelope: envelope_cid };
+        let collection = draft.collection.0;
+        let statement = AddReport { patient: draft.patient, envelope: envelope_cid, collection };
         let record = self.sign_with_nonce(author, draft.nonce, statement);
         let (access_key, slots) = self.patient_slots(&draft, envelope_cid);
         Ok(Stored {
@@ -175,12 +178,13 @@ impl Ledger {
         })
     }
 
-    /// The report's key for the patient twice: for a key that goes by mail, and for the collection.
+    /// The report's key for the patient twice: for a key that goes by mail, and for the collection. The
+    /// first of these keys once more for the collection, so that a rotation needs no new letter.
     fn patient_slots(
         &self,
         draft: &Draft<'_>,
         envelope: Cid,
-    ) -> (AccessKey, [(SlotPlace, Slot); 2]) {
+    ) -> (AccessKey, [(SlotPlace, Slot); 3]) {
         let mut rng = self.rng();
         let access_key = AccessKey::generate(&mut rng);
         let place = |role| SlotPlace {
@@ -196,8 +200,13 @@ impl Ledger {
         let key_slot = Slot::wrap_with_access_key(&draft.dek, &access_key, &context);
         let by_collection = place(SlotRole::Collection);
         let context = self.slot_context(&by_collection, envelope);
-        let collection_slot = Slot::wrap_to(&draft.dek, &draft.collection, &context, &mut rng);
-        (access_key, [(by_key, key_slot), (by_collection, collection_slot)])
+        let collection = &draft.collection.1;
+        let collection_slot = Slot::wrap_to(&draft.dek, collection, &context, &mut rng);
+        let again = place(SlotRole::AccessKey);
+        let context = self.slot_context(&again, envelope);
+        let again_slot = Slot::wrap_access_key(&access_key, collection, &context, &mut rng);
+        let slots = [(by_key, key_slot), (by_collection, collection_slot), (again, again_slot)];
+        (access_key, slots)
     }
 
     /// Records, slots, letters and idempotency keys of all of them in one unit of work.

@@ -115,12 +115,8 @@ fn a_grant_opens_nothing_before_it_is_mined() {
     let w = world();
     let (uploaded, _) = w.upload(b"a report");
     let reader = w.add(Role::Doctor, "Dr Bob");
-    let permission = Permission {
-        report: uploaded.report,
-        reader: reader.id(),
-        purpose: Purpose::Treatment,
-        until: w.in_days(1),
-    };
+    let permission =
+        Permission::new(uploaded.report, reader.id(), Purpose::Treatment, w.in_days(1));
     let mut shared =
         w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Access).unwrap();
     let key = pick_up(&mut shared.delivery);
@@ -230,12 +226,8 @@ fn pitfall_33_an_identity_that_only_claims_a_members_id_is_nobody() {
     {
         let error = open_error(&g, who, &Key::Access(key));
         assert!(matches!(error, OpenReportError::NoAccess), "{error}");
-        let permission = Permission {
-            report: g.report,
-            reader: g.reader.id(),
-            purpose: Purpose::Treatment,
-            until: g.w.in_days(1),
-        };
+        let permission =
+            Permission::new(g.report, g.reader.id(), Purpose::Treatment, g.w.in_days(1));
         let key = Key::Access(key);
         let error = g.w.ledger.share(who, permission, &key, ReaderKey::Access).unwrap_err();
         assert!(matches!(error, ApproveError::Refused(VoidCode::UnknownAuthor)), "{error}");
@@ -254,12 +246,7 @@ fn nobody_asks_for_or_gives_access_until_a_time_that_has_passed() {
         matches!(error, RequestError::Submit(SubmitError::Refused { code: VoidCode::Expired, .. })),
         "{error}"
     );
-    let permission = Permission {
-        report: uploaded.report,
-        reader: reader.id(),
-        purpose: Purpose::Treatment,
-        until: now,
-    };
+    let permission = Permission::new(uploaded.report, reader.id(), Purpose::Treatment, now);
     let error =
         w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Access).unwrap_err();
     assert!(matches!(error, ApproveError::Refused(VoidCode::Expired)), "{error}");
@@ -290,7 +277,7 @@ fn what_builds_on_a_voided_record_raises_no_alarm() {
     let reader = w.add(Role::Doctor, "Dr Bob");
     let until = w.ledger.now().plus(60);
     let purpose = Purpose::Treatment;
-    let permission = Permission { report: uploaded.report, reader: reader.id(), purpose, until };
+    let permission = Permission::new(uploaded.report, reader.id(), purpose, until);
     let shared = w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Access).unwrap();
     let revoked = w.ledger.revoke(&w.patient, &shared.grant).unwrap();
     let request = w.ledger.request(&reader, &uploaded.report, purpose, until).unwrap();
@@ -332,12 +319,8 @@ fn of_several_dead_grants_the_last_one_says_why() {
     let (uploaded, _) = w.upload(b"a report");
     let nurse = w.add(Role::Nurse, "Nurse Joy");
     let share = |days| {
-        let permission = Permission {
-            report: uploaded.report,
-            reader: nurse.id(),
-            purpose: Purpose::Treatment,
-            until: w.in_days(days),
-        };
+        let permission =
+            Permission::new(uploaded.report, nurse.id(), Purpose::Treatment, w.in_days(days));
         let key = Key::Identity;
         w.ledger.share(&w.patient, permission, &key, ReaderKey::Identity).unwrap()
     };

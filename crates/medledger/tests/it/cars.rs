@@ -444,7 +444,7 @@ impl Branch {
         };
         let mining = |seed: u8| SigningKey::from_seed(&[seed ^ 0xff; 32]);
         let founder = |seed: u8| Founder {
-            identity: *identity(seed).public(),
+            identity: identity(seed).public().clone(),
             mining: mining(seed).verifying_key(),
         };
         let work = Consensus::Work(Schedule::fixed(Target::from_expected_tries(2)));

@@ -101,12 +101,7 @@ fn sharing_unasked_and_with_identities_needs_no_key() {
     let w = world();
     let (uploaded, key) = w.upload(b"a report");
     let nurse = w.add(Role::Nurse, "Nurse Joy");
-    let permission = Permission {
-        report: uploaded.report,
-        reader: nurse.id(),
-        purpose: Purpose::Treatment,
-        until: w.in_days(1),
-    };
+    let permission = Permission::new(uploaded.report, nurse.id(), Purpose::Treatment, w.in_days(1));
     let shared =
         w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Identity).unwrap();
     assert_eq!(shared.delivery, Delivery::None, "nothing has to be delivered");

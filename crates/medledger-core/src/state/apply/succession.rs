@@ -69,7 +69,7 @@ impl Fold<'_> {
         if entry.role == Role::Hospital { Err(VoidCode::WrongRole.into()) } else { Ok(entry) }
     }
 
-    /// A collection key must be no weaker than the patient's own, nor than the one before.
+    /// The key of a collection or group must be no weaker than its author's own, nor than the one before.
     pub(super) fn no_downgrade(
         &self,
         next: &HpkePublicKey,

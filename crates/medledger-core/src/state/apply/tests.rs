@@ -1,13 +1,15 @@
+//! A test for each rule that makes a record void.
+
+mod access;
+mod stories;
+
 use super::*;
 use crate::Cid;
-use crate::ids::{BlockId, RecordId, RecordNonce, TokenHash};
+use crate::ids::{BlockId, GrantId, GroupId, RecordId};
 use crate::keys::Signature;
-use crate::record::{Record, RecordError};
-use crate::registry::{Kind, Purpose};
-use crate::state::Changes;
-use crate::state::SignatureCheck;
+use crate::record::*;
+use crate::registry::{Purpose, limit};
 use crate::testing::*;
-use proptest::prelude::*;
 
 /// A test for each rule that makes a record void; each takes a world full of people.
 macro_rules! void_cases {
@@ -24,7 +26,9 @@ macro_rules! void_cases {
             for code in VoidCode::ALL {
                 // No body of a kind that is not in force can be read, so the fold never meets one:
                 // the codec refuses it. The code is for engines that cannot judge.
-                assert_eq!(produced.contains(code), *code != VoidCode::NotInForce, "{code:?}");
+                // Those from 40 to 49 are produced by the tests of `succession`.
+                let here = *code != VoidCode::NotInForce && !(40..50).contains(&code.code());
+                assert_eq!(produced.contains(code), here, "{code:?}");
             }
         }
     };
@@ -328,6 +332,272 @@ void_cases! {
         let envelope = Cid::of(Codec::Raw, b"file");
         world.void(DOCTOR, AddReport { envelope, ..add_report(PATIENT) })
     };
+    pitfall_35_a_read_under_a_grant_on_another_patients_collection_is_void => UnknownGrant, |world| {
+        let report = world.add_report();
+        let grant = Grant { scope: collection(), ..grant(report, OTHER_DOCTOR) };
+        let grant = grant_of(&world.put(OTHER_PATIENT, grant));
+        world.void(OTHER_DOCTOR, read(report, Some(grant)))
+    };
+    a_grant_on_a_collection_where_the_patient_is_not_enrolled_is_void => NotEnrolled, |world| {
+        let report = world.add_report();
+        let scope = Scope::Collection(id(OTHER_HOSPITAL));
+        world.void(PATIENT, Grant { scope, ..grant(report, OTHER_DOCTOR) })
+    };
+    pitfall_35_a_list_with_another_patients_report_is_void => UnknownReport, |world| {
+        let own = world.add_report();
+        let others = report_of(&world.put(DOCTOR, add_report(OTHER_PATIENT)));
+        let scope = Scope::Reports(ReportList::new(vec![own, others]).unwrap());
+        world.void(PATIENT, Grant { scope, ..grant(own, OTHER_DOCTOR) })
+    };
+    pitfall_35_a_list_opens_the_reports_it_names_only => UnknownGrant, |world| {
+        let (a, b, c) = (world.add_report(), world.add_report(), world.add_report());
+        let scope = Scope::Reports(ReportList::new(vec![a, b]).unwrap());
+        let grant = grant_of(&world.put(PATIENT, Grant { scope, ..grant(a, OTHER_DOCTOR) }));
+        world.void(OTHER_DOCTOR, read(c, Some(grant)))
+    };
+    a_grant_that_may_be_passed_on_too_often_is_void => TooWide, |world| {
+        let report = world.add_report();
+        let delegate = limit::DELEGATIONS + 1;
+        world.void(PATIENT, Grant { delegate, ..grant(report, OTHER_DOCTOR) })
+    };
+    a_grant_is_passed_on_only_if_it_says_so => NotDelegable, |world| {
+        let report = world.add_report();
+        let parent = world.grant(report);
+        world.void(OTHER_DOCTOR, delegate(parent, report, NURSE))
+    };
+    pitfall_35_nobody_passes_on_what_is_anothers => UnknownGrant, |world| {
+        let (parent, report) = delegable(world);
+        world.void(NURSE, delegate(parent, report, DOCTOR))
+    };
+    what_is_passed_on_lasts_no_longer => TooWide, |world| {
+        let (parent, report) = delegable(world);
+        world.void(OTHER_DOCTOR, Delegate { until: until(NOW + 101), ..delegate(parent, report, NURSE) })
+    };
+    what_is_passed_on_is_passed_on_less_often => TooWide, |world| {
+        let (parent, report) = delegable(world);
+        world.void(OTHER_DOCTOR, Delegate { delegate: 1, ..delegate(parent, report, NURSE) })
+    };
+    what_is_passed_on_covers_no_other_report => TooWide, |world| {
+        let (parent, _) = delegable(world);
+        let other = world.add_report();
+        world.void(OTHER_DOCTOR, delegate(parent, other, NURSE))
+    };
+    pitfall_35_what_is_passed_on_covers_no_report_that_does_not_exist => TooWide, |world| {
+        let (parent, _) = delegable(world);
+        world.void(OTHER_DOCTOR, delegate(parent, absent(), NURSE))
+    };
+    what_is_passed_on_of_a_report_is_no_collection => TooWide, |world| {
+        let (parent, report) = delegable(world);
+        let scope = collection();
+        world.void(OTHER_DOCTOR, Delegate { scope, ..delegate(parent, report, NURSE) })
+    };
+    pitfall_19_what_was_revoked_is_not_passed_on => Revoked, |world| {
+        let (parent, report) = delegable(world);
+        world.put(PATIENT, Revoke { grant: parent });
+        world.void(OTHER_DOCTOR, delegate(parent, report, NURSE))
+    };
+    what_has_expired_is_not_passed_on => Expired, |world| {
+        let (parent, report) = delegable(world);
+        world.at.median_time = until(NOW + 100);
+        world.void(OTHER_DOCTOR, delegate(parent, report, NURSE))
+    };
+    pitfall_19_revoking_a_grant_revokes_what_came_of_it => Revoked, |world| {
+        let (parent, report) = delegable(world);
+        let child = grant_of(&world.put(OTHER_DOCTOR, delegate(parent, report, NURSE)));
+        world.put(PATIENT, Revoke { grant: parent });
+        world.void(NURSE, read(report, Some(child)))
+    };
+    pitfall_35_a_reader_does_not_revoke_the_grant_they_hold => UnknownGrant, |world| {
+        let (parent, _) = delegable(world);
+        world.void(OTHER_DOCTOR, Revoke { grant: parent })
+    };
+    pitfall_32_a_doctor_makes_no_group => RoleNotAllowed, |world| {
+        world.void(DOCTOR, group(&[NURSE]))
+    };
+    pitfall_35_a_grant_to_an_unknown_group_is_void => UnknownGroup, |world| {
+        let report = world.add_report();
+        let reader = Grantee::Group(GroupAt { group: GroupId::from_bytes([1; 16]), epoch: 1 });
+        world.void(PATIENT, Grant { reader, ..grant(report, NURSE) })
+    };
+    pitfall_19_a_grant_to_an_older_epoch_of_a_group_is_void => WrongEpoch, |world| {
+        let report = world.add_report();
+        let group = grouped(world);
+        world.put(HOSPITAL, regroup(group, 2, &[], &[NURSE]));
+        let reader = Grantee::Group(GroupAt { group, epoch: 1 });
+        world.void(PATIENT, Grant { reader, ..grant(report, NURSE) })
+    };
+    pitfall_35_a_hospital_changes_its_own_groups_only => UnknownGroup, |world| {
+        let group = grouped(world);
+        world.void(OTHER_HOSPITAL, regroup(group, 1, &[DOCTOR], &[]))
+    };
+    two_groups_with_one_nonce_are_one_group => GroupExists, |world| {
+        let first = world.put(HOSPITAL, group(&[NURSE]));
+        let mut again = world.record(HOSPITAL, group(&[DOCTOR]));
+        again.nonce = first.record().nonce;
+        world.void_record(&again.sign(&member(HOSPITAL)))
+    };
+    a_role_at_a_hospital_is_one_group => GroupExists, |world| {
+        world.put(HOSPITAL, role_group(Role::Doctor));
+        world.void(HOSPITAL, role_group(Role::Doctor))
+    };
+    a_group_of_patients_is_void => WrongRole, |world| {
+        world.void(HOSPITAL, role_group(Role::Patient))
+    };
+    a_patient_joins_no_group => WrongRole, |world| {
+        world.void(HOSPITAL, group(&[PATIENT]))
+    };
+    a_stranger_joins_no_group => UnknownMember, |world| {
+        world.void(HOSPITAL, group(&[STRANGER]))
+    };
+    epochs_of_groups_count_from_one => WrongEpoch, |world| {
+        world.void(HOSPITAL, Group { epoch: 2, ..group(&[NURSE]) })
+    };
+    an_epoch_of_a_group_is_not_left_out => WrongEpoch, |world| {
+        let group = grouped(world);
+        world.void(HOSPITAL, regroup(group, 3, &[], &[NURSE]))
+    };
+    pitfall_19_the_next_epoch_has_another_key => WrongEpoch, |world| {
+        let group = grouped(world);
+        let key = group_key(1);
+        world.void(HOSPITAL, Group { key, ..regroup(group, 2, &[], &[NURSE]) })
+    };
+    a_groups_key_does_not_change_within_an_epoch => WrongEpoch, |world| {
+        let group = grouped(world);
+        let key = group_key(2);
+        world.void(HOSPITAL, Group { key, ..regroup(group, 1, &[DOCTOR], &[]) })
+    };
+    pitfall_19_nobody_leaves_a_group_without_a_new_epoch => WrongMembers, |world| {
+        let group = grouped(world);
+        world.void(HOSPITAL, regroup(group, 1, &[], &[NURSE]))
+    };
+    who_is_in_a_group_does_not_join_again => WrongMembers, |world| {
+        let group = grouped(world);
+        world.void(HOSPITAL, regroup(group, 1, &[NURSE], &[]))
+    };
+    who_is_not_in_a_group_does_not_leave => WrongMembers, |world| {
+        let group = grouped(world);
+        world.void(HOSPITAL, regroup(group, 2, &[], &[DOCTOR]))
+    };
+    a_group_of_a_role_has_no_list => WrongMembers, |world| {
+        world.void(HOSPITAL, Group { role: Some(Role::Nurse), ..group(&[NURSE]) })
+    };
+    a_change_of_nothing_is_void => WrongMembers, |world| {
+        let group = grouped(world);
+        world.void(HOSPITAL, regroup(group, 1, &[], &[]))
+    };
+    pitfall_35_a_read_by_who_is_not_in_the_group_is_void => UnknownGrant, |world| {
+        let report = world.add_report();
+        let reader = Grantee::Group(GroupAt { group: grouped(world), epoch: 1 });
+        let grant = grant_of(&world.put(PATIENT, Grant { reader, ..grant(report, NURSE) }));
+        world.void(OTHER_DOCTOR, read(report, Some(grant)))
+    };
+    pitfall_19_a_read_by_who_left_the_group_is_void => UnknownGrant, |world| {
+        let report = world.add_report();
+        let group = grouped(world);
+        let reader = Grantee::Group(GroupAt { group, epoch: 1 });
+        let grant = grant_of(&world.put(PATIENT, Grant { reader, ..grant(report, NURSE) }));
+        world.put(HOSPITAL, regroup(group, 2, &[], &[NURSE]));
+        world.void(NURSE, read(report, Some(grant)))
+    };
+    a_report_wrapped_to_a_collection_key_that_is_not_there_is_void => WrongEpoch, |world| {
+        world.void(DOCTOR, AddReport { collection: 2, ..add_report(PATIENT) })
+    };
+    collection_epochs_count_from_one => WrongEpoch, |world| {
+        world.void(DOCTOR, AddReport { collection: 0, ..add_report(PATIENT) })
+    };
+    pitfall_35_another_patients_report_is_not_rotated => UnknownReport, |world| {
+        let report = world.add_report();
+        world.void(OTHER_PATIENT, rotate(report, 2))
+    };
+    an_epoch_of_a_report_is_not_left_out => WrongEpoch, |world| {
+        let report = world.add_report();
+        world.void(PATIENT, rotate(report, 3))
+    };
+    a_rotation_keeps_the_version => UnknownVersion, |world| {
+        let report = world.add_report();
+        world.void(PATIENT, Rotate { version: 2, ..rotate(report, 2) })
+    };
+    a_rotation_names_a_dag_cbor_node => NotAnEnvelope, |world| {
+        let report = world.add_report();
+        let envelope = Cid::of(Codec::Raw, b"file");
+        world.void(PATIENT, Rotate { envelope, ..rotate(report, 2) })
+    };
+    pitfall_32_another_hospital_confirms_no_rotation => UnknownConfirmation, |world| {
+        let report = world.add_report();
+        let record = world.put(PATIENT, rotate(report, 2)).id();
+        world.void(OTHER_HOSPITAL, Confirm { record })
+    };
+    pitfall_30_a_rotation_is_confirmed_once => UnknownConfirmation, |world| {
+        let report = world.add_report();
+        let record = world.put(PATIENT, rotate(report, 2)).id();
+        world.put(HOSPITAL, Confirm { record });
+        world.void(HOSPITAL, Confirm { record })
+    };
+    a_rotation_that_another_took_the_place_of_is_not_confirmed => UnknownConfirmation, |world| {
+        let report = world.add_report();
+        let record = world.put(PATIENT, rotate(report, 2)).id();
+        world.put(PATIENT, rotate(report, 2));
+        world.void(HOSPITAL, Confirm { record })
+    };
+}
+
+fn collection() -> Scope {
+    Scope::Collection(id(HOSPITAL))
+}
+
+/// A grant to the other doctor that may be passed on once.
+fn delegable(world: &mut World) -> (GrantId, ReportId) {
+    let report = world.add_report();
+    let body = Grant { delegate: 1, ..grant(report, OTHER_DOCTOR) };
+    (grant_of(&world.put(PATIENT, body)), report)
+}
+
+fn delegate(parent: GrantId, report: ReportId, reader: u8) -> Delegate {
+    Delegate {
+        grant: parent,
+        scope: Scope::Report(report),
+        reader: Grantee::Member(id(reader)),
+        until: until(NOW + 100),
+        token: None,
+        delegate: 0,
+    }
+}
+
+fn group_key(epoch: u32) -> crate::keys::HpkePublicKey {
+    member(HOSPITAL).group_key(&GroupId::from_bytes([0; 16]), epoch).public_key()
+}
+
+fn ids(members: &[u8]) -> Vec<MemberId> {
+    let mut ids: Vec<_> = members.iter().map(|number| id(*number)).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn group(members: &[u8]) -> Group {
+    let (add, remove) = (ids(members), Vec::new());
+    Group { group: None, role: None, epoch: 1, key: group_key(1), add, remove }
+}
+
+fn role_group(role: Role) -> Group {
+    Group { role: Some(role), ..group(&[]) }
+}
+
+fn regroup(group: GroupId, epoch: u32, add: &[u8], remove: &[u8]) -> Group {
+    let (add, remove) = (ids(add), ids(remove));
+    Group { group: Some(group), role: None, epoch, key: group_key(epoch), add, remove }
+}
+
+fn group_of(record: &SignedRecord) -> GroupId {
+    GroupId::derive(&record.record().author, &record.record().nonce)
+}
+
+/// A group with the nurse in it.
+fn grouped(world: &mut World) -> GroupId {
+    group_of(&world.put(HOSPITAL, group(&[NURSE])))
+}
+
+fn rotate(report: ReportId, epoch: u32) -> Rotate {
+    Rotate { report, version: 1, epoch, envelope: envelope("anew"), collection: 1 }
 }
 
 /// The same record with another signature.
@@ -338,259 +608,4 @@ fn resigned(record: &SignedRecord, signature: Signature) -> SignedRecord {
     let resigned = SignedRecord::decode(&bytes).unwrap();
     assert_eq!((resigned.id(), resigned.signature()), (record.id(), &signature));
     resigned
-}
-
-#[test]
-fn kinds_that_are_not_in_force_never_reach_the_fold() {
-    let mut world = World::peopled();
-    let bytes = world.record(PATIENT, Revoke { grant: GrantId::from_bytes([1; 16]) }).encode();
-    let at = bytes.windows(7).position(|w| w == [0x64, b'k', b'i', b'n', b'd', 0x18, 35]).unwrap();
-    for kind in Kind::ALL.iter().filter(|kind| kind.code() >= 24) {
-        let mut bytes = bytes.clone();
-        bytes[at + 6] = kind.code() as u8;
-        let refused = Record::decode(&bytes) == Err(RecordError::NotInForce(*kind));
-        assert_eq!(refused, !kind.in_force(), "{kind}");
-    }
-}
-
-#[test]
-fn pitfall_32_roles_and_kinds_are_a_table() {
-    let mut world = World::peopled();
-    let own = world.add_report();
-    let report = world.add_report();
-    let request_id = world.put(NURSE, request(own)).id();
-    let nurses =
-        GrantId::derive(&id(PATIENT), &world.put(PATIENT, grant(own, NURSE)).record().nonce);
-    let doctors = world.grant(own);
-    let authors = [
-        (HOSPITAL, Role::Hospital),
-        (OTHER_DOCTOR, Role::Doctor),
-        (NURSE, Role::Nurse),
-        (LAB, Role::Lab),
-        (PATIENT, Role::Patient),
-    ];
-    assert_eq!(authors.map(|(_, role)| role), Role::ALL);
-    for (author, role) in authors {
-        let register = world.register(author, STRANGER, Role::Doctor);
-        let grant_id = match role {
-            Role::Doctor => Some(doctors),
-            Role::Nurse => Some(nurses),
-            _ => None,
-        };
-        let patient = role == Role::Patient;
-        let rows: [(Body, bool); 8] = [
-            (register.into(), role == Role::Hospital),
-            (enrol(author, OTHER_HOSPITAL, 1).into(), patient),
-            (add_report(PATIENT).into(), matches!(role, Role::Doctor | Role::Lab)),
-            (request(report).into(), matches!(role, Role::Doctor | Role::Nurse)),
-            (grant(own, OTHER_DOCTOR).into(), patient),
-            (Refuse { request: request_id }.into(), patient),
-            (Revoke { grant: doctors }.into(), patient),
-            (read(own, grant_id).into(), patient || grant_id.is_some()),
-        ];
-        let kinds: Vec<Kind> = rows.iter().map(|(body, _)| body.kind()).collect();
-        let in_force: Vec<Kind> = Kind::ALL.iter().copied().filter(|k| k.in_force()).collect();
-        assert_eq!(kinds, in_force, "every kind has its row");
-        for (body, allowed) in rows {
-            let kind = body.kind();
-            let record = world.sign(author, body);
-            let expected = if allowed { Ok(()) } else { Err(VoidCode::RoleNotAllowed) };
-            assert_eq!(world.judge(&record).map(drop), expected, "{kind} by a {role}");
-        }
-    }
-}
-
-#[test]
-fn a_registered_member_is_what_the_record_says() {
-    let world = World::peopled();
-    let entry = world.state().member(&id(DOCTOR)).unwrap().unwrap();
-    assert_eq!(&entry.identity, member(DOCTOR).public());
-    assert_eq!((entry.role, entry.hospital, entry.height), (Role::Doctor, id(HOSPITAL), 5));
-    assert!(entry.mining.is_empty());
-    assert_eq!(world.state().members().unwrap().len(), 8);
-}
-
-#[test]
-fn a_report_is_found_by_id_and_by_patient() {
-    let mut world = World::peopled();
-    let (a, b) = (world.add_report(), world.add_report());
-    let entry = world.state().report(&a).unwrap().unwrap();
-    assert_eq!((entry.version, entry.epoch), (1, 1));
-    assert_eq!((entry.patient, entry.author), (id(PATIENT), id(DOCTOR)));
-    let mut both = vec![a, b];
-    both.sort_unstable();
-    assert_eq!(world.state().reports_of(&id(PATIENT)).unwrap(), both);
-    assert!(world.state().reports_of(&id(OTHER_PATIENT)).unwrap().is_empty());
-}
-
-#[test]
-fn a_request_waits_until_it_is_answered() {
-    let mut world = World::peopled();
-    let (report, first) = asked(&mut world);
-    assert_eq!(world.state().requests_waiting_for(&id(PATIENT)).unwrap(), [first]);
-    world.put(PATIENT, Refuse { request: first });
-    let status = |world: &World, id| world.state().request(&id).unwrap().unwrap().status;
-    assert_eq!(status(&world, first), RequestStatus::Refused);
-    assert!(world.state().requests_waiting_for(&id(PATIENT)).unwrap().is_empty());
-    // Answered, the reader may ask again.
-    let second = world.put(OTHER_DOCTOR, request(report)).id();
-    world.put(PATIENT, Grant { request: Some(second), ..grant(report, OTHER_DOCTOR) });
-    assert_eq!(status(&world, second), RequestStatus::Granted);
-    assert!(world.state().requests_waiting_for(&id(PATIENT)).unwrap().is_empty());
-    // Another reader's request is another matter.
-    world.put(NURSE, request(report));
-}
-
-#[test]
-fn a_request_that_nobody_answered_in_time_does_not_bar_the_next() {
-    let mut world = World::peopled();
-    let (report, first) = asked(&mut world);
-    world.at.median_time = until(NOW + 99);
-    assert_eq!(world.void(OTHER_DOCTOR, request(report)), VoidCode::RequestPending);
-    world.at.median_time = until(NOW + 100);
-    let again = RequestAccess { until: until(NOW + 500), ..request(report) };
-    let second = world.put(OTHER_DOCTOR, again).id();
-    assert_eq!(world.state().requests_waiting_for(&id(PATIENT)).unwrap(), [second]);
-    let status = world.state().request(&first).unwrap().unwrap().status;
-    assert_eq!(status, RequestStatus::Lapsed);
-    assert_eq!(world.void(PATIENT, Refuse { request: first }), VoidCode::UnknownRequest);
-    world.put(PATIENT, Refuse { request: second });
-}
-
-#[test]
-fn a_grant_is_live_until_its_time_or_its_revocation() {
-    let mut world = World::peopled();
-    let report = world.add_report();
-    let token = Some(TokenHash::from_bytes([4; 32]));
-    let record = world.put(PATIENT, Grant { token, ..grant(report, OTHER_DOCTOR) });
-    let grant = grant_of(&record);
-    let entry = |world: &World| world.state().grant(&grant).unwrap().unwrap();
-    assert_eq!((entry(&world).token, entry(&world).record), (token, record.id()));
-    let live = |world: &World, report, reader: u8, now| {
-        entry(world).is_live(&report, &id(reader), until(now))
-    };
-    assert!(live(&world, report, OTHER_DOCTOR, NOW + 99));
-    assert!(!live(&world, report, OTHER_DOCTOR, NOW + 100));
-    assert!(!live(&world, report, NURSE, NOW));
-    assert!(!live(&world, absent(), OTHER_DOCTOR, NOW));
-    assert_eq!(world.state().grants_for(&id(OTHER_DOCTOR), &report).unwrap(), [grant]);
-    assert_eq!(world.state().grants_of(&id(OTHER_DOCTOR)).unwrap(), [grant]);
-    // Each opening is a record of its own, however often.
-    for _ in 0..3 {
-        world.put(OTHER_DOCTOR, read(report, Some(grant)));
-    }
-    world.put(PATIENT, Revoke { grant });
-    assert_eq!(entry(&world).revoked, Some(5));
-    assert!(!live(&world, report, OTHER_DOCTOR, NOW));
-}
-
-#[test]
-fn pitfall_47_a_read_in_time_stays_on_the_record_however_late_its_block() {
-    let mut world = World::peopled();
-    let report = world.add_report();
-    let grant = world.grant(report);
-    let mut record = world.record(OTHER_DOCTOR, read(report, Some(grant)));
-    record.time = until(NOW + 99);
-    world.at.median_time = until(NOW + 1000);
-    world.apply(&record.sign(&member(OTHER_DOCTOR))).unwrap();
-}
-
-#[test]
-fn a_revocation_ahead_binds_its_author_only() {
-    let mut world = World::peopled();
-    let report = world.add_report();
-    let late = world.sign(PATIENT, grant(report, OTHER_DOCTOR));
-    world.put(OTHER_PATIENT, Revoke { grant: grant_of(&late) });
-    world.apply(&late).unwrap();
-}
-
-#[test]
-fn a_patient_reads_without_a_grant() {
-    let mut world = World::peopled();
-    let report = world.add_report();
-    world.put(PATIENT, read(report, None));
-}
-
-#[test]
-fn a_record_that_took_effect_is_remembered() {
-    let mut world = World::peopled();
-    let record = world.sign(DOCTOR, add_report(PATIENT));
-    assert!(!world.state().seen(&record.id()).unwrap());
-    world.apply(&record).unwrap();
-    assert!(world.state().seen(&record.id()).unwrap());
-}
-
-/// Any record by anyone about anything these worlds know.
-fn bodies(world: &World, pick: [u8; 6]) -> (u8, Body) {
-    let [author, kind, report, member, time, last] = pick;
-    let author = HOSPITAL + author % 9;
-    let who = HOSPITAL + member % 9;
-    let nonce = |n: u8| {
-        let mut bytes = [0; 16];
-        bytes[7] = n % 40;
-        RecordNonce::from_bytes(bytes)
-    };
-    let report = ReportId::derive(&id(DOCTOR), &nonce(report));
-    let grant_id = GrantId::derive(&id(PATIENT), &nonce(last));
-    let time = until(NOW - 50 + u64::from(time) * 5);
-    let body = match kind % 8 {
-        0 => world
-            .register(author, who, Role::ALL[usize::from(nonce(last).as_bytes()[7]) % 5])
-            .into(),
-        1 => enrol(who, HOSPITAL + member % 2, u32::from(last % 4)).into(),
-        2 => add_report(who).into(),
-        3 => RequestAccess { until: time, ..request(report) }.into(),
-        4 => Grant { until: time, ..grant(report, who) }.into(),
-        5 => Revoke { grant: grant_id }.into(),
-        6 => read(report, (member % 2 == 0).then_some(grant_id)).into(),
-        _ => read(report, None).into(),
-    };
-    (author, body)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// The state is a fold and nothing else: the same records give the same entries, whether each is
-    /// written at once or laid over the rest, and void ones change nothing.
-    #[test]
-    fn the_same_records_give_the_same_state(picks in prop::collection::vec(any::<[u8; 6]>(), 1..60)) {
-        let mut world = World::peopled();
-        let start = world.clone();
-        let mut records = Vec::new();
-        for pick in picks {
-            let (author, body) = bodies(&world, pick);
-            let record = world.sign(author, body);
-            let before = world.state.clone();
-            world.at.height += 1;
-            world.at.median_time = world.at.median_time.plus(u64::from(pick[5] % 8));
-            if world.apply(&record).is_err() {
-                prop_assert_eq!(&world.state, &before);
-            } else {
-                prop_assert!(world.state().seen(&record.id()).unwrap());
-            }
-            records.push((record, world.at));
-        }
-        // Everything again, laid over the start and written only at the end.
-        let mut changes = Changes::default();
-        for (record, at) in &records {
-            let decoded = SignedRecord::decode(&record.encode()).unwrap();
-            let over = changes.over(&start.state);
-            if let Ok(new) = apply(&over, &decoded, at, &mut SignatureCheck::Now) {
-                changes.extend(new);
-            }
-        }
-        let mut laid = start.state;
-        laid.write(changes.iter().map(|(key, value)| Change {
-            key: key.to_vec(),
-            value: value.map(<[u8]>::to_vec),
-        }).collect());
-        prop_assert_eq!(&laid, &world.state);
-        for (record, at) in &records {
-            if world.state().seen(&record.id()).unwrap() {
-                let again = apply(&laid, record, at, &mut SignatureCheck::Now);
-                prop_assert!(matches!(again, Err(ApplyError::Void(VoidCode::Replayed))));
-            }
-        }
-    }
 }

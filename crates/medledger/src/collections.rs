@@ -1,0 +1,180 @@
+//! Collections: a patient's key pair at a hospital, and its next epoch.
+
+use crate::approve::ApproveError;
+use crate::grants::{Recipient, Wrapped};
+use crate::ledger::Ledger;
+use crate::secrets::KeyPlace;
+use medledger_core::identity::{CollectionKey, Identity};
+use medledger_core::ids::{GrantId, MemberId, RecordId};
+use medledger_core::key_slot::{KeyOwner, KeySlotRole};
+use medledger_core::keys::{HpkePublicKey, HpkeSecretKey};
+use medledger_core::record::{Enrol, Grantee, Scope, SignedRecord};
+use medledger_core::registry::VoidCode;
+use medledger_core::state::{GrantEntry, GrantStanding, State};
+use medledger_core::store::{StoreError, Unit};
+
+/// The next epoch of a collection, ready to be accepted.
+pub(crate) struct NextCollection {
+    pub(crate) record: SignedRecord,
+    before: (KeyPlace, crate::secrets::Kept),
+    wrapped: Wrapped,
+    /// Key slots of the epoch that ends, no longer needed by those who have one of the next.
+    ended: Vec<KeyPlace>,
+}
+
+impl NextCollection {
+    pub(crate) fn put(&self, ledger: &Ledger, unit: &mut dyn Unit) -> Result<(), StoreError> {
+        ledger.put_secret(unit, &self.before.0, &self.before.1)?;
+        self.wrapped.put(ledger, unit)?;
+        self.ended.iter().try_for_each(|place| ledger.remove_secret(unit, place))
+    }
+}
+
+impl Ledger {
+    /// Moves a patient's collection at a hospital to its next epoch: reports uploaded from then on are wrapped
+    /// to another key. All who hold a live grant on the collection are given that key, and reach the reports
+    /// of before through it. What this costs depends on how many such grants there are, not on the reports.
+    ///
+    /// # Errors
+    /// See [`ApproveError`].
+    pub fn renew_collection(
+        &self,
+        patient: &Identity,
+        hospital: &MemberId,
+    ) -> Result<RecordId, ApproveError> {
+        let next = self.next_collection(patient, hospital, &[])?;
+        let id = next.record.id();
+        self.accept(&[next.record.clone()], |unit| Ok::<_, ApproveError>(next.put(self, unit)?))?;
+        Ok(id)
+    }
+
+    /// The next epoch of a collection, for all who hold a live grant on it but `without`.
+    pub(crate) fn next_collection(
+        &self,
+        patient: &Identity,
+        hospital: &MemberId,
+        without: &[GrantId],
+    ) -> Result<NextCollection, ApproveError> {
+        self.succeeding_collection(patient, patient, hospital, without)
+    }
+
+    /// The same where the patient's keys change: from a key of the present identity, or one before it, to one of the
+    /// next, which signs.
+    pub(crate) fn succeeding_collection(
+        &self,
+        patient: &Identity,
+        next_keys: &Identity,
+        hospital: &MemberId,
+        without: &[GrantId],
+    ) -> Result<NextCollection, ApproveError> {
+        let refused = |code| ApproveError::Refused(code);
+        let newest = self.enrolment(&patient.id(), hospital)?;
+        let (epoch, public) = newest.ok_or_else(|| refused(VoidCode::NotEnrolled))?;
+        let secret = newest_secret(patient, hospital, epoch, &public)?;
+        let next_epoch = epoch.checked_add(1).ok_or_else(|| refused(VoidCode::AlreadyEnrolled))?;
+        let next = next_keys.collection_key(hospital, next_epoch).into_secret_key();
+        let owner = KeyOwner::Collection { patient: patient.id(), hospital: *hospital };
+        let mut wrapped = Wrapped::default();
+        let mut ended = Vec::new();
+        for (grant, recipient) in self.collection_readers(&patient.id(), hospital)? {
+            if without.contains(&grant) {
+                continue;
+            }
+            let (id, reader) = (Some(grant), Some(recipient.id()));
+            let role = KeySlotRole::AccessKey;
+            let place = KeyPlace { owner, epoch, role, grant: id, reader };
+            let view = self.view()?;
+            let key = self.secret(&self.stored_slots(view.as_ref()), &place)?;
+            let key = key.map(|kept| kept.unwrap_access_key(&secret)).transpose()?;
+            self.wrap_collection(
+                &mut wrapped,
+                owner,
+                next_epoch,
+                &grant,
+                &next,
+                &recipient,
+                key.as_ref(),
+            );
+            for role in [KeySlotRole::Collection, KeySlotRole::AccessKey] {
+                ended.push(KeyPlace { role, ..place });
+            }
+        }
+        let place = KeyPlace::before(owner, next_epoch);
+        let before = (place, self.wrap_secret(&place, &secret, &next.public_key()));
+        let body = Enrol { hospital: *hospital, epoch: next_epoch, key: next.public_key() };
+        Ok(NextCollection { record: self.sign(next_keys, body), before, wrapped, ended })
+    }
+
+    /// A patient's newest collection key at a hospital and its epoch, accepted ones included.
+    pub(crate) fn enrolment(
+        &self,
+        patient: &MemberId,
+        hospital: &MemberId,
+    ) -> Result<Option<(u32, HpkePublicKey)>, StoreError> {
+        let view = self.view()?;
+        let mut found = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            found = State::new(state).enrolment(patient, hospital)?;
+            Ok(())
+        })?;
+        Ok(found.map(|enrolment| (enrolment.epoch, enrolment.key)))
+    }
+
+    /// The live grants on a collection, and whose key each is for.
+    fn collection_readers(
+        &self,
+        patient: &MemberId,
+        hospital: &MemberId,
+    ) -> Result<Vec<(GrantId, Recipient)>, StoreError> {
+        let fits = |entry: &GrantEntry| entry.scope == Scope::Collection(*hospital);
+        let live = self.live_grants(patient, fits)?;
+        Ok(live.into_iter().map(|(id, _, recipient)| (id, recipient)).collect())
+    }
+
+    /// A patient's live grants of some kind, each with the present key of whom it is for.
+    pub(crate) fn live_grants(
+        &self,
+        patient: &MemberId,
+        fits: impl Fn(&GrantEntry) -> bool,
+    ) -> Result<Vec<(GrantId, GrantEntry, Recipient)>, StoreError> {
+        let view = self.view()?;
+        let now = self.now();
+        let mut found = Vec::new();
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            let state = State::new(state);
+            for id in state.grants_by(patient)? {
+                let Some(entry) = state.grant(&id)?.filter(&fits) else { continue };
+                if state.standing(&entry, now)? != GrantStanding::Live {
+                    continue;
+                }
+                let recipient = match &entry.reader {
+                    Grantee::Member(reader) => state.member(reader)?.map(|member| Recipient {
+                        grantee: entry.reader,
+                        key: member.identity.hpke_key(),
+                    }),
+                    // By the group's present key, not that of when it was granted: some may have left.
+                    Grantee::Group(at) => state
+                        .group(&at.group)?
+                        .map(|group| Recipient { grantee: entry.reader, key: group.key }),
+                };
+                found.extend(recipient.map(|recipient| (id, entry, recipient)));
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+}
+
+/// The secret half of a patient's newest collection key: of the present identity or, where its keys changed without the
+/// collection's, of one before.
+pub(crate) fn newest_secret(
+    patient: &Identity,
+    hospital: &MemberId,
+    epoch: u32,
+    public: &HpkePublicKey,
+) -> Result<HpkeSecretKey, ApproveError> {
+    let keys = patient.collection_keys(*hospital, epoch);
+    keys.map(CollectionKey::into_secret_key)
+        .find(|key| key.public_key() == *public)
+        .ok_or(ApproveError::WrongKey)
+}
