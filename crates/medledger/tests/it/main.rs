@@ -5,6 +5,7 @@ mod blocks;
 mod cars;
 mod delivery;
 mod durability;
+mod hospitals;
 mod journey;
 mod keeping;
 mod many;
