@@ -64,6 +64,8 @@ pub mod domain {
     pub const IDEMPOTENCY_PART: &[u8] = b"medledger/v1/idempotency-part\0";
     /// Vote of a hospital about what is final.
     pub const VOTE: &[u8] = b"medledger/v1/vote\0";
+    /// Signatures of a hospital that is to be a member: its keys.
+    pub const HOSPITAL: &[u8] = b"medledger/v1/hospital\0";
     /// Every domain, for the test that no two are equal and each ends in a zero byte.
     pub const ALL: &[&[u8]] = &[
         MEMBER_ID,
@@ -92,6 +94,7 @@ pub mod domain {
         IDEMPOTENCY,
         IDEMPOTENCY_PART,
         VOTE,
+        HOSPITAL,
     ];
 }
 
@@ -179,6 +182,10 @@ pub mod limit {
     pub const EVIDENCE_BYTES: usize = 256 * 1024;
     /// Headers in evidence against a hospital.
     pub const EVIDENCE_HEADERS: usize = 1024;
+    /// Bytes of the card of a hospital that is to be a member.
+    pub const HOSPITAL_CARD_BYTES: usize = 2 * 1024;
+    /// Bytes of what a hospital tells the others beside its blocks.
+    pub const NEWS_BYTES: usize = 32 * 1024 * 1024;
     /// Rounds of which the votes of one hospital in one phase are kept.
     pub const VOTE_ROUNDS: usize = 64;
 }

@@ -73,6 +73,9 @@ pub enum OpenError {
     /// The folder cannot be written.
     #[error("the folder {0} cannot be written: open the ledger for reading")]
     ReadOnlyFolder(PathBuf),
+    /// The hospital in the folder is a member of no chain yet.
+    #[error("the hospital in {0} has not joined a chain yet")]
+    NoChain(PathBuf),
     /// The settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -188,6 +191,10 @@ impl Ledger {
         let folder = folder.to_path_buf();
         let key_path = node_key_path(&folder, &settings);
         let node_key = NodeKey::load(&key_path)?;
+        #[cfg(feature = "sqlite")]
+        if crate::create::joining::waits_for_a_chain(store.view()?.as_ref())? {
+            return Err(OpenError::NoChain(folder));
+        }
         let Opened { rules, hospital, follower, engine } =
             crate::create::engine(store.as_ref(), &node_key)?;
         // A follower signs nothing, and takes again what it lost.

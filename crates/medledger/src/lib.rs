@@ -71,6 +71,7 @@ mod ledger;
 mod log;
 pub mod mail;
 mod mine;
+mod news;
 mod node_key;
 mod open_report;
 mod people;
@@ -99,6 +100,8 @@ pub use approve::{ApproveError, Approved, Key, ReaderKey};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
+#[cfg(feature = "sqlite")]
+pub use create::HospitalOptions;
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
 pub use delegate::Delegation;
 pub use export::{ExportError, Exported};
@@ -110,6 +113,7 @@ pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;
 pub use mine::{BlockPolicy, Due, MiningControl, MiningProgress, WaitError};
+pub use news::{NewsError, NewsTaken, Voted};
 pub use node_key::NodeKeyError;
 pub use open_report::{OpenReportError, OpenedReport};
 pub use people::{Contact, IdentityError, Member, RegisterError, Registration};
@@ -136,6 +140,7 @@ pub use verify::{Finding, VerifyDepth, VerifyReport};
 
 pub use medledger_core as core;
 pub use medledger_core::access_key::AccessKey;
+pub use medledger_core::hospital::HospitalCard;
 pub use medledger_core::identity::Identity;
 pub use medledger_core::ids::{ChainId, GrantId, GroupId, MemberId, RecordId, ReportId};
 pub use medledger_core::receipt::{Proven, Receipt};

@@ -276,8 +276,7 @@ impl Ledger {
 
     /// What people call a member; the id where nobody told this node.
     pub(crate) fn contact(&self, view: &dyn View, id: &MemberId) -> Result<Contact, StoreError> {
-        let row = self.contact_row(view, id)?;
-        Ok(row.map_or_else(|| Contact::named(id.to_string()), |row| row.contact))
+        contact_of(view, self.node_key(), id)
     }
 
     pub(crate) fn number(&self, view: &dyn View, id: &MemberId) -> Result<u32, StoreError> {
@@ -371,6 +370,16 @@ fn contact_row(
     let row = cbor::decode(&plain, 4096)
         .map_err(|error| StoreError::Damaged(format!("contact of {member}: {error}")))?;
     Ok(Some(row))
+}
+
+/// What people call a member; the id where nobody told this node.
+pub(crate) fn contact_of(
+    view: &dyn View,
+    node_key: &NodeKey,
+    id: &MemberId,
+) -> Result<Contact, StoreError> {
+    let row = contact_row(view, node_key, id)?;
+    Ok(row.map_or_else(|| Contact::named(id.to_string()), |row| row.contact))
 }
 
 pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {

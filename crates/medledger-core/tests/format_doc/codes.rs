@@ -87,6 +87,8 @@ fn limits_are_documented() {
         VOTER_STATE_BYTES,
         EVIDENCE_BYTES,
         EVIDENCE_HEADERS,
+        HOSPITAL_CARD_BYTES,
+        NEWS_BYTES,
         VOTE_ROUNDS,
     ];
     let limits = REGISTRY.split("pub mod limit").nth(1).unwrap().split("\n}").next().unwrap();
