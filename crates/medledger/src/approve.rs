@@ -1,5 +1,7 @@
 //! Approve and share: the patient unwraps the report's key and wraps it for one reader.
 
+use crate::attempts::{Refusal, Target};
+use crate::audit::AuditEvent;
 use crate::ledger::Ledger;
 use crate::mail::texts;
 use crate::slots::SlotPlace;
@@ -68,10 +70,21 @@ pub struct Approved {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApproveError {
-    /// The key does not unwrap this report's key.
+    /// There is no such request or report for this patient, or the key is not the one for it. Nobody is told
+    /// which.
     #[error(
-        "this key does not open this report: check it for typing errors, or use the newest letter"
+        "no access: there is no such request or report of yours, or the key is not the one for it"
     )]
+    NoAccess,
+    /// After too many failures nothing is tried until this time.
+    #[error("too many failed attempts: nothing is tried before {}", crate::time::show_time(*.until))]
+    TooMany {
+        /// When it may be tried again.
+        until: Timestamp,
+    },
+    /// The key does not unwrap this report's key; told as [`NoAccess`](Self::NoAccess).
+    #[doc(hidden)]
+    #[error("wrong key")]
     WrongKey,
     /// There is no slot to unwrap: the key was never stored here, or the report was erased.
     #[error("no key for this report is kept here")]
@@ -88,6 +101,26 @@ pub enum ApproveError {
     /// The store failed; nothing was accepted.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Refusal for ApproveError {
+    fn event(&self) -> Option<AuditEvent> {
+        match self {
+            Self::WrongKey => Some(AuditEvent::WrongKey),
+            Self::Refused(VoidCode::UnknownRequest | VoidCode::UnknownReport) => {
+                Some(AuditEvent::NoPermission)
+            }
+            _ => None,
+        }
+    }
+
+    fn told(self) -> Self {
+        if self.event().is_some() { Self::NoAccess } else { self }
+    }
+
+    fn too_many(until: Timestamp) -> Self {
+        Self::TooMany { until }
+    }
 }
 
 impl Ledger {
@@ -110,6 +143,19 @@ impl Ledger {
     /// # Errors
     /// See [`ApproveError`].
     pub fn approve_with(
+        &self,
+        patient: &Identity,
+        request: &RecordId,
+        key: &Key<'_>,
+        reader_key: ReaderKey,
+        until: Option<Timestamp>,
+    ) -> Result<Approved, ApproveError> {
+        self.limited(patient, Target::Request(*request), key, || {
+            self.approve_request(patient, request, key, reader_key, until)
+        })
+    }
+
+    fn approve_request(
         &self,
         patient: &Identity,
         request: &RecordId,
@@ -144,7 +190,9 @@ impl Ledger {
         key: &Key<'_>,
         reader_key: ReaderKey,
     ) -> Result<Approved, ApproveError> {
-        self.grant(patient, permission, key, reader_key, None)
+        self.limited(patient, Target::Report(permission.report), key, || {
+            self.grant(patient, permission, key, reader_key, None)
+        })
     }
 
     fn grant(
@@ -261,6 +309,7 @@ impl Ledger {
         let place = SlotPlace::current(*report, entry, role, None, patient.id());
         let slot = self.slot(self.view()?.as_ref(), &place)?.ok_or(ApproveError::NoSlot)?;
         let context = self.slot_context(&place, entry.envelope);
+        crate::effort::unwrap();
         match key {
             Key::Access(key) => slot.unwrap_with_access_key(key, &context),
             Key::Identity => {

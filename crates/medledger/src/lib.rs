@@ -51,12 +51,15 @@
 #![forbid(unsafe_code)]
 
 mod approve;
+mod attempts;
+mod audit;
 #[cfg(feature = "sqlite")]
 mod backup;
 pub mod bench;
 mod blocks;
 mod checkpoints;
 mod create;
+pub mod effort;
 mod export;
 mod files;
 mod head;
@@ -89,6 +92,7 @@ mod verifier;
 mod verify;
 
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
+pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};

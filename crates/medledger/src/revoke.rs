@@ -30,6 +30,10 @@ impl Ledger {
     /// # Errors
     /// See [`RevokeError`]; `Submit` when the grant is somebody else's or revoked already.
     pub fn revoke(&self, patient: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
+        self.evenly(|| self.revoke_once(patient, grant))
+    }
+
+    fn revoke_once(&self, patient: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
         let entry = self.grant_entry(grant)?;
         let record = self.sign(patient, Revoke { grant: *grant });
         let id = record.id();

@@ -63,5 +63,6 @@ pub(super) fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subjec
             Ok((Some(statement.author), report))
         }
         Body::Read(body) => of_report(body.report),
+        Body::AuditDigest(_) => Ok((None, None)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::Cid;
 use crate::clock::Timestamp;
 use crate::identity::PublicIdentity;
-use crate::ids::{BlockId, GrantId, MemberId, RecordId, ReportId, TokenHash};
+use crate::ids::{AuditHash, BlockId, GrantId, MemberId, RecordId, ReportId, TokenHash};
 use crate::keys::{HpkePublicKey, Signature};
 use crate::registry::{Custody, Kind, Purpose, Role};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,16 @@ pub enum Scope {
     Report(ReportId),
 }
 
+impl Scope {
+    /// The report, where it is one.
+    #[must_use]
+    pub const fn report(&self) -> Option<ReportId> {
+        match self {
+            Self::Report(report) => Some(*report),
+        }
+    }
+}
+
 /// Whom a grant is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,6 +137,18 @@ pub struct Read {
     pub head: BlockId,
 }
 
+/// A hospital signs how far its local audit log has come. The author is the hospital.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditDigest {
+    /// Entries that a digest before this one covers already.
+    pub first: u64,
+    /// Entries covered, from the first ever.
+    pub size: u64,
+    /// Hash of the last of them, and with it of all before.
+    pub root: AuditHash,
+}
+
 /// The body of a record, by kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -147,6 +169,8 @@ pub enum Body {
     Revoke(Revoke),
     /// See [`Read`].
     Read(Read),
+    /// See [`AuditDigest`].
+    AuditDigest(AuditDigest),
 }
 
 impl Body {
@@ -162,6 +186,7 @@ impl Body {
             Self::Refuse(_) => Kind::Refuse,
             Self::Revoke(_) => Kind::Revoke,
             Self::Read(_) => Kind::Read,
+            Self::AuditDigest(_) => Kind::AuditDigest,
         }
     }
 }
@@ -176,4 +201,4 @@ macro_rules! body_from {
     };
 }
 
-body_from!(Register, Enrol, AddReport, RequestAccess, Grant, Refuse, Revoke, Read);
+body_from!(Register, Enrol, AddReport, RequestAccess, Grant, Refuse, Revoke, Read, AuditDigest);

@@ -8,7 +8,8 @@
 mod body;
 
 pub use body::{
-    AddReport, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess, Revoke, Scope,
+    AddReport, AuditDigest, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess,
+    Revoke, Scope,
 };
 
 use crate::cbor::{self, DecodeError};
@@ -91,6 +92,7 @@ impl Record {
             Body::Refuse(body) => self.wire(body),
             Body::Revoke(body) => self.wire(body),
             Body::Read(body) => self.wire(body),
+            Body::AuditDigest(body) => self.wire(body),
         }
     }
 
@@ -127,6 +129,7 @@ impl Record {
             Kind::Refuse => Self::unwire(bytes, Body::Refuse),
             Kind::Revoke => Self::unwire(bytes, Body::Revoke),
             Kind::Read => Self::unwire(bytes, Body::Read),
+            Kind::AuditDigest => Self::unwire(bytes, Body::AuditDigest),
             reserved => Err(RecordError::NotInForce(reserved)),
         }
     }

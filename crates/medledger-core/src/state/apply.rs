@@ -9,8 +9,8 @@ use crate::cid::Codec;
 use crate::clock::Timestamp;
 use crate::ids::{ChainId, GrantId, MemberId, ReportId};
 use crate::record::{
-    AddReport, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess, Revoke, Scope,
-    SignedRecord,
+    AddReport, AuditDigest, Body, Enrol, Grant, Grantee, Read, Refuse, Register, RequestAccess,
+    Revoke, Scope, SignedRecord,
 };
 use crate::registry::{Role, VoidCode};
 use crate::store::StoreError;
@@ -87,6 +87,7 @@ pub fn apply(
         Body::Refuse(body) => fold.refuse(body),
         Body::Revoke(body) => fold.revoke(body),
         Body::Read(body) => fold.read(body),
+        Body::AuditDigest(body) => fold.audit_digest(body),
     }?;
     fold.set(key::seen(&record.id()), &at.height);
     Ok(fold.changes)
@@ -323,6 +324,14 @@ impl Fold<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn audit_digest(&mut self, body: &AuditDigest) -> Outcome {
+        self.author_is(self.author.role == Role::Hospital)?;
+        let hospital = self.author_id();
+        let entry = super::audit::follow(self.state.audit(&hospital)?, body, self.record.id())?;
+        self.set(key::audit(&hospital), &entry);
+        Ok(())
     }
 
     fn read(&mut self, body: &Read) -> Outcome {
