@@ -137,6 +137,7 @@ pub(super) fn approve(error: &ApproveError) -> Failure {
             Failure::of(Refused, "no_access", error).hint(CHECK_KEY)
         }
         ApproveError::TooMany { .. } => Failure::of(Refused, "too_many_attempts", error),
+        ApproveError::NoKey => Failure::of(Refused, "no_key", error),
         ApproveError::NoSlot => Failure::of(NotFound, "no_slot", error),
         ApproveError::Refused(code) => void(*code, error.to_string()),
         ApproveError::Slot(error) => slot(error),

@@ -347,6 +347,7 @@ classify! {
         Self::NoAccess | Self::WrongKey => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
         Self::NoSlot => Class::NoAccess,
+        Self::NoKey => Class::InvalidArgument,
         Self::Slot(_) => Class::Damaged,
         Self::Refused(code) => Class::Refused(*code),
         Self::Submit(error) => error.class(),

@@ -1,7 +1,8 @@
 //! Approve and share: the patient unwraps the report's key and wraps it for one reader.
 
 use crate::attempts::{Refusal, Target};
-use crate::audit::AuditEvent;
+use crate::audit::{AuditEvent, Noted};
+use crate::delivery::{Parcel, Sent};
 use crate::ledger::Ledger;
 use crate::mail::texts;
 use crate::slots::SlotPlace;
@@ -12,7 +13,7 @@ use medledger_core::dek::Dek;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId, RecordId, RecordNonce, ReportId};
-use medledger_core::record::{Grant, Grantee, Scope};
+use medledger_core::record::{Grant, Grantee, Revoke, Scope};
 use medledger_core::registry::{Purpose, VoidCode};
 use medledger_core::slot::{Slot, SlotError, SlotRole};
 use medledger_core::state::{ReportEntry, State};
@@ -89,7 +90,10 @@ pub enum ApproveError {
     /// There is no slot to unwrap: the key was never stored here, or the report was erased.
     #[error("no key for this report is kept here")]
     NoSlot,
-    /// There is no such request or report for this patient, or the reader is not known.
+    /// The grant is for the reader's identity: there is no key that could be renewed.
+    #[error("this permission is for the reader's identity: there is no key to renew")]
+    NoKey,
+    /// The chain would refuse it: the reader is not known, for example, or the time has passed.
     #[error("{0} (code {code})", code = .0.code())]
     Refused(VoidCode),
     /// The key could not be wrapped for the reader.
@@ -176,7 +180,7 @@ impl Ledger {
             purpose: entry.purpose,
             until: until.unwrap_or(entry.until),
         };
-        self.grant(patient, permission, key, reader_key, Some(*request))
+        self.grant(patient, permission, key, reader_key, Some(*request), None)
     }
 
     /// Permits a reader unasked.
@@ -191,17 +195,19 @@ impl Ledger {
         reader_key: ReaderKey,
     ) -> Result<Approved, ApproveError> {
         self.limited(patient, Target::Report(permission.report), key, || {
-            self.grant(patient, permission, key, reader_key, None)
+            self.grant(patient, permission, key, reader_key, None, None)
         })
     }
 
-    fn grant(
+    /// Gives a grant, `instead` of one that is taken back with it.
+    pub(crate) fn grant(
         &self,
         patient: &Identity,
         permission: Permission,
         key: &Key<'_>,
         reader_key: ReaderKey,
         request: Option<RecordId>,
+        instead: Option<GrantId>,
     ) -> Result<Approved, ApproveError> {
         let Permission { report, reader, purpose, until } = permission;
         // The chain judges by its own time, which lies behind.
@@ -238,33 +244,43 @@ impl Ledger {
         };
         let record = self.sign_with_nonce(patient, nonce, body);
         let id = record.id();
-        let mut letter = None;
-        let mut delivery = self.accept(&[record], |unit| -> Result<Delivery, ApproveError> {
-            self.put_slot(unit, &place, &slot)?;
-            let contact = self.contact(unit, &reader)?;
-            let address = contact.email.as_deref().filter(|_| self.sends_mail());
-            if let Some(address) = address {
-                let label = self.label(unit, &report)?;
-                let text = texts::access_granted(
-                    &contact,
-                    address,
-                    &report,
-                    &label,
-                    until,
-                    access_key.as_ref(),
-                );
-                letter = Some(self.enqueue(unit, &text)?);
-                if access_key.is_some() {
-                    return Ok(Delivery::Queued);
-                }
+        let mut records = Vec::new();
+        let old = match &instead {
+            None => None,
+            Some(old) => {
+                records.push(self.sign(patient, Revoke { grant: *old }));
+                self.grant_entry(old)?.map(|entry| (old, entry))
             }
-            Ok(access_key.map_or(Delivery::None, Delivery::PickUp))
+        };
+        records.push(record);
+        let sent = self.accept(&records, |unit| -> Result<Option<Sent>, ApproveError> {
+            if let Some((old, entry)) = &old {
+                self.remove_slots_of(unit, old, entry)?;
+                let noted = Noted::of(&patient.id(), Target::Grant(**old));
+                self.audit(unit, AuditEvent::KeyRenewed, &noted)?;
+            }
+            self.put_slot(unit, &place, &slot)?;
+            if let Some(key) = &access_key {
+                let grant = Some((&grant, until));
+                let parcel = Parcel { owner: &reader, report: &report, grant, key };
+                return Ok(Some(self.deliver(unit, &parcel)?));
+            }
+            // To a reader with an identity the letter is a notice: nothing has to be delivered.
+            let contact = self.contact(unit, &reader)?;
+            if let Some(address) = contact.email.as_deref().filter(|_| self.sends_mail()) {
+                let label = self.label(unit, &report)?;
+                let text = texts::access_granted(&contact, address, &report, &label, until, None);
+                self.enqueue(unit, &text)?;
+            }
+            Ok(None)
         })?;
-        // To a reader with an identity the letter is a notice: nothing has to be delivered.
-        let sent = self.try_mail_of(letter.as_ref());
-        if sent && delivery == Delivery::Queued {
-            delivery = Delivery::Mailed;
-        }
+        let delivery = match (sent, access_key) {
+            (Some(sent), Some(key)) => self.delivered(sent, key),
+            _ => {
+                self.try_mail();
+                Delivery::None
+            }
+        };
         Ok(Approved { grant, record: id, permission, delivery })
     }
 

@@ -50,6 +50,7 @@
 //! No server, no runtime: all calls are synchronous and work on one folder.
 #![forbid(unsafe_code)]
 
+mod accesses;
 mod approve;
 mod attempts;
 mod audit;
@@ -59,6 +60,7 @@ pub mod bench;
 mod blocks;
 mod checkpoints;
 mod create;
+mod delivery;
 pub mod effort;
 mod export;
 mod files;
@@ -75,6 +77,8 @@ mod open_report;
 mod people;
 mod progress;
 mod prune;
+pub mod qr;
+mod renew;
 mod reports;
 mod request;
 mod restore;
@@ -91,12 +95,14 @@ mod upload;
 mod verifier;
 mod verify;
 
+pub use accesses::Access;
 pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
 pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
+pub use delivery::{DeliveryMode, PickedUp};
 pub use export::{ExportError, Exported};
 pub use head::Head;
 pub use idempotency::{IdempotencyError, idempotency_key_of_part};
@@ -109,6 +115,7 @@ pub use open_report::{OpenReportError, OpenedReport};
 pub use people::{Contact, IdentityError, Member, RegisterError, Registration};
 pub use progress::{Event, Progress, Stage, Watch};
 pub use prune::PruneError;
+pub use renew::Renewed;
 pub use reports::{GrantSummary, ReportSummary};
 pub use request::{RefuseError, Request, RequestError};
 pub use restore::Loss;

@@ -128,9 +128,10 @@ impl From<ApproveError> for OpenReportError {
             ApproveError::Slot(error) => Self::Slot(error),
             ApproveError::Submit(error) => Self::Submit(error),
             ApproveError::Store(error) => Self::Store(error),
-            ApproveError::NoSlot | ApproveError::NoAccess | ApproveError::Refused(_) => {
-                Self::NoAccess
-            }
+            ApproveError::NoSlot
+            | ApproveError::NoKey
+            | ApproveError::NoAccess
+            | ApproveError::Refused(_) => Self::NoAccess,
         }
     }
 }

@@ -9,7 +9,7 @@ use medledger_core::ids::{GrantId, RecordId};
 use medledger_core::record::{Grantee, Revoke, Scope};
 use medledger_core::slot::SlotRole;
 use medledger_core::state::{GrantEntry, State};
-use medledger_core::store::StoreError;
+use medledger_core::store::{StoreError, Unit};
 
 /// Why a grant was not revoked.
 #[derive(Debug, thiserror::Error)]
@@ -43,17 +43,7 @@ impl Ledger {
             else {
                 return Ok(());
             };
-            // Versions and epochs never shrink: every slot made under this grant is found.
-            if let Some(current) = self.report_entry(&report)? {
-                for version in 1..=current.version {
-                    for epoch in 1..=current.epoch {
-                        let role = SlotRole::Grant;
-                        let grant = Some(*grant);
-                        let place = SlotPlace { report, version, epoch, role, grant, reader };
-                        self.remove_slot(unit, &place)?;
-                    }
-                }
-            }
+            self.remove_slots_of(unit, grant, entry)?;
             let contact = self.contact(unit, &reader)?;
             if let Some(address) = contact.email.as_deref().filter(|_| self.sends_mail()) {
                 let label = self.label(unit, &report)?;
@@ -63,6 +53,29 @@ impl Ledger {
         })?;
         self.try_mail();
         Ok(id)
+    }
+
+    /// Destroys every slot made under a grant, and its key if that waits to be picked up.
+    pub(crate) fn remove_slots_of(
+        &self,
+        unit: &mut dyn Unit,
+        grant: &GrantId,
+        entry: &GrantEntry,
+    ) -> Result<(), StoreError> {
+        let (Scope::Report(report), Grantee::Member(reader)) = (entry.scope, entry.reader) else {
+            return Ok(());
+        };
+        // Versions and epochs never shrink: every slot is found.
+        if let Some(current) = self.report_entry(&report)? {
+            for version in 1..=current.version {
+                for epoch in 1..=current.epoch {
+                    let (role, grant) = (SlotRole::Grant, Some(*grant));
+                    let place = SlotPlace { report, version, epoch, role, grant, reader };
+                    self.remove_slot(unit, &place)?;
+                }
+            }
+        }
+        self.drop_parcel(unit, &reader, &report, Some(grant))
     }
 
     pub(crate) fn grant_entry(&self, grant: &GrantId) -> Result<Option<GrantEntry>, StoreError> {

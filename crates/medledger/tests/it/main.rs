@@ -8,6 +8,7 @@ mod delivery;
 mod durability;
 mod journey;
 mod keeping;
+mod keys;
 mod many;
 mod many_props;
 mod names;
