@@ -1,7 +1,7 @@
 use super::*;
 use crate::Cid;
 use crate::cid::Codec;
-use crate::ids::{BlockId, GrantId, ReportId, TokenHash};
+use crate::ids::{AuditHash, BlockId, GrantId, ReportId, TokenHash};
 use crate::registry::{Custody, Purpose, Role};
 use crate::testing::{DOCTOR, OTHER_DOCTOR, World, enrol, id, member};
 use proptest::prelude::*;
@@ -31,6 +31,7 @@ fn bodies() -> Vec<Body> {
         Revoke { grant }.into(),
         Read { grant: None, report, version: 1, head }.into(),
         Read { grant: Some(grant), report, version: u32::MAX, head }.into(),
+        AuditDigest { first: 2, size: u64::MAX, root: AuditHash::from_bytes([8; 32]) }.into(),
     ]
 }
 

@@ -6,15 +6,16 @@ use medledger_core::clock::Timestamp;
 use medledger_core::context::BodyContext;
 use medledger_core::dek::Dek;
 use medledger_core::envelope::{Envelope, Metadata, seal_meta};
-use medledger_core::ids::{GrantId, RecordId, ReportId, TokenHash};
+use medledger_core::ids::{AuditHash, GrantId, RecordId, ReportId, TokenHash};
 use medledger_core::keys::SigningKey;
 use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
-    AddReport, Body, Enrol, Grant, Grantee, Read, Record, Refuse, RequestAccess, Revoke, Scope,
+    AddReport, AuditDigest, Body, Enrol, Grant, Grantee, Read, Record, Refuse, RequestAccess,
+    Revoke, Scope,
 };
 use medledger_core::registry::{CipherSuite, Kind, Purpose, Role};
 use medledger_core::state::{
-    Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus,
+    AuditState, Enrolment, GrantEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus,
 };
 use medledger_core::vote::{Ballot, Evidence, Phase, Vote, VoterState};
 use medledger_core::{Cid, cbor, cid::Codec, identity, seal};
@@ -69,6 +70,7 @@ fn bodies(example: &Example) -> Vec<Body> {
         Refuse { request }.into(),
         Revoke { grant }.into(),
         Read { grant: None, report: report(), version: 1, head: example.header.id() }.into(),
+        AuditDigest { first: 0, size: 1, root: AuditHash::from_bytes([5; 32]) }.into(),
     ]
 }
 
@@ -195,6 +197,8 @@ fn state_entries_are_documented() {
         revoked: None,
     };
     expect_fields("Grant entry", fields(&cbor::encode(&entry)));
+    let entry = AuditState { size: 1, root: AuditHash::from_bytes([5; 32]), record };
+    expect_fields("Audit state", fields(&cbor::encode(&entry)));
 }
 
 #[test]

@@ -328,6 +328,22 @@ void_cases! {
         let envelope = Cid::of(Codec::Raw, b"file");
         world.void(DOCTOR, AddReport { envelope, ..add_report(PATIENT) })
     };
+    pitfall_47_an_audit_digest_does_not_shrink => AuditShrinks, |world| {
+        world.put(HOSPITAL, digest(0, 5, 1));
+        world.put(OTHER_HOSPITAL, digest(0, 1, 2));
+        world.void(HOSPITAL, digest(0, 4, 3))
+    };
+    pitfall_47_an_audit_digest_does_not_contradict_the_one_before => AuditShrinks, |world| {
+        world.put(HOSPITAL, digest(0, 5, 1));
+        world.void(HOSPITAL, digest(5, 5, 2))
+    };
+    an_audit_digest_begins_before_its_end => AuditRange, |world| {
+        world.void(HOSPITAL, digest(6, 5, 1))
+    };
+}
+
+fn digest(first: u64, size: u64, root: u8) -> AuditDigest {
+    AuditDigest { first, size, root: crate::ids::AuditHash::from_bytes([root; 32]) }
 }
 
 /// The same record with another signature.
@@ -378,7 +394,7 @@ fn pitfall_32_roles_and_kinds_are_a_table() {
             _ => None,
         };
         let patient = role == Role::Patient;
-        let rows: [(Body, bool); 8] = [
+        let rows: [(Body, bool); 9] = [
             (register.into(), role == Role::Hospital),
             (enrol(author, OTHER_HOSPITAL, 1).into(), patient),
             (add_report(PATIENT).into(), matches!(role, Role::Doctor | Role::Lab)),
@@ -387,6 +403,7 @@ fn pitfall_32_roles_and_kinds_are_a_table() {
             (Refuse { request: request_id }.into(), patient),
             (Revoke { grant: doctors }.into(), patient),
             (read(own, grant_id).into(), patient || grant_id.is_some()),
+            (digest(0, 1, 1).into(), role == Role::Hospital),
         ];
         let kinds: Vec<Kind> = rows.iter().map(|(body, _)| body.kind()).collect();
         let in_force: Vec<Kind> = Kind::ALL.iter().copied().filter(|k| k.in_force()).collect();
