@@ -2,6 +2,7 @@
 
 use crate::blocks::UnderWay;
 use crate::create::Opened;
+use crate::effort::Counting;
 use crate::head::{self, Guarded};
 use crate::mail::{self, Letter, LetterId, Notifier, NotifyError};
 use crate::node_key::{NodeKey, NodeKeyError};
@@ -221,7 +222,7 @@ impl Ledger {
             rules,
             hospital,
             follower,
-            store,
+            store: Box::new(Counting(store)),
             engine,
             node_key,
             notifier,
@@ -368,6 +369,7 @@ impl Ledger {
         nonce: RecordNonce,
         body: impl Into<Body>,
     ) -> SignedRecord {
+        crate::effort::sign();
         Record {
             chain: self.chain(),
             nonce,

@@ -50,7 +50,10 @@
 //! No server, no runtime: all calls are synchronous and work on one folder.
 #![forbid(unsafe_code)]
 
+mod accesses;
 mod approve;
+mod attempts;
+mod audit;
 #[cfg(feature = "sqlite")]
 mod backup;
 pub mod bench;
@@ -59,6 +62,8 @@ mod checkpoints;
 mod collections;
 mod create;
 mod delegate;
+mod delivery;
+pub mod effort;
 mod export;
 mod files;
 mod grants;
@@ -77,7 +82,9 @@ mod open_report;
 mod people;
 mod progress;
 mod prune;
+pub mod qr;
 mod release;
+mod renew;
 mod reports;
 mod request;
 mod restore;
@@ -96,7 +103,9 @@ mod upload;
 mod verifier;
 mod verify;
 
+pub use accesses::Access;
 pub use approve::{ApproveError, Approved, Key, ReaderKey};
+pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
@@ -104,6 +113,7 @@ pub use blocks::{BlocksCollected, BlocksError};
 pub use create::HospitalOptions;
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
 pub use delegate::Delegation;
+pub use delivery::{DeliveryMode, PickedUp};
 pub use export::{ExportError, Exported};
 pub use grants::{Permission, Reader};
 pub use groups::{Group, GroupError};
@@ -120,6 +130,7 @@ pub use people::{Contact, IdentityError, Member, RegisterError, Registration};
 pub use progress::{Event, Progress, Stage, Watch};
 pub use prune::PruneError;
 pub use release::{ReleaseSlotError, SlotAsk};
+pub use renew::Renewed;
 pub use reports::{GrantSummary, ReportSummary};
 pub use request::{RefuseError, Request, RequestError};
 pub use restore::Loss;

@@ -1,6 +1,7 @@
 //! The service as a whole: each test plays a part of a report's journey in a folder of its own.
 
 mod access;
+mod attempts;
 mod blocks;
 mod cars;
 mod delivery;
@@ -10,6 +11,7 @@ mod grants;
 mod hospitals;
 mod journey;
 mod keeping;
+mod keys;
 mod many;
 mod many_props;
 mod names;
