@@ -4,12 +4,14 @@ use crate::context::{Context, Handover};
 use crate::exit::Result;
 use crate::lookup;
 use crate::output::{Done, Show, fields};
+use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
 use medledger::core::registry::Kind;
 use medledger::{Approved, Ledger, ReaderKey, parse_time, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
+use zeroize::Zeroizing;
 
 #[derive(Args, Debug)]
 pub(crate) struct ApproveArgs {
@@ -25,6 +27,8 @@ pub(crate) struct ApproveArgs {
     /// The reader opens with their identity instead of an access key of their own
     #[arg(long)]
     to_identity: bool,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Mine until the grant is in a block
     #[arg(long)]
     wait: bool,
@@ -63,6 +67,11 @@ impl Granted {
         }
     }
 
+    pub(super) fn with_qr(mut self, qr: Option<Zeroizing<String>>) -> Self {
+        self.handover = self.handover.with_qr(qr);
+        self
+    }
+
     /// What is done, should it be impossible to print.
     pub(super) fn done(&self) -> Done {
         let lost = self.handover.must_be_shown().then(|| {
@@ -98,6 +107,7 @@ pub(super) const fn reader_key(to_identity: bool) -> ReaderKey {
 }
 
 pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<()> {
+    args.qr.check()?;
     let ledger = context.open()?;
     let until = args.until.as_deref().map(|text| parse_time(text, ledger.now())).transpose()?;
     let request = lookup::record(&ledger, &args.request, Some(Kind::RequestAccess))?;
@@ -107,6 +117,8 @@ pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<()> {
     let approved =
         ledger.approve_with(&patient, &request, &key(access_key.as_ref()), reader_key, until)?;
     let record = approved.record;
-    let granted = Granted::new(&ledger, approved);
-    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)
+    let (written, qr) = args.qr.of(&approved.delivery);
+    let granted = Granted::new(&ledger, approved).with_qr(qr);
+    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)?;
+    written
 }

@@ -92,16 +92,7 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
     let report = lookup::report(&ledger, &args.report)?;
     let (_, reader) = args.reader.unlock(&ledger)?;
     let access_key = args.key.get()?;
-    let mut opened =
-        ledger.open_report(&reader, &report, &key(access_key.as_ref())).map_err(|error| {
-            match Failure::from(error) {
-                failure if failure.code() == "wrong_key" && access_key.is_none() => failure.hint(
-                    "this permission came with an access key: \
-                 give --access-key, --access-key-file or MEDLEDGER_ACCESS_KEY",
-                ),
-                failure => failure,
-            }
-        })?;
+    let mut opened = ledger.open_report(&reader, &report, &key(access_key.as_ref()))?;
     let length = opened.len();
     let Range { offset, len } = args.range.unwrap_or(Range { offset: 0, len: length });
     if offset.saturating_add(len) > length {

@@ -32,7 +32,7 @@ use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, BackupError, BlocksError, CreateError, ExportError, IdempotencyError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, IdempotencyError,
     IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
     RegisterError, RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
 };
@@ -40,8 +40,8 @@ use receipts::{check, compare, evidence};
 use std::io;
 use storage::storage;
 use use_cases::{
-    approve, idempotency, identity, open_report, opened_body, receipt, refuse, register, request,
-    revoke, upload, wait,
+    approve, audit, idempotency, identity, open_report, opened_body, receipt, refuse, register,
+    request, revoke, upload, wait,
 };
 
 use Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -116,6 +116,7 @@ from_ref! {
     UploadError => upload,
     IdempotencyError => idempotency,
     ApproveError => approve,
+    AuditError => audit,
     RequestError => request,
     RefuseError => refuse,
     RevokeError => revoke,

@@ -29,6 +29,7 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger/src/request.rs", &["RequestError", "RefuseError"]),
     ("crates/medledger/src/approve.rs", &["ApproveError"]),
     ("crates/medledger/src/revoke.rs", &["RevokeError"]),
+    ("crates/medledger/src/audit.rs", &["AuditError"]),
     ("crates/medledger/src/open_report.rs", &["OpenReportError"]),
     ("crates/medledger/src/mine.rs", &["WaitError"]),
     ("crates/medledger/src/export.rs", &["ExportError"]),

@@ -12,9 +12,9 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, BackupError, BlocksError, CreateError, IdempotencyError, IdentityError,
-    NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError, RegisterError, RequestError,
-    RevokeError, SettingsError, StorageError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, IdempotencyError,
+    IdentityError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
+    RegisterError, RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -33,6 +33,7 @@ pub(crate) enum Class {
     Expired,
     Revoked,
     NotMined,
+    TooMany,
     NotFound,
     Damaged,
     Storage,
@@ -58,6 +59,7 @@ impl Class {
             Self::Expired => "ExpiredError",
             Self::Revoked => "RevokedError",
             Self::NotMined => "NotMinedError",
+            Self::TooMany => "TooManyAttemptsError",
             Self::NotFound => "NotFoundError",
             Self::Damaged => "DamagedError",
             Self::Storage => "StorageError",
@@ -334,9 +336,18 @@ classify! {
         Self::Store(error) => error.class(),
         _ => Class::Base,
     }
+    AuditError, error => {
+        Self::OtherHospital { .. } => Class::InvalidArgument,
+        Self::Damaged(_) => Class::Damaged,
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
     ApproveError, error => {
-        Self::WrongKey => Class::WrongKey,
+        Self::NoAccess | Self::WrongKey => Class::NoAccess,
+        Self::TooMany { .. } => Class::TooMany,
         Self::NoSlot => Class::NoAccess,
+        Self::NoKey => Class::InvalidArgument,
         Self::Slot(_) => Class::Damaged,
         Self::Refused(code) => Class::Refused(*code),
         Self::Submit(error) => error.class(),
@@ -348,7 +359,8 @@ classify! {
         Self::Expired => Class::Expired,
         Self::Revoked => Class::Revoked,
         Self::NotMined => Class::NotMined,
-        Self::WrongKey => Class::WrongKey,
+        Self::WrongKey => Class::NoAccess,
+        Self::TooMany { .. } => Class::TooMany,
         Self::NoSlot(_) => Class::Access,
         Self::Missing(_) | Self::Damaged(_) | Self::Envelope(_) | Self::Slot(_) => Class::Damaged,
         Self::Metadata(_) => Class::Damaged,

@@ -10,7 +10,7 @@ use crate::cbor;
 use crate::cid::Codec;
 use crate::clock::Timestamp;
 use crate::ids::{ChainId, MemberId, ReportId};
-use crate::record::{AddReport, Body, Enrol, Register, SignedRecord};
+use crate::record::{AddReport, AuditDigest, Body, Enrol, Register, SignedRecord};
 use crate::registry::{Role, VoidCode};
 use crate::store::StoreError;
 
@@ -100,6 +100,7 @@ pub fn apply(
         Body::Group(body) => fold.group(body),
         Body::Rotate(body) => fold.rotate(body),
         Body::Confirm(body) => fold.confirm(body),
+        Body::AuditDigest(body) => fold.audit_digest(body),
     }?;
     fold.set(key::seen(&record.id()), &at.height);
     Ok(fold.changes)
@@ -187,6 +188,14 @@ impl Fold<'_> {
         self.no_downgrade(&body.key, before.as_ref().map(|e| &e.key))?;
         let entry = Enrolment { epoch: body.epoch, key: body.key.clone() };
         self.set(key::enrolment(&patient, &body.hospital), &entry);
+        Ok(())
+    }
+
+    fn audit_digest(&mut self, body: &AuditDigest) -> Outcome {
+        self.author_is(self.author.role == Role::Hospital)?;
+        let hospital = self.author_id();
+        let entry = super::audit::follow(self.state.audit(&hospital)?, body, self.record.id())?;
+        self.set(key::audit(&hospital), &entry);
         Ok(())
     }
 
