@@ -18,4 +18,5 @@ mod names;
 mod progress;
 mod release;
 mod rotation;
+mod succession;
 mod support;
