@@ -9,8 +9,8 @@ use medledger::core::receipt::ReceiptError;
 use medledger::core::seal::{SealError, UnsealError};
 use medledger::core::slot::SlotError;
 use medledger::{
-    ApproveError, IdempotencyError, IdentityError, OpenReportError, RefuseError, RegisterError,
-    RequestError, RevokeError, UploadError, WaitError,
+    IdempotencyError, IdentityError, OpenReportError, RefuseError, RegisterError, RequestError,
+    UploadError, WaitError,
 };
 
 pub(super) fn register(error: &RegisterError) -> Failure {
@@ -116,18 +116,6 @@ pub(super) fn slot(error: &SlotError) -> Failure {
     hinted(Failure::of(fault, code, error))
 }
 
-pub(super) fn approve(error: &ApproveError) -> Failure {
-    match error {
-        ApproveError::WrongKey => Failure::of(Refused, "wrong_key", error),
-        ApproveError::NoSlot => Failure::of(NotFound, "no_slot", error),
-        ApproveError::Refused(code) => void(*code, error.to_string()),
-        ApproveError::Slot(error) => slot(error),
-        ApproveError::Submit(error) => submit(error),
-        ApproveError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
 pub(super) fn request(error: &RequestError) -> Failure {
     match error {
         RequestError::Submit(error) => submit(error),
@@ -140,14 +128,6 @@ pub(super) fn refuse(error: &RefuseError) -> Failure {
     match error {
         RefuseError::Submit(error) => submit(error),
         RefuseError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-pub(super) fn revoke(error: &RevokeError) -> Failure {
-    match error {
-        RevokeError::Submit(error) => submit(error),
-        RevokeError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
 }
