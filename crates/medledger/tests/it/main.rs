@@ -12,5 +12,6 @@ mod many;
 mod many_props;
 mod names;
 mod progress;
+mod release;
 mod rotation;
 mod support;
