@@ -5,8 +5,8 @@ use crate::commands::ipfs;
 use crate::commands::{
     approve, backup, bench, blocks, checkpoint, cid, collection, delegate, demo, export, group,
     header, import, init, log, mail, member, mine, open, prune, receipt, refuse, reports, request,
-    requests, restore, revoke, rotate, seal, share, simulate, storage, unseal, upload, verify,
-    wait,
+    requests, restore, revoke, rotate, seal, share, simulate, slot, storage, unseal, upload,
+    verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -70,6 +70,9 @@ pub(crate) enum Command {
     Collection(collection::CollectionCommand),
     /// Open a report; the reading is recorded first
     Open(open::OpenArgs),
+    /// Slots for a reader at another hospital: asked for, and released once the reading is recorded
+    #[command(subcommand)]
+    Slot(slot::SlotCommand),
     /// Take a permission back
     Revoke(revoke::RevokeArgs),
     /// Put reports under new keys, for those who may still read; the hospital confirms

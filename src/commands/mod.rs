@@ -35,6 +35,7 @@ mod says;
 pub(crate) mod seal;
 pub(crate) mod share;
 pub(crate) mod simulate;
+pub(crate) mod slot;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod unseal;
@@ -62,6 +63,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Group(command) => group::run(&context, &command),
         Command::Collection(command) => collection::run(&context, &command),
         Command::Open(args) => open::run(&context, &args),
+        Command::Slot(command) => slot::run(&context, &command),
         Command::Revoke(args) => revoke::run(&context, &args),
         Command::Rotate(args) => rotate::run(&context, &args),
         Command::Reports(args) => reports::run(&context, &args),

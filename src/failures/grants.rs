@@ -1,11 +1,12 @@
 //! Errors about who may read: grants, groups, rotations.
 
 use super::use_cases::{envelope, metadata, open_report, seal, slot};
-use super::{block_store, io, store, submit, void};
+use super::{block_store, hinted, io, store, submit, void};
 use crate::exit::Failure;
-use crate::exit::Fault::{Bug, NotFound, Refused, Usage};
+use crate::exit::Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
+use medledger::core::release::ReleaseError;
 use medledger::ipfs::pipeline::PipelineError;
-use medledger::{ApproveError, GroupError, RevokeError, RotateError};
+use medledger::{ApproveError, GroupError, ReleaseSlotError, RevokeError, RotateError};
 
 pub(super) fn approve(error: &ApproveError) -> Failure {
     match error {
@@ -57,4 +58,32 @@ pub(super) fn group(error: &GroupError) -> Failure {
         GroupError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
+}
+
+pub(super) fn release_slot(error: &ReleaseSlotError) -> Failure {
+    match error {
+        ReleaseSlotError::Message(error) => release(error),
+        ReleaseSlotError::NoAccess => Failure::of(Refused, "no_access", error),
+        ReleaseSlotError::Stale { .. } => Failure::of(Refused, "stale", error)
+            .hint("let the reader ask again: `medledger slot ask REPORT --as READER --to FILE`"),
+        ReleaseSlotError::Submit(error) => submit(error),
+        ReleaseSlotError::Store(error) => store(error),
+        _ => Failure::of(Bug, "unknown", error),
+    }
+}
+
+/// A request for a slot, or a slot that was released.
+pub(super) fn release(error: &ReleaseError) -> Failure {
+    let (fault, code) = match error {
+        ReleaseError::Encoding(_) | ReleaseError::Record(_) | ReleaseError::NotARead => {
+            (Damaged, "not_a_message")
+        }
+        ReleaseError::UnknownVersion { .. } => (Environment, "update_needed"),
+        ReleaseError::OtherChain { .. } => (Refused, "other_chain"),
+        ReleaseError::NotForYou { .. } => (Refused, "not_for_you"),
+        ReleaseError::NotOpened => (Refused, "wrong_key"),
+        ReleaseError::NotSigned => (Refused, "not_signed"),
+        _ => (Bug, "unknown"),
+    };
+    hinted(Failure::of(fault, code, error))
 }

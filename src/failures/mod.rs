@@ -15,7 +15,7 @@ pub(crate) use use_cases::unseal;
 
 use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
-use grants::{approve, group, revoke, rotate};
+use grants::{approve, group, release_slot, revoke, rotate};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::checkpoint::EvidenceError;
 use medledger::core::cid::CidError;
@@ -36,8 +36,8 @@ use medledger::time::ParseTimeError;
 use medledger::{
     ApproveError, BackupError, BlocksError, CreateError, ExportError, GroupError, IdempotencyError,
     IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
-    RegisterError, RequestError, RevokeError, RotateError, SettingsError, StorageError,
-    UploadError, WaitError,
+    RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError,
+    StorageError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
@@ -124,6 +124,7 @@ from_ref! {
     RevokeError => revoke,
     RotateError => rotate,
     GroupError => group,
+    ReleaseSlotError => release_slot,
     OpenReportError => open_report,
     WaitError => wait,
     ExportError => export,

@@ -1,5 +1,6 @@
 //! Errors of the use cases.
 
+use super::grants::release;
 use super::{UPDATE, VERIFY, block_store, file, hinted, io, notify, order, store, submit, void};
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -142,6 +143,7 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
         OpenReportError::NoSlot(_) => (NotFound, "no_slot"),
         OpenReportError::Missing(_) => (Damaged, "missing_block"),
         OpenReportError::Damaged(_) | OpenReportError::Metadata(_) => (Damaged, "damaged"),
+        OpenReportError::Release(error) => return release(error),
         OpenReportError::Envelope(error) => return envelope(error),
         OpenReportError::Unseal(error) => return opened_body(error),
         OpenReportError::Slot(error) => return slot(error),
@@ -155,6 +157,7 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
         "no_access" | "expired" | "revoked" => failure.hint(
             "ask the patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
         ),
+        "no_slot" => failure.hint("`medledger slot ask REPORT --as READER --to FILE` asks them"),
         "not_mined" => failure.hint("`medledger mine` puts it in a block"),
         "damaged" | "missing_block" => failure.hint(VERIFY),
         _ => failure,

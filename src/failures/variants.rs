@@ -30,6 +30,8 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger/src/approve.rs", &["ApproveError"]),
     ("crates/medledger/src/revoke.rs", &["RevokeError"]),
     ("crates/medledger/src/rotate.rs", &["RotateError"]),
+    ("crates/medledger/src/release.rs", &["ReleaseSlotError"]),
+    ("crates/medledger-core/src/release.rs", &["ReleaseError"]),
     ("crates/medledger/src/groups.rs", &["GroupError"]),
     ("crates/medledger-ipfs/src/pipeline/mod.rs", &["PipelineError"]),
     ("crates/medledger/src/open_report.rs", &["OpenReportError"]),
