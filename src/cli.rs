@@ -181,7 +181,10 @@ JSON:
   over is \"access_key\".
   Of several files uploaded together, \"reports\" lists each \"file\" with its
   report or its \"error\", and \"blocks\" lists the blocks. If some failed, the
-  others are accepted all the same; the exit code is that of the first failed."
+  others are accepted all the same; the exit code is that of the first failed.
+  \"rotations\" does so for reports put under new keys. `rotate confirm` lists
+  \"confirmations\"; it exits with 5 when a content is another than before, with
+  4 when the keys to compare are not here."
     )
 }
 
