@@ -140,9 +140,12 @@ impl Rotations {
             message.push_str(&format!("; the first is {}", first.message()));
         }
         let failure = Failure::new(first.fault(), first.code().to_owned(), message);
-        Some(failure.hint(
-            "they keep their keys and stay marked: `medledger rotate --marked` tries them again",
-        ))
+        Some(match self.marked {
+            0 => failure.hint("they keep their keys"),
+            _ => failure.hint(
+                "they keep their keys; `medledger rotate --marked` goes on with those that are marked",
+            ),
+        })
     }
 
     fn must_be_shown(&self) -> bool {
