@@ -3,10 +3,10 @@
 #[cfg(feature = "kubo")]
 use crate::commands::ipfs;
 use crate::commands::{
-    approve, backup, bench, blocks, checkpoint, cid, collection, delegate, demo, export, group,
-    header, import, init, log, mail, member, mine, open, prune, receipt, refuse, reports, request,
-    requests, restore, revoke, rotate, seal, share, simulate, slot, storage, unseal, upload,
-    verify, wait,
+    accesses, approve, audit, backup, bench, blocks, checkpoint, cid, collection, delegate, demo,
+    export, group, header, import, init, key, log, mail, member, mine, open, pickup, prune,
+    receipt, refuse, reports, request, requests, restore, revoke, rotate, seal, share, simulate,
+    slot, storage, unseal, upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -118,6 +118,16 @@ pub(crate) enum Command {
     /// Letters that wait
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Who saw a patient's reports, when and for which purpose
+    Accesses(accesses::AccessesArgs),
+    /// The hospital's log of refused reads and wrong keys
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Keys: new ones in place of lost ones
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Show the keys that wait for a member, once
+    Pickup(pickup::PickupArgs),
     /// Show the ledger's chain, counts and difficulty
     Status,
     /// Play the whole journey of a report in a folder of its own; with --json a document a step

@@ -231,15 +231,28 @@ impl FromIterator<InBlock> for InBlocks {
 /// How an access key reaches its owner. The key itself is here only when it must be handed over.
 #[derive(Debug, Serialize)]
 pub(crate) struct Handover {
-    /// `mailed`, `queued`, `pick_up` or `none`.
+    /// `mailed`, `queued`, `waits`, `pick_up` or `none`.
     delivery: &'static str,
     /// The key, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     access_key: Option<KeyText>,
+    /// The same for a phone, if asked for.
+    #[serde(skip)]
+    qr: Option<Zeroizing<String>>,
 }
 
 /// An access key's text, on its one way out.
 pub(crate) struct KeyText(Zeroizing<String>);
+
+impl KeyText {
+    pub(crate) fn of(key: &medledger::AccessKey) -> Self {
+        Self(key.to_text())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl std::fmt::Debug for KeyText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -256,18 +269,25 @@ impl Serialize for KeyText {
 impl From<Delivery> for Handover {
     fn from(delivery: Delivery) -> Self {
         match delivery {
-            Delivery::Mailed => Self { delivery: "mailed", access_key: None },
-            Delivery::Queued => Self { delivery: "queued", access_key: None },
+            Delivery::Mailed => Self { delivery: "mailed", access_key: None, qr: None },
+            Delivery::Queued => Self { delivery: "queued", access_key: None, qr: None },
+            Delivery::Waits => Self { delivery: "waits", access_key: None, qr: None },
             Delivery::PickUp(key) => {
-                Self { delivery: "pick_up", access_key: Some(KeyText(key.to_text())) }
+                Self { delivery: "pick_up", access_key: Some(KeyText::of(&key)), qr: None }
             }
-            _ => Self { delivery: "none", access_key: None },
+            _ => Self { delivery: "none", access_key: None, qr: None },
         }
     }
 }
 
 impl Handover {
-    /// `mailed`, `queued`, `pick_up` or `none`.
+    /// The same, with the key as a QR code beside its text.
+    pub(crate) fn with_qr(mut self, qr: Option<Zeroizing<String>>) -> Self {
+        self.qr = qr;
+        self
+    }
+
+    /// `mailed`, `queued`, `waits`, `pick_up` or `none`.
     pub(crate) const fn delivery(&self) -> &'static str {
         self.delivery
     }
@@ -290,12 +310,20 @@ impl Handover {
                 writeln!(out, "ACCESS KEY for {owner}, shown this once and kept nowhere:")?;
                 writeln!(out)?;
                 writeln!(out, "    {}", key.as_str())?;
-                writeln!(out)
+                writeln!(out)?;
+                match &self.qr {
+                    Some(qr) => writeln!(out, "{}", qr.as_str()),
+                    None => Ok(()),
+                }
             }
             (None, "mailed") => writeln!(out, "the access key went to {owner} by mail"),
             (None, "queued") => writeln!(
                 out,
                 "the access key for {owner} waits in the mail queue: `medledger mail send` tries again"
+            ),
+            (None, "waits") => writeln!(
+                out,
+                "the access key waits for {owner}: `medledger pickup --as MEMBER` shows it once"
             ),
             (None, _) => Ok(()),
         }

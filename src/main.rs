@@ -10,6 +10,7 @@ mod interrupt;
 mod lookup;
 mod output;
 mod progress;
+mod qr;
 mod secret;
 
 use clap::Parser;

@@ -4,6 +4,7 @@ use super::grants::{Granted, reader_key};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
+use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
 use medledger::core::registry::Kind;
@@ -23,12 +24,15 @@ pub(crate) struct ApproveArgs {
     /// The reader opens with their identity instead of an access key of their own
     #[arg(long)]
     to_identity: bool,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Mine until the grant is in a block
     #[arg(long)]
     wait: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<()> {
+    args.qr.check()?;
     let ledger = context.open()?;
     let until = args.until.as_deref().map(|text| parse_time(text, ledger.now())).transpose()?;
     let request = lookup::record(&ledger, &args.request, Some(Kind::RequestAccess))?;
@@ -38,6 +42,8 @@ pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<()> {
     let approved =
         ledger.approve_with(&patient, &request, &key(access_key.as_ref()), reader_key, until)?;
     let record = approved.record;
-    let granted = Granted::new(&ledger, approved);
-    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)
+    let (written, qr) = args.qr.of(&approved.delivery);
+    let granted = Granted::new(&ledger, approved).with_qr(qr);
+    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)?;
+    written
 }

@@ -4,6 +4,7 @@ use super::grants::{Granted, ReaderArgs, reader_key, reports, scope_of};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
+use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
 use medledger::{Delegation, parse_time};
@@ -30,12 +31,15 @@ pub(crate) struct DelegateArgs {
     /// The reader opens with their identity instead of an access key of their own
     #[arg(long)]
     to_identity: bool,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Mine until the grant is in a block
     #[arg(long)]
     wait: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &DelegateArgs) -> Result<()> {
+    args.qr.check()?;
     let ledger = context.open()?;
     let grant = lookup::grant(&ledger, &args.grant)?;
     let mut delegation = Delegation::to(args.reader.get(&ledger)?);
@@ -50,6 +54,8 @@ pub(crate) fn run(context: &Context, args: &DelegateArgs) -> Result<()> {
     let access_key = args.key.get()?;
     let passed_on = ledger.delegate(&holder, &grant, &key(access_key.as_ref()), delegation)?;
     let record = passed_on.record;
-    let granted = Granted::new(&ledger, passed_on).from(&grant);
-    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)
+    let (written, qr) = args.qr.of(&passed_on.delivery);
+    let granted = Granted::new(&ledger, passed_on).from(&grant).with_qr(qr);
+    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)?;
+    written
 }

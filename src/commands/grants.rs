@@ -9,6 +9,7 @@ use medledger::core::record::{Grantee, ReportList, Scope};
 use medledger::{Approved, GrantId, Ledger, Reader, ReaderKey, ReportId, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
+use zeroize::Zeroizing;
 
 /// Which reports are meant.
 #[derive(Args, Debug)]
@@ -231,6 +232,11 @@ impl Granted {
             reader_name: name.unwrap_or_else(|_| who.reader.clone()),
             who,
         }
+    }
+
+    pub(super) fn with_qr(mut self, qr: Option<Zeroizing<String>>) -> Self {
+        self.handover = self.handover.with_qr(qr);
+        self
     }
 
     /// The same, passed on from another grant.

@@ -116,7 +116,8 @@ impl Show for Initialized {
 
 pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
     let mut options = CreateOptions::new(&args.name);
-    options.hospital = Contact { name: args.name.clone(), email: args.email.clone() };
+    options.hospital =
+        Contact { name: args.name.clone(), email: args.email.clone(), delivery: None };
     options.engine = engine(args)?;
     options.settings.mail = mail(&args.mail)?;
     if let Some(from) = &args.mail_from {

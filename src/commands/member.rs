@@ -6,7 +6,7 @@ use crate::lookup;
 use crate::output::{Column, Done, Show, fields, table};
 use crate::secret::{PasswordArgs, Source};
 use clap::{Args, Subcommand};
-use medledger::{Contact, Role};
+use medledger::{Contact, DeliveryMode, Role};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -30,6 +30,9 @@ pub(crate) struct AddArgs {
     /// Mail address, if keys and notices should come by mail
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
+    /// How keys reach them: mail, pickup or caller [default: as the settings say]
+    #[arg(long)]
+    delivery: Option<DeliveryMode>,
     /// File with the new member's password [else: MEDLEDGER_NEW_PASSWORD, else you are asked]
     #[arg(long, value_name = "FILE")]
     new_password_file: Option<PathBuf>,
@@ -124,7 +127,8 @@ fn add(context: &Context, args: &AddArgs) -> Result<()> {
         variable: "MEDLEDGER_NEW_PASSWORD",
     }
     .create()?;
-    let contact = Contact { name: args.name.clone(), email: args.email.clone() };
+    let contact =
+        Contact { name: args.name.clone(), email: args.email.clone(), delivery: args.delivery };
     let (_, registration) =
         ledger.add_member(&hospital, args.role, &contact, &password).map_err(|error| {
             match Failure::from(error) {

@@ -1,6 +1,8 @@
 //! The commands, one file each: what they take, what they call, what they print.
 
+pub(crate) mod accesses;
 pub(crate) mod approve;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod blocks;
@@ -17,11 +19,13 @@ pub(crate) mod import;
 pub(crate) mod init;
 #[cfg(feature = "kubo")]
 pub(crate) mod ipfs;
+pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod member;
 pub(crate) mod mine;
 pub(crate) mod open;
+pub(crate) mod pickup;
 pub(crate) mod prune;
 pub(crate) mod receipt;
 pub(crate) mod refuse;
@@ -83,6 +87,10 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Mine(args) => mine::run(&context, &args),
         Command::Wait(args) => wait::run(&context, &args),
         Command::Mail(command) => mail::run(&context, &command),
+        Command::Accesses(args) => accesses::run(&context, &args),
+        Command::Audit(command) => audit::run(&context, &command),
+        Command::Key(command) => key::run(&context, &command),
+        Command::Pickup(args) => pickup::run(&context, &args),
         Command::Status => status::run(&context),
         Command::Demo(args) => demo::command(&context, &args),
         Command::Cid(args) => cid::run(&context, &args),

@@ -102,17 +102,10 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
     let (_, reader) = args.reader.unlock(&ledger)?;
     let access_key = args.key.get()?;
     let key = key(access_key.as_ref());
-    let opened = match &slot {
-        Some(slot) => ledger.open_released(&reader, &report, &key, slot),
-        None => ledger.open_report(&reader, &report, &key),
+    let mut opened = match &slot {
+        Some(slot) => ledger.open_released(&reader, &report, &key, slot)?,
+        None => ledger.open_report(&reader, &report, &key)?,
     };
-    let mut opened = opened.map_err(|error| match Failure::from(error) {
-        failure if failure.code() == "wrong_key" && access_key.is_none() => failure.hint(
-            "this permission came with an access key: \
-             give --access-key, --access-key-file or MEDLEDGER_ACCESS_KEY",
-        ),
-        failure => failure,
-    })?;
     let length = opened.len();
     let Range { offset, len } = args.range.unwrap_or(Range { offset: 0, len: length });
     if offset.saturating_add(len) > length {

@@ -3,6 +3,7 @@
 use super::grants::{Granted, ReaderArgs, ScopeArgs, reader_key};
 use crate::context::Context;
 use crate::exit::Result;
+use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
 use medledger::{Permission, Purpose, parse_time};
@@ -29,12 +30,15 @@ pub(crate) struct ShareArgs {
     /// The reader opens with their identity instead of an access key of their own
     #[arg(long)]
     to_identity: bool,
+    #[command(flatten)]
+    qr: QrArgs,
     /// Mine until the grant is in a block
     #[arg(long)]
     wait: bool,
 }
 
 pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
+    args.qr.check()?;
     let ledger = context.open()?;
     let scope = args.scope.scope(&ledger)?;
     let reader = args.reader.get(&ledger)?;
@@ -45,6 +49,8 @@ pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
     let reader_key = reader_key(args.to_identity);
     let shared = ledger.share(&patient, permission, &key(access_key.as_ref()), reader_key)?;
     let record = shared.record;
-    let granted = Granted::new(&ledger, shared);
-    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)
+    let (written, qr) = args.qr.of(&shared.delivery);
+    let granted = Granted::new(&ledger, shared).with_qr(qr);
+    context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)?;
+    written
 }

@@ -6,6 +6,7 @@ mod media;
 use crate::context::{Context, Handover};
 use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, bytes, fields};
+use crate::qr::QrArgs;
 use crate::secret::Acting;
 use crate::{failures, lookup, progress};
 use clap::{Args, ValueEnum};
@@ -46,6 +47,8 @@ pub(crate) struct UploadArgs {
     /// Mine until all of them are in blocks
     #[arg(long)]
     wait: bool,
+    #[command(flatten)]
+    qr: QrArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -119,11 +122,15 @@ impl Report {
 pub(crate) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
     match &args.files[..] {
         [file] => one(context, args, file),
+        _ if args.qr.is_wanted() => {
+            Err(Failure::usage("qr", "--qr and --qr-file are for one report at a time"))
+        }
         _ => many::run(context, args),
     }
 }
 
 fn one(context: &Context, args: &UploadArgs, file: &Path) -> Result<()> {
+    args.qr.check()?;
     let (mut source, length) = source(file)?;
     // The first bytes tell the type; they go in front of the rest again.
     let head = head(file, &mut source)?;
@@ -146,11 +153,14 @@ fn one(context: &Context, args: &UploadArgs, file: &Path) -> Result<()> {
     bar.finish_and_clear();
     let uploaded = uploaded?;
     let record = uploaded.record;
+    let (written, qr) = args.qr.of(&uploaded.delivery);
     let mut result = Report::new(uploaded, media_type, &patient.contact.name);
+    result.handover = result.handover.with_qr(qr);
     result.node_behind = node_behind(&ledger);
     let lost = result.handover.must_be_shown().then(|| LOST_KEY.to_owned());
     let done = Done::accepted("the report", &result.report).with_key(lost);
-    context.accepted(&ledger, &result, &done, &record, args.wait)
+    context.accepted(&ledger, &result, &done, &record, args.wait)?;
+    written
 }
 
 /// What the node that follows the folder has still to be given, where there is one.

@@ -1,6 +1,6 @@
 //! Errors about who may read: grants, groups, rotations.
 
-use super::use_cases::{envelope, metadata, open_report, seal, slot};
+use super::use_cases::{CHECK_KEY, envelope, metadata, open_report, seal, slot};
 use super::{block_store, hinted, io, store, submit, void};
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -10,7 +10,11 @@ use medledger::{ApproveError, GroupError, ReleaseSlotError, RevokeError, RotateE
 
 pub(super) fn approve(error: &ApproveError) -> Failure {
     match error {
-        ApproveError::WrongKey => Failure::of(Refused, "wrong_key", error),
+        ApproveError::NoAccess | ApproveError::WrongKey => {
+            Failure::of(Refused, "no_access", error).hint(CHECK_KEY)
+        }
+        ApproveError::TooMany { .. } => Failure::of(Refused, "too_many_attempts", error),
+        ApproveError::NoKey => Failure::of(Refused, "no_key", error),
         ApproveError::NoSlot => Failure::of(NotFound, "no_slot", error),
         ApproveError::Refused(code) => void(*code, error.to_string()),
         ApproveError::NeedsIdentity => Failure::of(Refused, "needs_identity", error)

@@ -34,17 +34,17 @@ use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, BackupError, BlocksError, CreateError, ExportError, GroupError, IdempotencyError,
-    IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
-    RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError,
-    StorageError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, GroupError,
+    IdempotencyError, IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError,
+    PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError,
+    RotateError, SettingsError, StorageError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
 use storage::storage;
 use use_cases::{
-    idempotency, identity, open_report, opened_body, receipt, refuse, register, request, upload,
-    wait,
+    audit, idempotency, identity, open_report, opened_body, receipt, refuse, register, request,
+    upload, wait,
 };
 
 use Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -119,6 +119,7 @@ from_ref! {
     UploadError => upload,
     IdempotencyError => idempotency,
     ApproveError => approve,
+    AuditError => audit,
     RequestError => request,
     RefuseError => refuse,
     RevokeError => revoke,

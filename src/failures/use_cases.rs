@@ -10,8 +10,8 @@ use medledger::core::receipt::ReceiptError;
 use medledger::core::seal::{SealError, UnsealError};
 use medledger::core::slot::SlotError;
 use medledger::{
-    IdempotencyError, IdentityError, OpenReportError, RefuseError, RegisterError, RequestError,
-    UploadError, WaitError,
+    AuditError, IdempotencyError, IdentityError, OpenReportError, RefuseError, RegisterError,
+    RequestError, UploadError, WaitError,
 };
 
 pub(super) fn register(error: &RegisterError) -> Failure {
@@ -117,6 +117,21 @@ pub(super) fn slot(error: &SlotError) -> Failure {
     hinted(Failure::of(fault, code, error))
 }
 
+/// What to look at where nobody says what was wrong.
+pub(super) const CHECK_KEY: &str = "check the key for typing errors, or use the newest letter; \
+    `medledger requests --as PATIENT` and `medledger reports --as PATIENT` list yours";
+
+pub(super) fn audit(error: &AuditError) -> Failure {
+    match error {
+        AuditError::OtherHospital { .. } => Failure::of(Refused, "other_hospital", error),
+        AuditError::Damaged(_) => Failure::of(Damaged, "audit", error)
+            .hint("`medledger audit verify` says what is wrong with it"),
+        AuditError::Submit(error) => submit(error),
+        AuditError::Store(error) => store(error),
+        _ => Failure::of(Bug, "unknown", error),
+    }
+}
+
 pub(super) fn request(error: &RequestError) -> Failure {
     match error {
         RequestError::Submit(error) => submit(error),
@@ -135,11 +150,11 @@ pub(super) fn refuse(error: &RefuseError) -> Failure {
 
 pub(super) fn open_report(error: &OpenReportError) -> Failure {
     let (fault, code) = match error {
-        OpenReportError::NoAccess => (Refused, "no_access"),
+        OpenReportError::NoAccess | OpenReportError::WrongKey => (Refused, "no_access"),
+        OpenReportError::TooMany { .. } => (Refused, "too_many_attempts"),
         OpenReportError::Expired => (Refused, "expired"),
         OpenReportError::Revoked => (Refused, "revoked"),
         OpenReportError::NotMined => (Refused, "not_mined"),
-        OpenReportError::WrongKey => (Refused, "wrong_key"),
         OpenReportError::NoSlot(_) => (NotFound, "no_slot"),
         OpenReportError::Missing(_) => (Damaged, "missing_block"),
         OpenReportError::Damaged(_) | OpenReportError::Metadata(_) => (Damaged, "damaged"),
@@ -154,7 +169,12 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
     };
     let failure = Failure::of(fault, code, error);
     match code {
-        "no_access" | "expired" | "revoked" => failure.hint(
+        "no_access" => failure.hint(
+            "check the key for typing errors, or use the newest letter; a permission that came with \
+             an access key needs --access-key, --access-key-file or MEDLEDGER_ACCESS_KEY. To ask the \
+             patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
+        ),
+        "expired" | "revoked" => failure.hint(
             "ask the patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
         ),
         "no_slot" => failure.hint("`medledger slot ask REPORT --as READER --to FILE` asks them"),

@@ -34,6 +34,7 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger-core/src/release.rs", &["ReleaseError"]),
     ("crates/medledger/src/groups.rs", &["GroupError"]),
     ("crates/medledger-ipfs/src/pipeline/mod.rs", &["PipelineError"]),
+    ("crates/medledger/src/audit.rs", &["AuditError"]),
     ("crates/medledger/src/open_report.rs", &["OpenReportError"]),
     ("crates/medledger/src/mine.rs", &["WaitError"]),
     ("crates/medledger/src/export.rs", &["ExportError"]),

@@ -51,7 +51,7 @@ fn the_whole_journey_in_json() {
     hospital.run(&["open", id, "--as", "4", "-o", target, "--force"]).fails(
         3,
         "refused",
-        "wrong_key",
+        "no_access",
     );
     let forced = ["open", id, "--as", "4", "-o", target, "--force", "--range", "4:2"];
     hospital.run_with_key(&forced, &reader_key).json();

@@ -212,7 +212,7 @@ fn a_grant_is_passed_on_as_far_as_it_says() {
     // Of the two reports one, for a day, without passing it on further.
     let delegate = ["delegate", &grant[..8], "--with", "5", "--as", "4", "--report", one];
     let narrow = [&delegate[..], &["--until", "1d", "--wait"]].concat();
-    hospital.run(&narrow).fails(3, "refused", "wrong_key");
+    hospital.run(&narrow).fails(3, "refused", "no_access");
     let passed_on = hospital.run_with_key(&narrow, key).json();
     assert_eq!((text(&passed_on, "parent"), text(&passed_on, "report")), (grant, one));
     assert_eq!(passed_on["purpose"], shared["purpose"]);

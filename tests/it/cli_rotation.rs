@@ -148,7 +148,7 @@ fn pitfall_32_who_may_not_rotate_or_confirm_does_not() {
     hospital.run_with_key(&both, key).fails(2, "usage", "arguments");
     let wrong = ["rotate", text(&other, "report"), "--as", "3"];
     let run = hospital.run_with_key(&wrong, key);
-    run_failed_with(&run, "wrong_key");
+    run_failed_with(&run, "no_access");
     assert_eq!(people(&hospital, &["rotate", "confirm", "--as", "1"]), "no rotation waits\n");
     // Another than the hospital finds nothing to confirm.
     hospital.run(&["rotate", report, "--as", "3", "--wait"]).json();

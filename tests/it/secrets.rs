@@ -208,6 +208,7 @@ fn pitfall_41_a_letter_shows_its_subject_only() {
         to_address: "pat@example.org".into(),
         subject: "A report was added".into(),
         body: "key  ABCD".into(),
+        qr: None,
     };
     let shown = format!("{letter:?}");
     assert!(shown.contains("A report was added"));

@@ -117,6 +117,10 @@ bytes_type! {
     TokenHash, 32, "token hash"
 }
 bytes_type! {
+    /// Hash of an entry of a hospital's audit log, and with it of all before.
+    AuditHash, 32, "audit hash"
+}
+bytes_type! {
     /// Root of the RFC 9162 tree over a block's descriptor and records.
     BlockRoot, 32, "block root"
 }

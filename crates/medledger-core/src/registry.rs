@@ -64,6 +64,10 @@ pub mod domain {
     pub const IDEMPOTENCY_PART: &[u8] = b"medledger/v1/idempotency-part\0";
     /// Vote of a hospital about what is final.
     pub const VOTE: &[u8] = b"medledger/v1/vote\0";
+    /// Signatures of a hospital that is to be a member: its keys.
+    pub const HOSPITAL: &[u8] = b"medledger/v1/hospital\0";
+    /// Start and entries of a hospital's local audit log.
+    pub const AUDIT: &[u8] = b"medledger/v1/audit\0";
     /// Every domain, for the test that no two are equal and each ends in a zero byte.
     pub const ALL: &[&[u8]] = &[
         MEMBER_ID,
@@ -92,6 +96,8 @@ pub mod domain {
         IDEMPOTENCY,
         IDEMPOTENCY_PART,
         VOTE,
+        HOSPITAL,
+        AUDIT,
     ];
 }
 
@@ -179,8 +185,23 @@ pub mod limit {
     pub const EVIDENCE_BYTES: usize = 256 * 1024;
     /// Headers in evidence against a hospital.
     pub const EVIDENCE_HEADERS: usize = 1024;
+    /// Bytes of the card of a hospital that is to be a member.
+    pub const HOSPITAL_CARD_BYTES: usize = 2 * 1024;
+    /// Bytes of what a hospital tells the others beside its blocks.
+    pub const NEWS_BYTES: usize = 32 * 1024 * 1024;
     /// Rounds of which the votes of one hospital in one phase are kept.
     pub const VOTE_ROUNDS: usize = 64;
+    /// Failed attempts of one person on one report before they have to wait.
+    pub const ATTEMPTS_OF_PAIR: u32 = 5;
+    /// Failed attempts of one person on all reports together before they have to wait.
+    pub const ATTEMPTS_OF_PERSON: u32 = 20;
+    /// How long, in seconds, failed attempts count, and the first wait lasts; each further one lasts twice
+    /// as long.
+    pub const ATTEMPTS_SECONDS: u64 = 15 * 60;
+    /// How long, in seconds, a wait lasts at most, and until when after one the next would be longer.
+    pub const ATTEMPTS_WAIT_SECONDS: u64 = 24 * 60 * 60;
+    /// Bytes of an entry of the audit log.
+    pub const AUDIT_ENTRY_BYTES: usize = 512;
 }
 
 /// How a report's body and metadata are sealed (u16).

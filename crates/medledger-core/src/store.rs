@@ -113,6 +113,12 @@ pub enum Drawer {
     Votes,
     /// Paths from this hospital's own records to the roots of blocks whose records were pruned.
     Paths,
+    /// Access keys that wait to be picked up by their owners.
+    Pickup,
+    /// Failed attempts to use a key, by person and by what they tried.
+    Attempts,
+    /// The hash-chained log of what is told to nobody but this hospital.
+    Audit,
 }
 
 impl Drawer {
@@ -130,6 +136,9 @@ impl Drawer {
         Self::Queue,
         Self::Votes,
         Self::Paths,
+        Self::Pickup,
+        Self::Attempts,
+        Self::Audit,
     ];
 
     /// A stable number for storage.
@@ -148,6 +157,9 @@ impl Drawer {
             Self::Queue => 10,
             Self::Votes => 11,
             Self::Paths => 12,
+            Self::Pickup => 13,
+            Self::Attempts => 14,
+            Self::Audit => 15,
         }
     }
 }

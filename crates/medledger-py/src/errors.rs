@@ -14,7 +14,7 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, BackupError, BlocksError, CreateError, GroupError, IdempotencyError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, IdempotencyError,
     IdentityError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
     RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError,
     StorageError, UploadError, WaitError,
@@ -36,6 +36,7 @@ pub(crate) enum Class {
     Expired,
     Revoked,
     NotMined,
+    TooMany,
     NotFound,
     Damaged,
     Storage,
@@ -61,6 +62,7 @@ impl Class {
             Self::Expired => "ExpiredError",
             Self::Revoked => "RevokedError",
             Self::NotMined => "NotMinedError",
+            Self::TooMany => "TooManyAttemptsError",
             Self::NotFound => "NotFoundError",
             Self::Damaged => "DamagedError",
             Self::Storage => "StorageError",
@@ -338,10 +340,18 @@ classify! {
         Self::Store(error) => error.class(),
         _ => Class::Base,
     }
+    AuditError, error => {
+        Self::OtherHospital { .. } => Class::InvalidArgument,
+        Self::Damaged(_) => Class::Damaged,
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
     ApproveError, error => {
-        Self::WrongKey => Class::WrongKey,
+        Self::NoAccess | Self::WrongKey => Class::NoAccess,
+        Self::TooMany { .. } => Class::TooMany,
         Self::NoSlot => Class::NoAccess,
-        Self::NeedsIdentity | Self::SeveralHospitals => Class::InvalidArgument,
+        Self::NoKey | Self::NeedsIdentity | Self::SeveralHospitals => Class::InvalidArgument,
         Self::Slot(_) => Class::Damaged,
         Self::Refused(code) => Class::Refused(*code),
         Self::Submit(error) => error.class(),
@@ -386,7 +396,8 @@ classify! {
         Self::Expired => Class::Expired,
         Self::Revoked => Class::Revoked,
         Self::NotMined => Class::NotMined,
-        Self::WrongKey => Class::WrongKey,
+        Self::WrongKey => Class::NoAccess,
+        Self::TooMany { .. } => Class::TooMany,
         Self::NoSlot(_) => Class::Access,
         Self::Missing(_) | Self::Damaged(_) | Self::Envelope(_) | Self::Slot(_) => Class::Damaged,
         Self::Metadata(_) => Class::Damaged,

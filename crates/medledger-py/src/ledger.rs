@@ -364,7 +364,8 @@ impl Ledger {
     /// identity itself opens the report. `until` is as requested by default. `reader_key` is "access"
     /// (an access key is made for the reader) or "identity" (the reader's identity opens it).
     ///
-    /// Raises WrongKeyError, RefusedError for a request that is not this patient's to answer.
+    /// Raises NoAccessError for a wrong key and for a request that is not this patient's to answer alike,
+    /// TooManyAttemptsError after too many of those, RefusedError.
     #[pyo3(signature = (patient, request, *, access_key = None, until = None,
         reader_key = "access", wait = false))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
@@ -658,7 +659,7 @@ impl Ledger {
     /// `access_key` is the key this person got, an AccessKey or its text; without it the identity itself
     /// is the key. With `slot`, what its custodian released, the reading is recorded there already.
     ///
-    /// Raises AccessError: NoAccessError, WrongKeyError, ExpiredError, RevokedError, NotMinedError.
+    /// Raises AccessError: NoAccessError, TooManyAttemptsError, ExpiredError, RevokedError, NotMinedError.
     /// Raises DamagedError when stored bytes are not what the ledger names.
     #[pyo3(signature = (reader, report, *, access_key = None, slot = None))]
     #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]

@@ -92,6 +92,7 @@ impl<'py> Maker<'py> {
         let (name, key) = match delivery {
             Delivery::Mailed => ("mailed", None),
             Delivery::Queued => ("queued", None),
+            Delivery::Waits => ("waits", None),
             Delivery::PickUp(key) => ("pick-up", Some(AccessKey(key))),
             _ => ("none", None),
         };

@@ -24,8 +24,15 @@ def no_access(world, tmp_path):
 
 
 def wrong_key(world, tmp_path):
-    uploaded, approved = world.granted()
-    world.ledger.open_report(world.reader, uploaded.report, access_key=uploaded.access_key)
+    medledger.unseal(medledger.seal(b"", key=bytes(16)), key=bytes([1]) * 16)
+
+
+def too_many_attempts(world, tmp_path):
+    done = world.ledger.upload(world.doctor, world.patient.id, b"")
+    for _ in range(5):
+        with pytest.raises(medledger.NoAccessError):
+            world.ledger.open_report(world.stranger, done.report)
+    world.ledger.open_report(world.stranger, done.report)
 
 
 def wrong_password(world, tmp_path):
@@ -115,6 +122,7 @@ def closed(world, tmp_path):
 CAUSES = {
     medledger.RefusedError: refused,
     medledger.NoAccessError: no_access,
+    medledger.TooManyAttemptsError: too_many_attempts,
     medledger.WrongKeyError: wrong_key,
     medledger.WrongPasswordError: wrong_password,
     medledger.ExpiredError: expired,

@@ -1,5 +1,7 @@
 //! Approve and share: the patient unwraps the report's key and wraps it for one reader.
 
+use crate::attempts::{Refusal, Target};
+use crate::audit::AuditEvent;
 use crate::grants::Permission;
 use crate::ledger::Ledger;
 use crate::secrets::SecretError;
@@ -56,15 +58,29 @@ pub struct Approved {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApproveError {
-    /// The key does not unwrap this report's key.
+    /// There is no such request or report for this patient, or the key is not the one for it. Nobody is told
+    /// which.
     #[error(
-        "this key does not open this report: check it for typing errors, or use the newest letter"
+        "no access: there is no such request or report of yours, or the key is not the one for it"
     )]
+    NoAccess,
+    /// After too many failures nothing is tried until this time.
+    #[error("too many failed attempts: nothing is tried before {}", crate::time::show_time(*.until))]
+    TooMany {
+        /// When it may be tried again.
+        until: Timestamp,
+    },
+    /// The key does not unwrap this report's key; told as [`NoAccess`](Self::NoAccess).
+    #[doc(hidden)]
+    #[error("wrong key")]
     WrongKey,
     /// There is no slot to unwrap: the key was never stored here, or the report was erased.
     #[error("no key for this report is kept here")]
     NoSlot,
-    /// There is no such request or report for this patient, or the reader is not known.
+    /// The grant is for the reader's identity: there is no key that could be renewed.
+    #[error("this permission is for the reader's identity: there is no key to renew")]
+    NoKey,
+    /// The chain would refuse it: the reader is not known, for example, or the time has passed.
     #[error("{0} (code {code})", code = .0.code())]
     Refused(VoidCode),
     /// A collection cannot be shared with an access key, which opens one report only.
@@ -82,6 +98,26 @@ pub enum ApproveError {
     /// The store failed; nothing was accepted.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Refusal for ApproveError {
+    fn event(&self) -> Option<AuditEvent> {
+        match self {
+            Self::WrongKey => Some(AuditEvent::WrongKey),
+            Self::Refused(
+                VoidCode::UnknownRequest | VoidCode::UnknownReport | VoidCode::UnknownGrant,
+            ) => Some(AuditEvent::NoPermission),
+            _ => None,
+        }
+    }
+
+    fn told(self) -> Self {
+        if self.event().is_some() { Self::NoAccess } else { self }
+    }
+
+    fn too_many(until: Timestamp) -> Self {
+        Self::TooMany { until }
+    }
 }
 
 impl Ledger {
@@ -111,6 +147,19 @@ impl Ledger {
         reader_key: ReaderKey,
         until: Option<Timestamp>,
     ) -> Result<Approved, ApproveError> {
+        self.limited(patient, Target::Request(*request), key, || {
+            self.approve_request(patient, request, key, reader_key, until)
+        })
+    }
+
+    fn approve_request(
+        &self,
+        patient: &Identity,
+        request: &RecordId,
+        key: &Key<'_>,
+        reader_key: ReaderKey,
+        until: Option<Timestamp>,
+    ) -> Result<Approved, ApproveError> {
         // Somebody else's request and one that does not exist look the same.
         let unknown = || ApproveError::Refused(VoidCode::UnknownRequest);
         let entry = self.request_entry(request)?.ok_or_else(unknown)?;
@@ -120,7 +169,7 @@ impl Ledger {
         }
         let until = until.unwrap_or(entry.until);
         let permission = Permission::new(entry.report, entry.reader, entry.purpose, until);
-        self.give(patient, permission, key, reader_key, Some(*request))
+        self.give(patient, permission, key, reader_key, Some(*request), None)
     }
 
     /// Permits a reader unasked: a report, several, or the whole collection at a hospital; for a member or
@@ -138,7 +187,10 @@ impl Ledger {
         key: &Key<'_>,
         reader_key: ReaderKey,
     ) -> Result<Approved, ApproveError> {
-        self.give(patient, permission, key, reader_key, None)
+        let target = Target::of(&permission.scope);
+        self.limited(patient, target, key, || {
+            self.give(patient, permission, key, reader_key, None, None)
+        })
     }
 
     /// Unwraps a report's key for its patient.
@@ -169,6 +221,7 @@ impl Ledger {
         let place = SlotPlace::current(*report, entry, role, None, patient.id());
         let slot = slot_in(slots, &place)?.ok_or(ApproveError::NoSlot)?;
         let context = self.slot_context(&place, entry.envelope);
+        crate::effort::unwrap();
         Ok(match key {
             Key::Access(key) => slot.unwrap_with_access_key(key, &context)?,
             Key::Identity => {

@@ -9,12 +9,13 @@ use medledger_core::chain::Rules;
 use medledger_core::clock::Clock;
 use medledger_core::engine::{Engine, LogEngine, MiningKey, PowEngine};
 use medledger_core::genesis::{Consensus, Founder, Genesis, GenesisError};
+use medledger_core::hospital::{ApplicationError, HospitalCard};
 use medledger_core::identity::{Identity, LockParams};
 use medledger_core::ids::MemberId;
 use medledger_core::keys::SigningKey;
 use medledger_core::pow::{self, Bits, Outcome, Schedule, ScheduleError, Target, Workers};
 use medledger_core::rand_core::Rng;
-use medledger_core::store::{Drawer, Store, StoreError};
+use medledger_core::store::{Drawer, Store, StoreError, Unit, View};
 use medledger_core::{finality, follow};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -61,6 +62,10 @@ pub struct CreateOptions {
     pub settings: Settings,
     /// How identity files are locked.
     pub lock_params: LockParams,
+    /// Cards of the other hospitals that found the chain; each then [joins](Ledger::join) it.
+    pub founders: Vec<HospitalCard>,
+    /// How many blocks must lie between two of the same hospital; 0 with fewer than four of them.
+    pub diversity: u32,
 }
 
 impl CreateOptions {
@@ -72,6 +77,8 @@ impl CreateOptions {
             engine: EngineChoice::Work(Difficulty::AboutSeconds(1.0)),
             settings: Settings::default(),
             lock_params: LockParams::default(),
+            founders: Vec::new(),
+            diversity: 0,
         }
     }
 }
@@ -89,6 +96,14 @@ pub enum CreateError {
     /// The configuration is not valid.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// The card of a founder does not count.
+    #[error("founder {index} beside this hospital: {error}")]
+    Card {
+        /// Which card, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: ApplicationError,
+    },
     /// The settings could not be written.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -115,7 +130,9 @@ pub enum CreateError {
 }
 
 impl Ledger {
-    /// Makes a ledger of one hospital in `folder`, which must not exist or be empty, and opens it.
+    /// Makes a ledger in `folder`, which must not exist or be empty, and opens it. Its hospital is alone
+    /// unless there are other founders in the options.
+    ///
     /// Returns it with the hospital's identity, which is also saved in the folder, locked with
     /// `password`.
     ///
@@ -232,13 +249,18 @@ fn found(
         let path = folder.join(sub);
         std::fs::create_dir(&path).map_err(|source| CreateError::Io { path, source })?;
     }
+    for (index, card) in options.founders.iter().enumerate() {
+        check_contact(&Contact::named(&card.name))?;
+        let checked = card.application.check(None);
+        checked.map_err(|error| CreateError::Card { index, error })?;
+    }
     people::save_identity(folder, &hospital, password, &options.lock_params)?;
     let founder = Founder { identity: *hospital.public(), mining: key.key.verifying_key() };
-    let (rules, header) = genesis(founder, options.engine)?;
+    let (rules, header) = genesis(founder, options)?;
 
     let path = node_key_path(folder, &options.settings);
     let node_key = NodeKey::create(&path, &mut rng)?;
-    let written = write_chain(store, &rules, &header, &node_key, &key, &options.hospital)
+    let written = write_chain(store, &rules, &header, &node_key, &key, options)
         .and_then(|()| Ok(options.settings.save(folder)?));
     if written.is_err() {
         // It may lie outside the folder that is taken back.
@@ -247,10 +269,10 @@ fn found(
     written.map(|()| hospital)
 }
 
-/// The rules and the mined genesis header of a chain of one hospital.
-fn genesis(founder: Founder, engine: EngineChoice) -> Result<(Rules, pow::Header), CreateError> {
+/// The rules and the mined genesis header of a chain of this hospital and the other founders.
+fn genesis(founder: Founder, options: &CreateOptions) -> Result<(Rules, pow::Header), CreateError> {
     let workers = Threads::default();
-    let consensus = match engine {
+    let consensus = match options.engine {
         EngineChoice::Log => Consensus::Log,
         EngineChoice::Work(difficulty) => {
             Consensus::Work(Schedule::Fixed { bits: bits(difficulty, &workers)? })
@@ -259,7 +281,9 @@ fn genesis(founder: Founder, engine: EngineChoice) -> Result<(Rules, pow::Header
             Consensus::Work(pace.schedule(bits(start, &workers)?, floor))
         }
     };
-    let genesis = Genesis::single(founder, consensus);
+    let mut genesis = Genesis::single(founder, consensus);
+    genesis.founders.extend(options.founders.iter().map(|card| card.application.hospital()));
+    genesis.diversity = options.diversity;
     genesis.check()?;
     let mut header = Rules::genesis_header(&genesis, SystemClock.now());
     if matches!(genesis.consensus, Consensus::Work(_)) {
@@ -290,18 +314,36 @@ fn write_chain(
     header: &pow::Header,
     node_key: &NodeKey,
     key: &MiningKey,
-    hospital: &Contact,
+    options: &CreateOptions,
 ) -> Result<(), CreateError> {
     let mut unit = store.unit()?;
     let stored = rules.stored_genesis(header);
     follow::found(unit.as_mut(), rules, header)?;
-    finality::sign_checkpoint(unit.as_mut(), rules, key, &stored)?;
-    let secret = zeroize::Zeroizing::new(*key.key.expose_seed());
+    if options.founders.is_empty() {
+        finality::sign_checkpoint(unit.as_mut(), rules, key, &stored)?;
+    }
+    keep_keys(unit.as_mut(), node_key, &key.hospital, &key.key, &options.hospital)?;
+    for card in &options.founders {
+        let contact = Contact::named(&card.name);
+        people::set_contact(unit.as_mut(), node_key, &card.application.id(), &contact)?;
+    }
+    Ok(unit.commit()?)
+}
+
+/// Keeps what makes this node that of its hospital.
+fn keep_keys(
+    unit: &mut dyn Unit,
+    node_key: &NodeKey,
+    hospital: &MemberId,
+    mining: &SigningKey,
+    contact: &Contact,
+) -> Result<(), StoreError> {
+    let secret = zeroize::Zeroizing::new(*mining.expose_seed());
     let sealed = node_key.seal(Drawer::Node, MINING_KEY, secret.as_slice(), &mut os_rng());
     unit.set_local(Drawer::Node, MINING_KEY, Some(&sealed))?;
-    unit.set_local(Drawer::Node, HOSPITAL, Some(key.hospital.as_bytes()))?;
-    people::set_contact(unit.as_mut(), node_key, &key.hospital, hospital)?;
-    Ok(unit.commit()?)
+    unit.set_local(Drawer::Node, HOSPITAL, Some(hospital.as_bytes()))?;
+    people::set_contact(unit, node_key, hospital, contact)?;
+    Ok(())
 }
 
 /// Name of the database in a ledger's folder.
@@ -309,8 +351,12 @@ fn write_chain(
 pub(crate) const DATABASE: &str = "ledger.db";
 
 pub(crate) mod follower;
+#[cfg(feature = "sqlite")]
+pub(crate) mod joining;
 mod pace;
 
+#[cfg(feature = "sqlite")]
+pub use joining::HospitalOptions;
 pub use pace::Pace;
 
 const MINING_KEY: &[u8] = b"mining-key";
@@ -340,21 +386,23 @@ pub(crate) fn engine(store: &dyn Store, node_key: &NodeKey) -> Result<Opened, St
         .local(Drawer::Node, HOSPITAL)?
         .and_then(|bytes| MemberId::try_from(bytes.as_slice()).ok())
         .ok_or_else(|| damaged("this node's hospital is not noted"))?;
-    let key = match view.local(Drawer::Node, MINING_KEY)? {
-        None => None,
-        Some(sealed) => {
-            let bytes = node_key.unseal(Drawer::Node, MINING_KEY, &sealed)?;
-            let bytes = <[u8; 32]>::try_from(bytes.as_slice())
-                .map_err(|_| damaged("the mining key has another length"))?;
-            Some(MiningKey { hospital, key: SigningKey::from_seed(&bytes) })
-        }
-    };
+    let key = mining_key(view.as_ref(), node_key)?;
+    let key = key.map(|key| MiningKey { hospital, key });
     let engine: Box<dyn Engine> = match rules.genesis.consensus {
         Consensus::Log => Box::new(LogEngine::new(rules.clone(), key)),
         _ => Box::new(PowEngine::new(rules.clone(), key)),
     };
     let follower = view.local(Drawer::Node, follower::ROW)?.is_some();
     Ok(Opened { rules, hospital, follower, engine })
+}
+
+/// This node's mining key, if it has one.
+fn mining_key(view: &dyn View, node_key: &NodeKey) -> Result<Option<SigningKey>, StoreError> {
+    let Some(sealed) = view.local(Drawer::Node, MINING_KEY)? else { return Ok(None) };
+    let bytes = node_key.unseal(Drawer::Node, MINING_KEY, &sealed)?;
+    let bytes = <[u8; 32]>::try_from(bytes.as_slice())
+        .map_err(|_| StoreError::Damaged("the mining key has another length".into()))?;
+    Ok(Some(SigningKey::from_seed(&bytes)))
 }
 
 fn bits(difficulty: Difficulty, workers: &dyn Workers) -> Result<Bits, CreateError> {

@@ -1,6 +1,7 @@
 //! Delegate: a reader passes on what a patient permitted, where the patient said they may.
 
 use crate::approve::{ApproveError, Approved, Key, ReaderKey};
+use crate::attempts::Target;
 use crate::grants::{Opened, Permission, Reader};
 use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
@@ -49,6 +50,18 @@ impl Ledger {
         key: &Key<'_>,
         delegation: Delegation,
     ) -> Result<Approved, ApproveError> {
+        self.limited(holder, Target::Grant(*grant), key, || {
+            self.delegate_once(holder, grant, key, delegation)
+        })
+    }
+
+    fn delegate_once(
+        &self,
+        holder: &Identity,
+        grant: &GrantId,
+        key: &Key<'_>,
+        delegation: Delegation,
+    ) -> Result<Approved, ApproveError> {
         let parent = self.held(holder, grant, key)?;
         let Delegation { reader, scope, until, delegate, reader_key } = delegation;
         let permission = Permission {
@@ -89,7 +102,7 @@ impl Ledger {
                 };
                 self.sign_with_nonce(holder, nonce, body)
             });
-        self.accept_grant(signed, permission)
+        self.accept_grant(holder, signed, permission, None)
     }
 
     /// A live grant that names this member, who has its key.

@@ -1,6 +1,9 @@
 //! What every grant has in common: what is permitted, and the keys that are wrapped for it.
 
 use crate::approve::{ApproveError, Approved, Key, ReaderKey};
+use crate::attempts::Target;
+use crate::audit::{AuditEvent, Noted};
+use crate::delivery::{Parcel, Sent};
 use crate::ledger::Ledger;
 use crate::mail::texts;
 use crate::secrets::{Kept, KeyPlace};
@@ -13,7 +16,7 @@ use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, GroupId, MemberId, RecordId, RecordNonce, ReportId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
 use medledger_core::keys::{HpkePublicKey, HpkeSecretKey};
-use medledger_core::record::{Grant, Grantee, GroupAt, Scope, SignedRecord};
+use medledger_core::record::{Grant, Grantee, GroupAt, Revoke, Scope, SignedRecord};
 use medledger_core::registry::{Purpose, VoidCode};
 use medledger_core::slot::{Slot, SlotRole};
 use medledger_core::state::{ReportEntry, State};
@@ -142,7 +145,7 @@ pub(crate) struct Signed {
 }
 
 impl Ledger {
-    /// Permits, as the patient.
+    /// Permits, as the patient; `instead` of a grant that is taken back with it.
     pub(crate) fn give(
         &self,
         patient: &Identity,
@@ -150,6 +153,7 @@ impl Ledger {
         key: &Key<'_>,
         reader_key: ReaderKey,
         request: Option<RecordId>,
+        instead: Option<GrantId>,
     ) -> Result<Approved, ApproveError> {
         // The chain judges by its own time, which lies behind.
         if permission.until <= self.now() {
@@ -180,7 +184,7 @@ impl Ledger {
                 self.sign_with_nonce(patient, nonce, body)
             },
         );
-        self.accept_grant(signed, permission)
+        self.accept_grant(patient, signed, permission, instead)
     }
 
     /// Wraps keys for a grant by `author` on what `patient` has, and lets `record` be signed over the hash of
@@ -303,37 +307,56 @@ impl Ledger {
         }
     }
 
-    /// Accepts a grant with its slots and its letter.
+    /// Accepts a grant with its slots and its letter, `instead` of one that is taken back in the same unit.
     pub(crate) fn accept_grant(
         &self,
+        author: &Identity,
         signed: Signed,
         permission: Permission,
+        instead: Option<GrantId>,
     ) -> Result<Approved, ApproveError> {
         let Signed { grant, record, wrapped, access_key } = signed;
         let id = record.id();
-        let mut letter = None;
-        let mut delivery = self.accept(&[record], |unit| -> Result<Delivery, ApproveError> {
-            wrapped.put(self, unit)?;
-            let Reader::Member(reader) = permission.reader else { return Ok(Delivery::None) };
-            let contact = self.contact(unit, &reader)?;
-            let address = contact.email.as_deref().filter(|_| self.sends_mail());
-            if let Some(address) = address {
-                let (what, label) = self.describe_scope(unit, &permission.scope)?;
-                let key = access_key.as_ref();
-                let until = permission.until;
-                let text = texts::access_granted(&contact, address, &what, &label, until, key);
-                letter = Some(self.enqueue(unit, &text)?);
-                if access_key.is_some() {
-                    return Ok(Delivery::Queued);
-                }
-            }
-            Ok(access_key.map_or(Delivery::None, Delivery::PickUp))
-        })?;
-        // To a reader with an identity the letter is a notice: nothing has to be delivered.
-        let sent = self.try_mail_of(letter.as_ref());
-        if sent && delivery == Delivery::Queued {
-            delivery = Delivery::Mailed;
+        let mut records = Vec::new();
+        let mut gone = Vec::new();
+        if let Some(old) = &instead {
+            records.push(self.sign(author, Revoke { grant: *old }));
+            gone = self.grant_and_descendants(old)?;
         }
+        records.push(record);
+        let sent = self.accept(&records, |unit| -> Result<Option<Sent>, ApproveError> {
+            for (old, entry) in &gone {
+                self.remove_grant_slots(unit, old, entry)?;
+            }
+            if let Some(old) = instead {
+                let noted = Noted::of(&author.id(), Target::Grant(old));
+                self.audit(unit, AuditEvent::KeyRenewed, &noted)?;
+            }
+            wrapped.put(self, unit)?;
+            let Reader::Member(reader) = &permission.reader else { return Ok(None) };
+            let scope = &permission.scope;
+            if let Some(key) = &access_key {
+                let grant = Some((&grant, permission.until));
+                let parcel = Parcel { owner: reader, scope, grant, key };
+                return Ok(Some(self.deliver(unit, &parcel)?));
+            }
+            // To a reader with an identity the letter is a notice: nothing has to be delivered.
+            let contact = self.contact(unit, reader)?;
+            if let Some(address) = contact.email.as_deref().filter(|_| self.sends_mail()) {
+                let (what, label) = self.describe_scope(unit, scope)?;
+                let until = permission.until;
+                let text = texts::access_granted(&contact, address, &what, &label, until, None);
+                self.enqueue(unit, &text)?;
+            }
+            Ok(None)
+        })?;
+        let delivery = match (sent, access_key) {
+            (Some(sent), Some(key)) => self.delivered(sent, key),
+            _ => {
+                self.try_mail();
+                Delivery::None
+            }
+        };
         Ok(Approved { grant, record: id, permission, delivery })
     }
 

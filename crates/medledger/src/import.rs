@@ -2,6 +2,9 @@
 
 mod chain;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use chain::ChainFile;
+
 use crate::create::CreateError;
 use crate::ledger::{Ledger, OpenError};
 use medledger_core::block::BlockDecodeError;
@@ -81,6 +84,17 @@ pub enum ImportError {
         /// The chain wanted.
         expected: ChainId,
     },
+    /// The folder is that of a ledger already.
+    #[error("{0} is a ledger of a chain already")]
+    JoinedBefore(std::path::PathBuf),
+    /// The hospital of the folder is none of the chain's.
+    #[error("{hospital} is no hospital {}", of_chain(.chain))]
+    NotAHospital {
+        /// The hospital.
+        hospital: medledger_core::ids::MemberId,
+        /// The chain; none where it is about the folder.
+        chain: Option<ChainId>,
+    },
     /// The file's chain and this ledger's part ways, below a final block or without the file's having more
     /// work.
     #[error(
@@ -129,6 +143,10 @@ pub enum ImportError {
     /// The ledger's store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn of_chain(chain: &Option<ChainId>) -> String {
+    chain.map_or_else(|| "of this folder".to_owned(), |chain| format!("of chain {chain}"))
 }
 
 impl From<car::ImportError> for ImportError {

@@ -2,6 +2,7 @@
 
 use crate::blocks::UnderWay;
 use crate::create::Opened;
+use crate::effort::Counting;
 use crate::head::{self, Guarded};
 use crate::mail::{self, Letter, LetterId, Notifier, NotifyError};
 use crate::node_key::{NodeKey, NodeKeyError};
@@ -73,6 +74,9 @@ pub enum OpenError {
     /// The folder cannot be written.
     #[error("the folder {0} cannot be written: open the ledger for reading")]
     ReadOnlyFolder(PathBuf),
+    /// The hospital in the folder is a member of no chain yet.
+    #[error("the hospital in {0} has not joined a chain yet")]
+    NoChain(PathBuf),
     /// The settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -188,6 +192,10 @@ impl Ledger {
         let folder = folder.to_path_buf();
         let key_path = node_key_path(&folder, &settings);
         let node_key = NodeKey::load(&key_path)?;
+        #[cfg(feature = "sqlite")]
+        if crate::create::joining::waits_for_a_chain(store.view()?.as_ref())? {
+            return Err(OpenError::NoChain(folder));
+        }
         let Opened { rules, hospital, follower, engine } =
             crate::create::engine(store.as_ref(), &node_key)?;
         // A follower signs nothing, and takes again what it lost.
@@ -214,7 +222,7 @@ impl Ledger {
             rules,
             hospital,
             follower,
-            store,
+            store: Box::new(Counting(store)),
             engine,
             node_key,
             notifier,
@@ -361,6 +369,7 @@ impl Ledger {
         nonce: RecordNonce,
         body: impl Into<Body>,
     ) -> SignedRecord {
+        crate::effort::sign();
         Record {
             chain: self.chain(),
             nonce,

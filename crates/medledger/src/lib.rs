@@ -50,7 +50,10 @@
 //! No server, no runtime: all calls are synchronous and work on one folder.
 #![forbid(unsafe_code)]
 
+mod accesses;
 mod approve;
+mod attempts;
+mod audit;
 #[cfg(feature = "sqlite")]
 mod backup;
 pub mod bench;
@@ -59,6 +62,8 @@ mod checkpoints;
 mod collections;
 mod create;
 mod delegate;
+mod delivery;
+pub mod effort;
 mod export;
 mod files;
 mod grants;
@@ -71,12 +76,15 @@ mod ledger;
 mod log;
 pub mod mail;
 mod mine;
+mod news;
 mod node_key;
 mod open_report;
 mod people;
 mod progress;
 mod prune;
+pub mod qr;
 mod release;
+mod renew;
 mod reports;
 mod request;
 mod restore;
@@ -95,12 +103,17 @@ mod upload;
 mod verifier;
 mod verify;
 
+pub use accesses::Access;
 pub use approve::{ApproveError, Approved, Key, ReaderKey};
+pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
+#[cfg(feature = "sqlite")]
+pub use create::HospitalOptions;
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
 pub use delegate::Delegation;
+pub use delivery::{DeliveryMode, PickedUp};
 pub use export::{ExportError, Exported};
 pub use grants::{Permission, Reader};
 pub use groups::{Group, GroupError};
@@ -110,12 +123,14 @@ pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;
 pub use mine::{BlockPolicy, Due, MiningControl, MiningProgress, WaitError};
+pub use news::{NewsError, NewsTaken, Voted};
 pub use node_key::NodeKeyError;
 pub use open_report::{OpenReportError, OpenedReport};
 pub use people::{Contact, IdentityError, Member, RegisterError, Registration};
 pub use progress::{Event, Progress, Stage, Watch};
 pub use prune::PruneError;
 pub use release::{ReleaseSlotError, SlotAsk};
+pub use renew::Renewed;
 pub use reports::{GrantSummary, ReportSummary};
 pub use request::{RefuseError, Request, RequestError};
 pub use restore::Loss;
@@ -136,6 +151,7 @@ pub use verify::{Finding, VerifyDepth, VerifyReport};
 
 pub use medledger_core as core;
 pub use medledger_core::access_key::AccessKey;
+pub use medledger_core::hospital::HospitalCard;
 pub use medledger_core::identity::Identity;
 pub use medledger_core::ids::{ChainId, GrantId, GroupId, MemberId, RecordId, ReportId};
 pub use medledger_core::receipt::{Proven, Receipt};

@@ -102,6 +102,7 @@ impl NodeKey {
         key: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        crate::effort::unseal();
         seal::unseal(&self.0, &context(drawer, key), sealed).map(Zeroizing::new).map_err(|_| {
             StoreError::Damaged(format!(
                 "a local row ({drawer:?}) does not open under this node key, or was moved"

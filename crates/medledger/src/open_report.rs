@@ -2,6 +2,8 @@
 //! slot released. Every byte is checked against the ledger's CID before it is decrypted.
 
 use crate::approve::{ApproveError, Key};
+use crate::attempts::{Refusal, Target};
+use crate::audit::AuditEvent;
 use crate::grants::grantee_id;
 use crate::ledger::{Blocks, Ledger};
 use crate::secrets::{KeyPlace, SecretError};
@@ -32,9 +34,19 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenReportError {
-    /// There is no such report, or nothing permits this member to read it: the two look alike.
-    #[error("no access: there is no such report, or you have no permission for it")]
+    /// There is no such report, nothing permits this member to read it, or the key is not the one for it.
+    /// Nobody is told which.
+    #[error(
+        "no access: there is no such report, you have no permission for it, or the key is not the \
+         one for it"
+    )]
     NoAccess,
+    /// After too many failures nothing is tried until this time.
+    #[error("too many failed attempts: nothing is tried before {}", crate::time::show_time(*.until))]
+    TooMany {
+        /// When it may be tried again.
+        until: Timestamp,
+    },
     /// The reader's permission has ended.
     #[error("your permission has expired")]
     Expired,
@@ -44,10 +56,9 @@ pub enum OpenReportError {
     /// The permission is accepted, but in no block yet.
     #[error("your permission is accepted but not yet in a block: wait until it is mined")]
     NotMined,
-    /// The key is not the one this permission came with.
-    #[error(
-        "this key does not open this report: check it for typing errors, or use the newest letter"
-    )]
+    /// The key is not the one this permission came with; told as [`NoAccess`](Self::NoAccess).
+    #[doc(hidden)]
+    #[error("wrong key")]
     WrongKey,
     /// The permission is live, but the wrapped key is not kept here.
     #[error("no key for this permission is kept here: ask the custodian {0}")]
@@ -120,10 +131,13 @@ impl From<ApproveError> for OpenReportError {
     fn from(error: ApproveError) -> Self {
         match error {
             ApproveError::WrongKey => Self::WrongKey,
+            ApproveError::TooMany { until } => Self::TooMany { until },
             ApproveError::Slot(error) => Self::Slot(error),
             ApproveError::Submit(error) => Self::Submit(error),
             ApproveError::Store(error) => Self::Store(error),
             ApproveError::NoSlot
+            | ApproveError::NoKey
+            | ApproveError::NoAccess
             | ApproveError::Refused(_)
             | ApproveError::NeedsIdentity
             | ApproveError::SeveralHospitals => Self::NoAccess,
@@ -146,6 +160,26 @@ impl From<SecretError> for OpenReportError {
             SecretError::Slot(error) => error.into(),
             SecretError::Store(error) => error.into(),
         }
+    }
+}
+
+impl Refusal for OpenReportError {
+    fn event(&self) -> Option<AuditEvent> {
+        match self {
+            Self::WrongKey => Some(AuditEvent::WrongKey),
+            Self::NoAccess => Some(AuditEvent::NoPermission),
+            Self::Expired => Some(AuditEvent::Expired),
+            Self::Revoked => Some(AuditEvent::Revoked),
+            _ => None,
+        }
+    }
+
+    fn told(self) -> Self {
+        if matches!(self, Self::WrongKey) { Self::NoAccess } else { self }
+    }
+
+    fn too_many(until: Timestamp) -> Self {
+        Self::TooMany { until }
     }
 }
 
@@ -283,6 +317,18 @@ impl Ledger {
         key: &Key<'_>,
         backend: Backend,
     ) -> Result<OpenedReport, OpenReportError> {
+        self.limited(reader, Target::Report(*report), key, || {
+            self.open_once(reader, report, key, backend)
+        })
+    }
+
+    fn open_once(
+        &self,
+        reader: &Identity,
+        report: &ReportId,
+        key: &Key<'_>,
+        backend: Backend,
+    ) -> Result<OpenedReport, OpenReportError> {
         let member = self.authenticate(reader)?.ok_or(OpenReportError::NoAccess)?;
         let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
         let grant = if entry.patient == reader.id() {
@@ -401,6 +447,7 @@ impl Ledger {
     pub(crate) fn key_fits(&self, id: &GrantId, grant: &GrantEntry, key: &Key<'_>) -> bool {
         match (key, &grant.token) {
             (Key::Access(key), Some(hash)) => {
+                crate::effort::token();
                 Token::derive(key, id).matches(&self.chain(), id, hash)
             }
             (Key::Identity, None) => true,
@@ -420,6 +467,7 @@ impl Ledger {
         grant: &GrantEntry,
         key: &Key<'_>,
     ) -> Result<Dek, OpenReportError> {
+        crate::effort::unwrap();
         let no_slot = || OpenReportError::NoSlot(grant.custodian);
         let current = |role, grant, reader| SlotPlace::current(*report, entry, role, grant, reader);
         if let Scope::Collection(_) = grant.scope {

@@ -1,5 +1,6 @@
 //! Members: registering them, their locked identity files, and what people call them.
 
+use crate::delivery::DeliveryMode;
 use crate::files::read_bounded;
 use crate::ledger::Ledger;
 use crate::mail::{self, NotifyError};
@@ -26,19 +27,29 @@ pub struct Contact {
     pub name: String,
     /// Mail address, if keys and notices should come by mail.
     pub email: Option<String>,
+    /// How keys reach this person, if not as the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryMode>,
 }
 
 impl Contact {
     /// A contact with a name and no address.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), email: None }
+        Self { name: name.into(), ..Self::default() }
     }
 
     /// The same contact with a mail address.
     #[must_use]
     pub fn with_email(mut self, address: impl Into<String>) -> Self {
         self.email = Some(address.into());
+        self
+    }
+
+    /// The same contact, whom keys reach in this way.
+    #[must_use]
+    pub const fn with_delivery(mut self, delivery: DeliveryMode) -> Self {
+        self.delivery = Some(delivery);
         self
     }
 }
@@ -276,8 +287,7 @@ impl Ledger {
 
     /// What people call a member; the id where nobody told this node.
     pub(crate) fn contact(&self, view: &dyn View, id: &MemberId) -> Result<Contact, StoreError> {
-        let row = self.contact_row(view, id)?;
-        Ok(row.map_or_else(|| Contact::named(id.to_string()), |row| row.contact))
+        contact_of(view, self.node_key(), id)
     }
 
     pub(crate) fn number(&self, view: &dyn View, id: &MemberId) -> Result<u32, StoreError> {
@@ -371,6 +381,16 @@ fn contact_row(
     let row = cbor::decode(&plain, 4096)
         .map_err(|error| StoreError::Damaged(format!("contact of {member}: {error}")))?;
     Ok(Some(row))
+}
+
+/// What people call a member; the id where nobody told this node.
+pub(crate) fn contact_of(
+    view: &dyn View,
+    node_key: &NodeKey,
+    id: &MemberId,
+) -> Result<Contact, StoreError> {
+    let row = contact_row(view, node_key, id)?;
+    Ok(row.map_or_else(|| Contact::named(id.to_string()), |row| row.contact))
 }
 
 pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {

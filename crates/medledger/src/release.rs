@@ -2,6 +2,8 @@
 //! opened with the reader's own key where the reader is.
 
 use crate::approve::Key;
+use crate::attempts::{Refusal, Target};
+use crate::audit::AuditEvent;
 use crate::grants::grantee_id;
 use crate::groups::member_place;
 use crate::ledger::Ledger;
@@ -46,6 +48,12 @@ pub enum ReleaseSlotError {
         "no access: there is no such report or permission here, or the key is not the one it came with"
     )]
     NoAccess,
+    /// After too many failures nothing is tried until this time.
+    #[error("too many failed attempts: nothing is tried before {}", crate::time::show_time(*.until))]
+    TooMany {
+        /// When it may be tried again.
+        until: Timestamp,
+    },
     /// The reading was stated too long ago, or for a time too far ahead.
     #[error("the request is of {stated}, and a slot is released within {} minutes of that", limit::RELEASE_SECONDS / 60)]
     Stale {
@@ -58,6 +66,20 @@ pub enum ReleaseSlotError {
     /// The store failed; nothing was released.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Refusal for ReleaseSlotError {
+    fn event(&self) -> Option<AuditEvent> {
+        matches!(self, Self::NoAccess).then_some(AuditEvent::NoPermission)
+    }
+
+    fn told(self) -> Self {
+        self
+    }
+
+    fn too_many(until: Timestamp) -> Self {
+        Self::TooMany { until }
+    }
 }
 
 impl Ledger {
@@ -107,10 +129,17 @@ impl Ledger {
             return Err(ReleaseSlotError::Stale { stated });
         }
         let reader = statement.author;
-        let found = self.asked_for(hospital, &reader, body, token.as_ref())?;
-        let (member, entry, grant) = found.ok_or(ReleaseSlotError::NoAccess)?;
-        // Whoever is not the reader learns nothing: it is sealed to the reader. But they record nothing either.
-        read.verify(&member.identity.signing_key()).map_err(|_| ReleaseSlotError::NoAccess)?;
+        let known = self.member_entry(&reader)?;
+        // Whoever is not the reader records nothing, and costs the reader no attempts.
+        let key = known.as_ref().map(|entry| entry.identity.signing_key());
+        if key.is_none_or(|key| read.verify(&key).is_err()) {
+            return Err(ReleaseSlotError::NoAccess);
+        }
+        let target = Target::Report(body.report);
+        let (member, entry, grant) = self.limited_for(Some(reader), target, None, || {
+            let found = self.asked_for(hospital, &reader, body, token.as_ref())?;
+            found.ok_or(ReleaseSlotError::NoAccess)
+        })?;
         let id = read.id();
         if self.view()?.record(&id)?.is_none() {
             self.accept(&[read.clone()], |_| Ok::<_, ReleaseSlotError>(()))?;
@@ -161,6 +190,16 @@ impl Ledger {
         }
         let grant = self.live_grant(&reader.id(), &member, report, &entry, key)?;
         Ok((entry, Some(grant)))
+    }
+
+    fn member_entry(&self, member: &MemberId) -> Result<Option<MemberEntry>, StoreError> {
+        let view = self.view()?;
+        let mut found = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            found = State::new(state).member(member)?;
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The reader, the report and the grant, if what is asked for is kept here and the reader may have it.

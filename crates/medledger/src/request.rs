@@ -62,6 +62,16 @@ impl Ledger {
         purpose: Purpose,
         until: Timestamp,
     ) -> Result<RecordId, RequestError> {
+        self.evenly(|| self.request_once(reader, report, purpose, until))
+    }
+
+    fn request_once(
+        &self,
+        reader: &Identity,
+        report: &ReportId,
+        purpose: Purpose,
+        until: Timestamp,
+    ) -> Result<RecordId, RequestError> {
         let record = self.sign(reader, RequestAccess { report: *report, purpose, until });
         let id = record.id();
         // The chain judges by its own time, which lies behind: nobody means to ask for the past.
@@ -112,6 +122,10 @@ impl Ledger {
     /// # Errors
     /// See [`RefuseError`]; `Submit` when there is no such request waiting for this patient.
     pub fn refuse(&self, patient: &Identity, request: &RecordId) -> Result<RecordId, RefuseError> {
+        self.evenly(|| self.refuse_once(patient, request))
+    }
+
+    fn refuse_once(&self, patient: &Identity, request: &RecordId) -> Result<RecordId, RefuseError> {
         let entry = self.request_entry(request)?;
         let record = self.sign(patient, Refuse { request: *request });
         let id = record.id();

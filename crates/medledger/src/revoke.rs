@@ -50,6 +50,10 @@ impl Ledger {
     /// # Errors
     /// See [`RevokeError`]; `Submit` when the grant is somebody else's or revoked already.
     pub fn revoke(&self, author: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
+        self.evenly(|| self.revoke_once(author, grant))
+    }
+
+    fn revoke_once(&self, author: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
         let gone = self.grant_and_descendants(grant)?;
         let record = self.sign(author, Revoke { grant: *grant });
         let id = record.id();
@@ -84,8 +88,18 @@ impl Ledger {
         Ok(id)
     }
 
+    pub(crate) fn grant_entry(&self, grant: &GrantId) -> Result<Option<GrantEntry>, StoreError> {
+        let view = self.view()?;
+        let mut entry = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            entry = State::new(state).grant(grant)?;
+            Ok(())
+        })?;
+        Ok(entry)
+    }
+
     /// A grant and what was passed on from it, nearest first.
-    fn grant_and_descendants(
+    pub(crate) fn grant_and_descendants(
         &self,
         grant: &GrantId,
     ) -> Result<Vec<(GrantId, GrantEntry)>, StoreError> {
@@ -114,8 +128,8 @@ impl Ledger {
         Ok(gone)
     }
 
-    /// Destroys what a reader opens under a grant with.
-    fn remove_grant_slots(
+    /// Destroys what a reader opens under a grant with, and their key if that waits to be picked up.
+    pub(crate) fn remove_grant_slots(
         &self,
         unit: &mut dyn Unit,
         grant: &GrantId,
@@ -146,6 +160,6 @@ impl Ledger {
                 }
             }
         }
-        Ok(())
+        self.drop_parcel(unit, &reader, &entry.scope, Some(grant))
     }
 }

@@ -4,11 +4,14 @@
 //! still kept. Nothing that is released from here on opens with it.
 
 use crate::approve::{ApproveError, Key};
+use crate::attempts::{Refusal, Target};
+use crate::audit::AuditEvent;
 use crate::grants::Wrapped;
 use crate::ledger::{Blocks, Ledger};
 use crate::open_report::OpenReportError;
 use crate::slots::SlotPlace;
 use medledger_core::access_key::AccessKey;
+use medledger_core::clock::Timestamp;
 use medledger_core::dek::Dek;
 use medledger_core::engine::SubmitError;
 use medledger_core::envelope::{Envelope, EnvelopeError, Metadata, MetadataError, seal_meta};
@@ -101,6 +104,28 @@ impl From<SlotError> for RotateError {
     }
 }
 
+impl Refusal for RotateError {
+    fn event(&self) -> Option<AuditEvent> {
+        match self {
+            Self::Open(error) => error.event(),
+            Self::Refused(VoidCode::UnknownReport) => Some(AuditEvent::NoPermission),
+            _ => None,
+        }
+    }
+
+    fn told(self) -> Self {
+        match self {
+            Self::Open(error) => Self::Open(error.told()),
+            Self::Refused(VoidCode::UnknownReport) => Self::Open(OpenReportError::NoAccess),
+            other => other,
+        }
+    }
+
+    fn too_many(until: Timestamp) -> Self {
+        Self::Open(OpenReportError::TooMany { until })
+    }
+}
+
 type Body = UnsealReader<FileReader<Arc<Blocks>>>;
 
 impl Ledger {
@@ -111,6 +136,17 @@ impl Ledger {
     /// # Errors
     /// See [`RotateError`].
     pub fn rotate(
+        &self,
+        patient: &Identity,
+        report: &ReportId,
+        key: &Key<'_>,
+    ) -> Result<Rotated, RotateError> {
+        self.limited(patient, Target::Report(*report), key, || {
+            self.rotate_once(patient, report, key)
+        })
+    }
+
+    fn rotate_once(
         &self,
         patient: &Identity,
         report: &ReportId,

@@ -1,5 +1,6 @@
 //! What an operator decides about one ledger folder; no secret stands here.
 
+use crate::delivery::DeliveryMode;
 use crate::files::read_bounded;
 use crate::storage::StorageSettings;
 use medledger_core::padding::Padding;
@@ -34,6 +35,12 @@ pub struct Settings {
     /// Sender of letters.
     #[serde(default = "default_sender")]
     pub mail_from: String,
+    /// How access keys reach people; by mail where it is set up, else through the caller, unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryMode>,
+    /// Whether letters with a key also carry it as a QR code.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mail_qr: bool,
     /// Bytes of ciphertext kept in memory for reports read often.
     #[serde(default = "default_cache")]
     pub cache_bytes: u64,
@@ -67,6 +74,8 @@ impl Default for Settings {
             v: 1,
             mail: MailSettings::default(),
             mail_from: default_sender(),
+            delivery: None,
+            mail_qr: false,
             cache_bytes: default_cache(),
             padding: Padding::default(),
             node_key: None,

@@ -300,8 +300,16 @@ impl Ledger {
 
     /// Whether every encrypted row opens in its place.
     fn verify_rows(&self, view: &dyn View) -> Result<Vec<Finding>, StoreError> {
-        let drawers =
-            [Drawer::Slots, Drawer::Mail, Drawer::Idempotency, Drawer::Contacts, Drawer::Labels];
+        let drawers = [
+            Drawer::Slots,
+            Drawer::Mail,
+            Drawer::Idempotency,
+            Drawer::Contacts,
+            Drawer::Labels,
+            Drawer::Pickup,
+            Drawer::Attempts,
+            Drawer::Audit,
+        ];
         let mut findings = Vec::new();
         for drawer in drawers {
             for (key, sealed) in view.local_scan(drawer, &[], None, usize::MAX)? {

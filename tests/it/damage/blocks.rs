@@ -84,7 +84,7 @@ fn pitfall_07_swapped_ciphertext_does_not_open() {
     for key in [Key::Access(&base.key), Key::Access(&base.other_key), Key::Identity] {
         let opened = ledger.open_report(&base.world.patient, &base.report, &key);
         assert!(
-            matches!(opened, Err(OpenReportError::WrongKey | OpenReportError::Unseal(_))),
+            matches!(opened, Err(OpenReportError::NoAccess | OpenReportError::Unseal(_))),
             "{opened:?}"
         );
     }
@@ -103,7 +103,7 @@ fn a_wrong_key_opens_nothing_and_says_so() {
     let (patient, reader, doctor) = (&base.world.patient, &base.world.reader, &base.world.doctor);
     let random = AccessKey::from_bytes([7; 16]);
     type Expected = fn(&OpenReportError) -> bool;
-    let wrong: Expected = |error| matches!(error, OpenReportError::WrongKey);
+    let wrong: Expected = |error| matches!(error, OpenReportError::NoAccess);
     let none: Expected = |error| matches!(error, OpenReportError::NoAccess);
     let table: &[(&str, &Identity, Key<'_>, Expected)] = &[
         ("a random key", patient, Key::Access(&random), wrong),

@@ -7,6 +7,7 @@ use super::{
 use crate::block::{Block, Descriptor};
 use crate::chain::{Rules, tip};
 use crate::clock::Timestamp;
+use crate::finality::ballots::Cast;
 use crate::ids::ChainId;
 use crate::pow::{self, Header, Outcome, Watch};
 use crate::record::SignedRecord;
@@ -137,6 +138,15 @@ impl<P: sealed::Proof> Engine for BlockEngine<P> {
         now: Timestamp,
     ) -> Result<Vec<Taken>, StoreError> {
         self.chain.take_in(unit, records, now)
+    }
+
+    fn vote(
+        &self,
+        unit: &mut dyn Unit,
+        now: Timestamp,
+        signatures: &mut dyn Signatures,
+    ) -> Result<Cast, StoreError> {
+        self.chain.vote(unit, now, signatures)
     }
 
     fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError> {

@@ -7,7 +7,7 @@ use super::{
 use crate::block;
 use crate::chain::{Rules, block_at, tip};
 use crate::clock::Timestamp;
-use crate::finality;
+use crate::finality::{self, ballots::Cast};
 use crate::ids::{BlockId, RecordId, TreeHash, sha256};
 use crate::keys::Signature;
 use crate::merkle::leaf_hash;
@@ -164,6 +164,18 @@ impl EngineChain {
         let mut history = vec![domain::SUBMITTED, &before];
         history.extend(queued.iter().map(|stored| &stored.id.as_bytes()[..]));
         unit.set_local(Drawer::Node, HISTORY, Some(&sha256(&history)))
+    }
+
+    pub(super) fn vote(
+        &self,
+        unit: &mut dyn Unit,
+        now: Timestamp,
+        signatures: &mut dyn Signatures,
+    ) -> Result<Cast, StoreError> {
+        if self.alone() {
+            return Ok(Cast::default());
+        }
+        finality::ballots::cast(unit, &self.rules, self.key.as_ref(), now, signatures)
     }
 
     pub(super) fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError> {

@@ -186,7 +186,7 @@ impl EngineChain {
     }
 
     /// Alone, a hospital is its own quorum: what it mined is final at once.
-    fn alone(&self) -> bool {
+    pub(super) fn alone(&self) -> bool {
         quorum(self.rules().genesis.founders.len()) == 1
     }
 

@@ -27,6 +27,7 @@ pub use subject::describe;
 use crate::block::Block;
 use crate::chain::BlockError;
 use crate::clock::{Clock, Timestamp};
+use crate::finality::ballots::Cast;
 use crate::ids::{BlockId, ChainId, MemberId, RecordId};
 use crate::keys::SigningKey;
 use crate::pow::Workers;
@@ -234,6 +235,19 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When the store fails.
     fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError>;
+
+    /// Does the voting there is to do now, with this hospital's key; takes over what quorums decided.
+    /// Nothing of it may leave the house before `unit` is committed. A hospital on its own has nobody to
+    /// vote with.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn vote(
+        &self,
+        unit: &mut dyn Unit,
+        now: Timestamp,
+        signatures: &mut dyn Signatures,
+    ) -> Result<Cast, StoreError>;
 
     /// Takes one step: puts waiting records in order and makes that durable. `None` when nothing
     /// waits.

@@ -14,7 +14,7 @@ pub use rotation::{Confirm, Rotate};
 
 use crate::Cid;
 use crate::identity::PublicIdentity;
-use crate::ids::MemberId;
+use crate::ids::{AuditHash, MemberId};
 use crate::keys::{HpkePublicKey, Signature};
 use crate::registry::{Custody, Kind, Role};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,18 @@ pub(crate) const fn is_first(epoch: &u32) -> bool {
     *epoch == 1
 }
 
+/// A hospital signs how far its local audit log has come. The author is the hospital.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditDigest {
+    /// Entries that a digest before this one covers already.
+    pub first: u64,
+    /// Entries covered, from the first ever.
+    pub size: u64,
+    /// Hash of the last of them, and with it of all before.
+    pub root: AuditHash,
+}
+
 /// The body of a record, by kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,6 +110,8 @@ pub enum Body {
     Rotate(Rotate),
     /// See [`Confirm`].
     Confirm(Confirm),
+    /// See [`AuditDigest`].
+    AuditDigest(AuditDigest),
 }
 
 impl Body {
@@ -117,6 +131,7 @@ impl Body {
             Self::Group(_) => Kind::Group,
             Self::Rotate(_) => Kind::Rotate,
             Self::Confirm(_) => Kind::Confirm,
+            Self::AuditDigest(_) => Kind::AuditDigest,
         }
     }
 }
@@ -132,4 +147,4 @@ macro_rules! body_from {
 }
 
 body_from!(Register, Enrol, AddReport, RequestAccess, Grant, Refuse, Revoke, Delegate, Read);
-body_from!(Group, Rotate, Confirm);
+body_from!(Group, Rotate, Confirm, AuditDigest);

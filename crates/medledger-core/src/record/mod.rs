@@ -8,8 +8,8 @@
 mod body;
 
 pub use body::{
-    AddReport, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, GroupAt, Read, Refuse,
-    Register, ReportList, ReportListError, RequestAccess, Revoke, Rotate, Scope,
+    AddReport, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, GroupAt, Read,
+    Refuse, Register, ReportList, ReportListError, RequestAccess, Revoke, Rotate, Scope,
 };
 pub(crate) use body::{first, is_first, is_zero};
 
@@ -97,6 +97,7 @@ impl Record {
             Body::Group(body) => self.wire(body),
             Body::Rotate(body) => self.wire(body),
             Body::Confirm(body) => self.wire(body),
+            Body::AuditDigest(body) => self.wire(body),
         }
     }
 
@@ -137,6 +138,7 @@ impl Record {
             Kind::Group => Self::unwire(bytes, Body::Group),
             Kind::Rotate => Self::unwire(bytes, Body::Rotate),
             Kind::Confirm => Self::unwire(bytes, Body::Confirm),
+            Kind::AuditDigest => Self::unwire(bytes, Body::AuditDigest),
             reserved => Err(RecordError::NotInForce(reserved)),
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Cid;
 use crate::cid::Codec;
-use crate::ids::{BlockId, GrantId, GroupId, ReportId, TokenHash};
+use crate::ids::{AuditHash, BlockId, GrantId, GroupId, ReportId, TokenHash};
 use crate::registry::{Custody, Purpose, Role};
 use crate::testing::{DOCTOR, OTHER_DOCTOR, World, enrol, id, member};
 use proptest::prelude::*;
@@ -53,6 +53,7 @@ fn bodies() -> Vec<Body> {
         Read { grant: None, report, version: 1, head }.into(),
         Read { grant: Some(grant), report, version: u32::MAX, head }.into(),
         Confirm { record: request }.into(),
+        AuditDigest { first: 2, size: u64::MAX, root: AuditHash::from_bytes([8; 32]) }.into(),
         Group { group: None, role: Some(Role::Nurse), epoch: 1, key, add: vec![], remove: vec![] }
             .into(),
         Group {

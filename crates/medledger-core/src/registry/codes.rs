@@ -92,7 +92,7 @@ kinds! {
     /// A patient who lost a key recovers.
     Recover = 51, "recover", in_force: false;
     /// A hospital signs the root of its local audit log.
-    AuditDigest = 52, "audit-digest", in_force: false;
+    AuditDigest = 52, "audit-digest", in_force: true;
     /// A group of readers and its epoch.
     Group = 64, "group", in_force: true;
     /// The height at which new rules hold.
@@ -322,6 +322,10 @@ outcomes! {
     WrongMembers = 31, "the members named cannot join or leave this way";
     /// Nothing waits for this confirmation by this author.
     UnknownConfirmation = 32, "nothing of this kind waits for your confirmation";
+    /// The audit digest takes back what one before it said.
+    AuditShrinks = 60, "the digest covers less of the audit log than one before it, or contradicts it";
+    /// The audit digest begins after its end.
+    AuditRange = 61, "the digest begins after its end";
 }
 
 #[cfg(test)]

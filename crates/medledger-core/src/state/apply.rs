@@ -9,7 +9,7 @@ use crate::cbor;
 use crate::cid::Codec;
 use crate::clock::Timestamp;
 use crate::ids::{ChainId, MemberId, ReportId};
-use crate::record::{AddReport, Body, Enrol, Register, SignedRecord};
+use crate::record::{AddReport, AuditDigest, Body, Enrol, Register, SignedRecord};
 use crate::registry::{Role, VoidCode};
 use crate::store::StoreError;
 
@@ -89,6 +89,7 @@ pub fn apply(
         Body::Group(body) => fold.group(body),
         Body::Rotate(body) => fold.rotate(body),
         Body::Confirm(body) => fold.confirm(body),
+        Body::AuditDigest(body) => fold.audit_digest(body),
     }?;
     fold.set(key::seen(&record.id()), &at.height);
     Ok(fold.changes)
@@ -173,6 +174,14 @@ impl Fold<'_> {
         }
         let entry = Enrolment { epoch: body.epoch, key: body.key };
         self.set(key::enrolment(&patient, &body.hospital), &entry);
+        Ok(())
+    }
+
+    fn audit_digest(&mut self, body: &AuditDigest) -> Outcome {
+        self.author_is(self.author.role == Role::Hospital)?;
+        let hospital = self.author_id();
+        let entry = super::audit::follow(self.state.audit(&hospital)?, body, self.record.id())?;
+        self.set(key::audit(&hospital), &entry);
         Ok(())
     }
 

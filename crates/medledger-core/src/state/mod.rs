@@ -8,12 +8,14 @@
 
 mod access;
 mod apply;
+mod audit;
 mod entry;
 mod known;
 mod overlay;
 mod signatures;
 
 pub use apply::{ApplyError, At, Change, apply};
+pub use audit::AuditState;
 pub use entry::{
     Enrolment, GrantEntry, GrantStanding, GroupEntry, MemberEntry, ReportEntry, RequestEntry,
     RequestStatus, RotationEntry,
@@ -150,6 +152,10 @@ pub(crate) mod key {
     pub(crate) fn seen(id: &RecordId) -> Vec<u8> {
         join(b'i', &[id.as_bytes()])
     }
+    /// Newest audit digest of a hospital.
+    pub(crate) fn audit(hospital: &MemberId) -> Vec<u8> {
+        join(b'a', &[hospital.as_bytes()])
+    }
     pub(crate) const GENESIS: &[u8] = b"c";
 }
 
@@ -272,6 +278,14 @@ impl<'a> State<'a> {
     /// When the store fails.
     pub fn seen(&self, id: &RecordId) -> Result<bool, StoreError> {
         Ok(self.0.state(&key::seen(id))?.is_some())
+    }
+
+    /// How far a hospital's audit log has come, by its newest digest.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn audit(&self, hospital: &MemberId) -> Result<Option<AuditState>, StoreError> {
+        self.read(&key::audit(hospital))
     }
 
     fn was_revoked_ahead(&self, author: &MemberId, grant: &GrantId) -> Result<bool, StoreError> {

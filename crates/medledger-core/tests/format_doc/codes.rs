@@ -87,7 +87,14 @@ fn limits_are_documented() {
         VOTER_STATE_BYTES,
         EVIDENCE_BYTES,
         EVIDENCE_HEADERS,
+        HOSPITAL_CARD_BYTES,
+        NEWS_BYTES,
         VOTE_ROUNDS,
+        ATTEMPTS_OF_PAIR,
+        ATTEMPTS_OF_PERSON,
+        ATTEMPTS_SECONDS,
+        ATTEMPTS_WAIT_SECONDS,
+        AUDIT_ENTRY_BYTES,
     ];
     let limits = REGISTRY.split("pub mod limit").nth(1).unwrap().split("\n}").next().unwrap();
     let declared: Vec<String> = limits

@@ -6,17 +6,17 @@ use medledger_core::clock::Timestamp;
 use medledger_core::context::BodyContext;
 use medledger_core::dek::Dek;
 use medledger_core::envelope::{Envelope, Metadata, seal_meta};
-use medledger_core::ids::{GrantId, RecordId, ReportId, TokenHash};
+use medledger_core::ids::{AuditHash, GrantId, RecordId, ReportId, TokenHash};
 use medledger_core::keys::SigningKey;
 use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
-    AddReport, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, Read, Record, Refuse,
-    RequestAccess, Revoke, Rotate, Scope,
+    AddReport, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, Read, Record,
+    Refuse, RequestAccess, Revoke, Rotate, Scope,
 };
 use medledger_core::registry::{CipherSuite, Kind, Purpose, Role};
 use medledger_core::state::{
-    Enrolment, GrantEntry, GroupEntry, MemberEntry, ReportEntry, RequestEntry, RequestStatus,
-    RotationEntry,
+    AuditState, Enrolment, GrantEntry, GroupEntry, MemberEntry, ReportEntry, RequestEntry,
+    RequestStatus, RotationEntry,
 };
 use medledger_core::vote::{Ballot, Evidence, Phase, Vote, VoterState};
 use medledger_core::{Cid, cbor, cid::Codec, identity, seal};
@@ -95,6 +95,7 @@ fn bodies(example: &Example) -> Vec<Body> {
         .into(),
         Read { grant: None, report: report(), version: 1, head: example.header.id() }.into(),
         Confirm { record: request }.into(),
+        AuditDigest { first: 0, size: 1, root: AuditHash::from_bytes([5; 32]) }.into(),
         Group { group: None, role: None, epoch: 1, key, add: vec![], remove: vec![] }.into(),
     ]
 }
@@ -236,6 +237,8 @@ fn state_entries_are_documented() {
         parent: Some(GrantId::from_bytes([2; 16])),
     };
     expect_fields("Grant entry", fields(&cbor::encode(&entry)));
+    let entry = AuditState { size: 1, root: AuditHash::from_bytes([5; 32]), record };
+    expect_fields("Audit state", fields(&cbor::encode(&entry)));
 }
 
 #[test]

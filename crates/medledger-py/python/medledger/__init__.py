@@ -28,6 +28,7 @@ from medledger._errors import (
     StorageError,
     UpdateNeededError,
     UploadManyError,
+    TooManyAttemptsError,
     WrongKeyError,
     WrongPasswordError,
 )
@@ -166,6 +167,7 @@ __all__ = [
     "UploadManyError",
     "Uploaded",
     "VerifyReport",
+    "TooManyAttemptsError",
     "WrongKeyError",
     "WrongPasswordError",
     "__version__",

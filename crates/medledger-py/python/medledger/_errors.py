@@ -49,17 +49,19 @@ class AccessError(MedledgerError):
 
 
 class NoAccessError(AccessError):
-    """There is no such report, or the reader has no permission for it: the two look alike.
+    """There is no such report, the reader has no permission for it, or the key is not the one for it.
 
-    Ask for permission with :meth:`Ledger.request`.
+    Nobody is told which. Check the key for typing errors, use the newest letter, or ask for
+    permission with :meth:`Ledger.request`.
     """
+
+
+class TooManyAttemptsError(AccessError):
+    """After too many failed attempts nothing is tried for a while; the text says until when."""
 
 
 class WrongKeyError(AccessError):
-    """The key is not the one this was sealed or granted with.
-
-    Check it for typing errors, or use the newest letter.
-    """
+    """The key is not the one this was sealed with."""
 
 
 class WrongPasswordError(AccessError):

@@ -61,6 +61,7 @@ impl Ledger {
             copy(&file.car, envelope, self.blocks(), Limits::FILES)?;
         }
         unit.commit()?;
+        self.vote()?;
         Ok(done)
     }
 
@@ -113,18 +114,18 @@ impl Ledger {
 }
 
 /// A CAR whose first root is a block of a chain, down to its genesis.
-struct ChainFile {
-    car: IndexedCar<Spool>,
+pub(crate) struct ChainFile {
+    pub(crate) car: IndexedCar<Spool>,
     /// Nodes from genesis to the newest block.
     nodes: Vec<Cid>,
-    genesis: Header,
-    rules: Rules,
+    pub(crate) genesis: Header,
+    pub(crate) rules: Rules,
 }
 
 impl ChainFile {
     /// Reads and verifies the file, and goes down from its first root to genesis. Judges no block but
     /// that one.
-    fn open(
+    pub(crate) fn open(
         input: impl Read,
         folder: &Path,
         progress: &mut dyn FnMut(ImportStep),
@@ -158,7 +159,7 @@ impl ChainFile {
     }
 
     /// Puts what goes on from the newest block of `unit` on top of it, and keeps the checkpoint.
-    fn append(
+    pub(crate) fn append(
         &self,
         unit: &mut dyn Unit,
         now: Timestamp,
@@ -315,7 +316,7 @@ impl ChainFile {
     }
 
     /// The further roots: each is the envelope of a report on the chain, or refused.
-    fn reports(&self, view: &dyn View) -> Result<Vec<Cid>, ImportError> {
+    pub(crate) fn reports(&self, view: &dyn View) -> Result<Vec<Cid>, ImportError> {
         let roots = &self.car.roots()[1..];
         let roots: Vec<Cid> = roots.iter().filter(|r| r.codec() != Codec::Raw).copied().collect();
         if roots.is_empty() {

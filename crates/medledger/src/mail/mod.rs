@@ -15,7 +15,8 @@ pub use smtp::{Smtp, SmtpSettings, SmtpTls};
 use crate::node_key::NodeKey;
 use crate::people::next_number;
 use lettre::message::header::{ContentType, MIME_VERSION_1_0};
-use lettre::message::{Mailbox, Message};
+use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
+use medledger_core::access_key::AccessKey;
 use medledger_core::rand_core::CryptoRng;
 use medledger_core::store::{Drawer, StoreError, Unit, View};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,17 @@ pub struct Letter {
     pub subject: String,
     /// Plain text.
     pub body: String,
+    /// Text of the key that goes along as a QR code, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qr: Option<String>,
+}
+
+impl Letter {
+    /// The same letter with this key as a QR code.
+    pub(crate) fn with_qr(mut self, key: Option<&AccessKey>) -> Self {
+        self.qr = key.map(|key| key.to_text().as_str().to_owned());
+        self
+    }
 }
 
 impl std::fmt::Debug for Letter {
@@ -133,15 +145,25 @@ pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Mess
     };
     let from: Mailbox =
         from.parse().map_err(|_| NotifyError::Address { address: from.to_owned() })?;
-    Message::builder()
+    let builder = Message::builder()
         .message_id(Some(format!("<{id}@medledger>")))
         .from(from)
         .to(mailbox(&letter.to_name, &letter.to_address)?)
         .header(MIME_VERSION_1_0)
-        .subject(one_line(&letter.subject))
-        .header(ContentType::TEXT_PLAIN)
-        .body(letter.body.clone())
-        .map_err(|error| NotifyError::Format(error.to_string()))
+        .subject(one_line(&letter.subject));
+    let failed = |error: String| NotifyError::Format(error);
+    match &letter.qr {
+        None => builder.header(ContentType::TEXT_PLAIN).body(letter.body.clone()),
+        Some(key) => {
+            let key = AccessKey::from_text(key).map_err(|error| failed(error.to_string()))?;
+            let kind = ContentType::parse("image/svg+xml").map_err(|e| failed(e.to_string()))?;
+            let picture = crate::qr::svg(&key).as_bytes().to_vec();
+            let picture = Attachment::new("key.svg".into()).body(picture, kind);
+            let text = SinglePart::plain(letter.body.clone());
+            builder.multipart(MultiPart::mixed().singlepart(text).singlepart(picture))
+        }
+    }
+    .map_err(|error| failed(error.to_string()))
 }
 
 /// Row of the number of the last letter.
@@ -161,7 +183,8 @@ pub(crate) fn enqueue(
     id.extend_from_slice(&random);
     // Room for all of it, however it is escaped: a buffer that grows leaves copies nobody wipes.
     let texts = [&letter.to_name, &letter.to_address, &letter.subject, &letter.body];
-    let room = 128 + 6 * texts.map(String::len).iter().sum::<usize>();
+    let qr = letter.qr.as_ref().map_or(0, String::len);
+    let room = 192 + qr + 6 * texts.map(String::len).iter().sum::<usize>();
     let mut plain = zeroize::Zeroizing::new(Vec::with_capacity(room));
     serde_json::to_writer(&mut *plain, letter).expect("a letter is JSON");
     let sealed = key.seal(Drawer::Mail, &id, &plain, rng);
@@ -207,6 +230,7 @@ mod tests {
             to_address: "mal@example.org".into(),
             subject: "Eve\nBcc: evil@example.org asks".into(),
             body: "text".into(),
+            qr: None,
         };
         let id = LetterId(vec![1; 12]);
         let message = message("medledger <m@example.org>", &id, &letter).unwrap();

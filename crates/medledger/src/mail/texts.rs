@@ -6,7 +6,7 @@ use crate::people::Contact;
 use crate::time::show_time;
 use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
-use medledger_core::ids::{RecordId, ReportId};
+use medledger_core::ids::RecordId;
 use medledger_core::registry::Purpose;
 use std::fmt::{Arguments, Write};
 
@@ -16,6 +16,7 @@ fn letter(to: &Contact, address: &str, subject: String, body: Arguments<'_>) -> 
         to_address: address.to_owned(),
         subject,
         body: written_once(format_args!("Dear {},\n\n{body}\n", to.name)),
+        qr: None,
     }
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn report_added(
     to: &Contact,
     address: &str,
     hospital: &str,
-    report: &ReportId,
+    report: &str,
     label: &str,
     key: &AccessKey,
 ) -> Letter {
@@ -56,6 +57,15 @@ pub(crate) fn report_added(
          ask to read it. Nobody at the hospital needs it or will ask you for it."
     );
     letter(to, address, format!("A report was added: {label}"), body)
+}
+
+/// To a patient or a reader: a key waits here; the letter holds nothing of it.
+pub(crate) fn key_waits(to: &Contact, address: &str, label: &str) -> Letter {
+    let body = format_args!(
+        "A key waits for you: it opens {label}.\n\n\
+         Pick it up with your identity or at the hospital. It is shown once."
+    );
+    letter(to, address, format!("A key waits for you: {label}"), body)
 }
 
 /// To a patient: somebody asks to read a report.

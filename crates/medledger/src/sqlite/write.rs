@@ -38,7 +38,10 @@ impl Drop for Writing<'_> {
 /// Drawers whose old values are not to outlive a new one. The others change with every block, or
 /// hold nothing that must disappear.
 fn forgets(drawer: Drawer) -> bool {
-    matches!(drawer, Drawer::Slots | Drawer::Mail | Drawer::Contacts | Drawer::Labels)
+    matches!(
+        drawer,
+        Drawer::Slots | Drawer::Mail | Drawer::Contacts | Drawer::Labels | Drawer::Pickup
+    )
 }
 
 impl Session<Writing<'_>> {

@@ -2,6 +2,7 @@
 
 use super::report::{Accepted, Draft, Drafted, Stored};
 use super::{Delivery, Upload, UploadError, Uploaded};
+use crate::delivery::Sent;
 use crate::ledger::Ledger;
 use crate::steps::Step;
 use medledger_core::identity::Identity;
@@ -211,10 +212,11 @@ impl<'l, 'a> Group<'l, 'a> {
         for (one, accepted) in stored.into_iter().zip(accepted) {
             let mut uploaded = accepted.remembered.uploaded();
             uploaded.repeated = false;
-            uploaded.delivery = match accepted.letter {
-                Some(letter) if sent.contains(&letter) => Delivery::Mailed,
-                Some(_) => Delivery::Queued,
-                None => Delivery::PickUp(one.access_key),
+            uploaded.delivery = match accepted.sent {
+                Sent::Letter(letter) if sent.contains(&letter) => Delivery::Mailed,
+                Sent::Letter(_) => Delivery::Queued,
+                Sent::Waits => Delivery::Waits,
+                Sent::Caller => Delivery::PickUp(one.access_key),
             };
             self.outcomes[one.place] = Some(Ok(uploaded));
         }

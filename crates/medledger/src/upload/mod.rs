@@ -65,6 +65,8 @@ pub enum Delivery {
     Queued,
     /// There is no mail or no address: here it is, once. Nothing keeps a copy.
     PickUp(AccessKey),
+    /// It waits here, sealed, until its owner [picks it up](Ledger::pick_up).
+    Waits,
     /// Nothing is delivered: this repeats an earlier request, or no key is needed.
     None,
 }

@@ -2,10 +2,9 @@
 
 use super::{Remembered, Tee, Upload, UploadError, UploadOptions, Uploaded};
 use crate::blocks::UploadGuard;
+use crate::delivery::{Parcel, Sent};
 use crate::idempotency::{IdempotencyError, Idempotent};
 use crate::ledger::Ledger;
-use crate::mail::{LetterId, texts};
-use crate::people::Contact;
 use crate::slots::SlotPlace;
 use medledger_core::Cid;
 use medledger_core::access_key::AccessKey;
@@ -15,7 +14,7 @@ use medledger_core::envelope::{Envelope, Metadata, seal_meta};
 use medledger_core::identity::Identity;
 use medledger_core::ids::{MemberId, RecordNonce, ReportId};
 use medledger_core::keys::HpkePublicKey;
-use medledger_core::record::{AddReport, SignedRecord};
+use medledger_core::record::{AddReport, Scope, SignedRecord};
 use medledger_core::registry::{CipherSuite, VoidCode};
 use medledger_core::slot::{Slot, SlotRole};
 use medledger_core::state::State;
@@ -29,7 +28,6 @@ pub(super) struct Draft<'a> {
     /// Its place among the outcomes.
     pub(super) place: usize,
     pub(super) patient: MemberId,
-    pub(super) contact: Contact,
     /// The patient's newest collection key, and its epoch.
     pub(super) collection: (u32, HpkePublicKey),
     pub(super) options: UploadOptions,
@@ -44,7 +42,6 @@ pub(super) struct Draft<'a> {
 pub(super) struct Stored<'l> {
     pub(super) place: usize,
     pub(super) patient: MemberId,
-    pub(super) contact: Contact,
     pub(super) once: Option<Idempotent>,
     pub(super) report: ReportId,
     pub(super) envelope: Envelope,
@@ -60,8 +57,8 @@ pub(super) struct Stored<'l> {
 /// A report on the ledger.
 pub(super) struct Accepted {
     pub(super) remembered: Remembered,
-    /// The letter with its key, if it goes by mail.
-    pub(super) letter: Option<LetterId>,
+    /// What was done with its key.
+    pub(super) sent: Sent,
 }
 
 /// What became of an upload before its first byte was sealed.
@@ -92,7 +89,6 @@ impl Ledger {
             return Ok(Drafted::Known(once.matching(remembered)?.uploaded()));
         }
         let collection = self.patient_collection(author, &patient)?;
-        let contact = self.contact(self.view()?.as_ref(), &patient)?;
         let mut rng = self.rng();
         let nonce = RecordNonce::random(&mut rng);
         let report = ReportId::derive(&author.id(), &nonce);
@@ -100,7 +96,6 @@ impl Ledger {
         Ok(Drafted::New(Box::new(Draft {
             place,
             patient,
-            contact,
             collection,
             options,
             source: Tee { source, once },
@@ -165,7 +160,6 @@ impl Ledger {
         Ok(Stored {
             place: draft.place,
             patient: draft.patient,
-            contact: draft.contact,
             once: draft.source.once,
             report: draft.context.report,
             envelope,
@@ -225,21 +219,9 @@ impl Ledger {
             self.put_slot(unit, place, slot)?;
         }
         let label = self.new_label(unit, &one.patient, &one.report)?;
-        let letter = match one.contact.email.as_deref().filter(|_| self.sends_mail()) {
-            None => None,
-            Some(address) => {
-                let hospital = self.contact(unit, &self.hospital())?.name;
-                let text = texts::report_added(
-                    &one.contact,
-                    address,
-                    &hospital,
-                    &one.report,
-                    &label,
-                    &one.access_key,
-                );
-                Some(self.enqueue(unit, &text)?)
-            }
-        };
+        let (owner, scope) = (&one.patient, Scope::Report(one.report));
+        let parcel = Parcel { owner, scope: &scope, grant: None, key: &one.access_key };
+        let sent = self.deliver(unit, &parcel)?;
         let remembered = Remembered {
             record: one.record.id(),
             report: one.report,
@@ -252,7 +234,7 @@ impl Ledger {
         if let Some(once) = one.once.clone() {
             once.remember(unit, self, &remembered)?;
         }
-        Ok(Accepted { remembered, letter })
+        Ok(Accepted { remembered, sent })
     }
 
     /// The same request, made at the same time, may have been accepted first: then that is the answer.

@@ -1,13 +1,17 @@
 //! The service as a whole: each test plays a part of a report's journey in a folder of its own.
 
 mod access;
+mod attempts;
 mod blocks;
 mod cars;
 mod delivery;
 mod durability;
+mod elsewhere;
 mod grants;
+mod hospitals;
 mod journey;
 mod keeping;
+mod keys;
 mod many;
 mod many_props;
 mod names;

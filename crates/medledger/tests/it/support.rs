@@ -19,7 +19,7 @@ pub(crate) struct World {
     pub(crate) patient: Identity,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) folder: PathBuf,
-    _dir: tempfile::TempDir,
+    pub(crate) _dir: tempfile::TempDir,
 }
 
 pub(crate) fn options() -> CreateOptions {
@@ -88,6 +88,13 @@ impl World {
         self.ledger.wait_mined(&uploaded.record).unwrap();
         let key = pick_up(&mut uploaded.delivery);
         (uploaded, key)
+    }
+
+    /// The same world after a new start.
+    pub(crate) fn reopened(self) -> Self {
+        let Self { ledger, hospital, doctor, patient, clock, folder, _dir } = self;
+        drop(ledger);
+        Self { ledger: open(&folder, &clock), hospital, doctor, patient, clock, folder, _dir }
     }
 
     pub(crate) fn in_days(&self, days: u64) -> Timestamp {

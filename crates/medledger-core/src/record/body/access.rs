@@ -42,6 +42,15 @@ impl From<ReportList> for Scope {
 }
 
 impl Scope {
+    /// The report, where it is one.
+    #[must_use]
+    pub const fn report(&self) -> Option<ReportId> {
+        match self {
+            Self::Report(report) => Some(*report),
+            Self::Reports(_) | Self::Collection(_) => None,
+        }
+    }
+
     /// The reports it names one by one; none where it covers a collection.
     #[must_use]
     pub fn reports(&self) -> &[ReportId] {

@@ -537,6 +537,18 @@ void_cases! {
         world.put(PATIENT, rotate(report, 2));
         world.void(HOSPITAL, Confirm { record })
     };
+    pitfall_47_an_audit_digest_does_not_shrink => AuditShrinks, |world| {
+        world.put(HOSPITAL, digest(0, 5, 1));
+        world.put(OTHER_HOSPITAL, digest(0, 1, 2));
+        world.void(HOSPITAL, digest(0, 4, 3))
+    };
+    pitfall_47_an_audit_digest_does_not_contradict_the_one_before => AuditShrinks, |world| {
+        world.put(HOSPITAL, digest(0, 5, 1));
+        world.void(HOSPITAL, digest(5, 5, 2))
+    };
+    an_audit_digest_begins_before_its_end => AuditRange, |world| {
+        world.void(HOSPITAL, digest(6, 5, 1))
+    };
 }
 
 fn collection() -> Scope {
@@ -596,6 +608,10 @@ fn grouped(world: &mut World) -> GroupId {
 
 fn rotate(report: ReportId, epoch: u32) -> Rotate {
     Rotate { report, version: 1, epoch, envelope: envelope("anew"), collection: 1 }
+}
+
+fn digest(first: u64, size: u64, root: u8) -> AuditDigest {
+    AuditDigest { first, size, root: crate::ids::AuditHash::from_bytes([root; 32]) }
 }
 
 /// The same record with another signature.

@@ -47,7 +47,7 @@ fn pitfall_32_roles_and_kinds_are_a_table() {
             _ => None,
         };
         let patient = role == Role::Patient;
-        let rows: [(Body, bool); 12] = [
+        let rows: [(Body, bool); 13] = [
             (register.into(), role == Role::Hospital),
             (enrol(author, OTHER_HOSPITAL, 1).into(), patient),
             (add_report(PATIENT).into(), matches!(role, Role::Doctor | Role::Lab)),
@@ -60,6 +60,7 @@ fn pitfall_32_roles_and_kinds_are_a_table() {
             (delegate(parent, passed_on, NURSE).into(), role.reads()),
             (read(own, grant_id).into(), patient || grant_id.is_some()),
             (Confirm { record: rotation }.into(), role == Role::Hospital),
+            (digest(0, 1, 1).into(), role == Role::Hospital),
             (group(&[NURSE]).into(), role == Role::Hospital),
         ];
         let kinds: Vec<Kind> = rows.iter().map(|(body, _)| body.kind()).collect();

@@ -1,0 +1,161 @@
+//! `medledger audit`: the hospital's log of refused reads and wrong keys, and its digests on the chain.
+
+use crate::context::Context;
+use crate::exit::{Failure, Fault, Result};
+use crate::lookup;
+use crate::output::{Column, Done, Show, fields, short, table};
+use crate::secret::PasswordArgs;
+use clap::{Args, Subcommand};
+use medledger::show_time;
+use serde::Serialize;
+use std::io::{self, Write};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// List its entries
+    List(ListArgs),
+    /// Put its length and last hash on the chain, signed by the hospital
+    Digest(DigestArgs),
+    /// Recompute it and compare it with its digests on the chain
+    Verify,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// Begin with this entry
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    from: u64,
+    /// At most so many
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    limit: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DigestArgs {
+    #[command(flatten)]
+    hospital: PasswordArgs,
+    /// Mine until the digest is in a block
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Serialize)]
+struct Entries {
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    number: u64,
+    time: String,
+    event: &'static str,
+    member: String,
+    report: Option<String>,
+    request: Option<String>,
+    grant: Option<String>,
+}
+
+impl Show for Entries {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rows: Vec<_> = self
+            .entries
+            .iter()
+            .map(|entry| {
+                let named =
+                    entry.report.as_ref().or(entry.request.as_ref()).or(entry.grant.as_ref());
+                [
+                    entry.number.to_string(),
+                    entry.time.clone(),
+                    entry.event.to_owned(),
+                    short(&entry.member),
+                    named.map(|id| short(id)).unwrap_or_default(),
+                ]
+            })
+            .collect();
+        let columns = [
+            Column::Whole("NO"),
+            Column::Whole("TIME"),
+            Column::Whole("EVENT"),
+            Column::Whole("MEMBER"),
+            Column::Whole("ON"),
+        ];
+        table(out, columns, &rows)
+    }
+}
+
+#[derive(Serialize)]
+struct Signed {
+    record: String,
+}
+
+impl Show for Signed {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(out, &[("digest", self.record.clone())])
+    }
+}
+
+#[derive(Serialize)]
+struct Checked {
+    size: u64,
+    digests: usize,
+    vouched: u64,
+    findings: Vec<String>,
+}
+
+impl Show for Checked {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(
+            out,
+            &[
+                ("entries", self.size.to_string()),
+                ("digests", self.digests.to_string()),
+                ("vouched for", self.vouched.to_string()),
+            ],
+        )?;
+        self.findings.iter().try_for_each(|finding| writeln!(out, "{finding}"))
+    }
+}
+
+pub(crate) fn run(context: &Context, command: &AuditCommand) -> Result<()> {
+    match command {
+        AuditCommand::List(args) => list(context, args),
+        AuditCommand::Digest(args) => digest(context, args),
+        AuditCommand::Verify => verify(context),
+    }
+}
+
+fn list(context: &Context, args: &ListArgs) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let entries = ledger.audit_log(args.from, args.limit)?.into_iter().map(|entry| Entry {
+        number: entry.number,
+        time: show_time(entry.time),
+        event: entry.event.name(),
+        member: entry.member.to_string(),
+        report: entry.report.map(|id| id.to_string()),
+        request: entry.request.map(|id| id.to_string()),
+        grant: entry.grant.map(|id| id.to_string()),
+    });
+    context.print(&Entries { entries: entries.collect() })
+}
+
+fn digest(context: &Context, args: &DigestArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let hospital = lookup::member(&ledger, &ledger.hospital().to_string())?;
+    let hospital = args.hospital.unlock(&ledger, &hospital)?;
+    let record = ledger.digest_audit(&hospital)?;
+    let signed = Signed { record: record.to_string() };
+    context.accepted(&ledger, &signed, &Done::accepted("the digest", &record), &record, args.wait)
+}
+
+fn verify(context: &Context) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let report = ledger.verify_audit()?;
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    let first = findings.first().cloned();
+    let (size, digests, vouched) = (report.size, report.digests, report.vouched);
+    context.print(&Checked { size, digests, vouched, findings })?;
+    match first {
+        None => Ok(()),
+        Some(first) => Err(Failure::new(Fault::Damaged, "audit", first)),
+    }
+}

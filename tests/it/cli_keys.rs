@@ -1,0 +1,99 @@
+//! Keys on their way, who used them, and the audit log, through the command.
+
+use crate::command::{Hospital, run, text};
+use std::fs;
+
+#[test]
+fn keys_wait_are_renewed_and_go_into_private_pictures() {
+    let hospital = Hospital::new(&[]);
+    let add = ["member", "add", "--role", "doctor", "--name", "Dr Eve", "--delivery", "pickup"];
+    assert_eq!(hospital.run(&add).json()["number"], 5);
+    let uploaded = hospital.upload(b"a report");
+    let report = text(&uploaded, "report");
+    let share = [
+        "share",
+        report,
+        "--with",
+        "5",
+        "--as",
+        "3",
+        "--until",
+        "1d",
+        "--wait",
+        "--purpose",
+        "TREAT",
+    ];
+    let shared = hospital.run(&share).json();
+    assert_eq!(text(&shared, "delivery"), "waits");
+    assert!(shared.get("access_key").is_none());
+
+    let picture = hospital.path("key.svg");
+    let picture = picture.to_str().unwrap();
+    let picked = hospital.run(&["pickup", "--as", "5", "--qr-file", picture]).json();
+    let key = text(&picked["keys"][0], "access_key").to_owned();
+    assert_eq!(text(&picked["keys"][0], "grant"), text(&shared, "grant"));
+    assert!(fs::read_to_string(picture).unwrap().starts_with("<?xml"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(picture).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let again = hospital.run(&["pickup", "--as", "5"]).json();
+    assert_eq!(again["keys"].as_array().unwrap().len(), 0);
+    // What cannot be written is known before a key is destroyed or made.
+    hospital.run(&["pickup", "--as", "5", "--qr-file", picture]).fails(2, "usage", "file_exists");
+    hospital.run(&["pickup", "--as", "5", "--qr-file", "key.gif"]).fails(2, "usage", "qr_file");
+
+    let target = hospital.path("opened");
+    let target = target.to_str().unwrap();
+    let open = ["open", report, "--as", "5", "--output", target, "--force"];
+    hospital.run_with_key(&open, &key).json();
+    let renew = ["key", "renew", "--grant", text(&shared, "grant"), "--as", "3", "--wait"];
+    let renewed = hospital.run(&renew).json();
+    assert_eq!(text(&renewed, "delivery"), "waits");
+    hospital.run_with_key(&open, &key).fails(3, "refused", "revoked");
+    let picked = hospital.run(&["pickup", "--as", "5"]).json();
+    hospital.run_with_key(&open, text(&picked["keys"][0], "access_key")).json();
+
+    // The patient's own key, with a picture of it for people.
+    let renewed = hospital.run(&["key", "renew", report, "--as", "3"]).json();
+    let own = ["open", report, "--as", "3", "--output", target, "--force"];
+    hospital.run_with_key(&own, text(&uploaded, "access_key")).fails(3, "refused", "no_access");
+    hospital.run_with_key(&own, text(&renewed, "access_key")).json();
+    let shown = run(hospital.people(&["key", "renew", report, "--as", "3", "--qr"]), None);
+    assert!(shown.text().contains('█') && shown.text().contains("ACCESS KEY"), "{}", shown.text());
+
+    let accesses = hospital.run(&["accesses", "--as", "3"]).json();
+    let seen = accesses["accesses"].as_array().unwrap();
+    let who: Vec<_> = seen.iter().map(|access| text(access, "reader_name")).collect();
+    assert_eq!(who, ["Dr Eve", "Dr Eve", "Pat Doe"]);
+    assert_eq!(text(&seen[0], "purpose"), "TREAT");
+    assert!(seen[2]["purpose"].is_null());
+}
+
+#[test]
+fn pitfall_40_wrong_keys_are_counted_noted_and_signed_for() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let report = text(&uploaded, "report");
+    let target = hospital.path("opened");
+    let open = ["open", report, "--as", "4", "--output", target.to_str().unwrap()];
+    for _ in 0..5 {
+        hospital.run(&open).fails(3, "refused", "no_access");
+    }
+    hospital.run(&open).fails(3, "refused", "too_many_attempts");
+    let listed = hospital.run(&["audit", "list"]).json();
+    let events: Vec<_> =
+        listed["entries"].as_array().unwrap().iter().map(|entry| text(entry, "event")).collect();
+    let none = "no-permission";
+    assert_eq!(events, [none, none, none, none, none, "locked-out"]);
+    hospital.run(&["audit", "digest", "--wait"]).json();
+    let checked = hospital.run(&["audit", "verify"]).json();
+    assert_eq!((&checked["size"], &checked["vouched"]), (&6.into(), &6.into()));
+    let database = rusqlite::Connection::open(hospital.folder().join("ledger.db")).unwrap();
+    database.execute("DELETE FROM local WHERE drawer = 15", []).unwrap();
+    drop(database);
+    let verified = hospital.run(&["audit", "verify"]);
+    assert_ne!(verified.code, 0);
+    assert!(verified.stderr.contains("some were cut off"), "{}", verified.stderr);
+}
