@@ -698,6 +698,87 @@ impl Ledger {
         wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
     }
 
+    /// Make a new key for a patient's own report in place of one that was lost, which opens nothing any
+    /// more; returns Renewed. Without `access_key`, the old one, the identity is the key.
+    ///
+    /// Raises as `approve` does.
+    #[pyo3(signature = (patient, report, *, access_key = None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn renew_key<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        report: &str,
+        access_key: Option<KeyArgument>,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, report) = (self.get()?, parse("report", report)?);
+        let key = key(access_key.as_ref());
+        let done = py.detach(|| ledger.renew_key(&patient.0, &report, &key)).map_err(raise)?;
+        results::renewed(py, done)
+    }
+
+    /// Give the reader of a permission a new key in place of one that was lost: it is taken back and given
+    /// anew; returns Approved. Raises as `approve` does.
+    #[pyo3(signature = (patient, grant, *, access_key = None, wait = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn renew_grant_key<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        grant: &str,
+        access_key: Option<KeyArgument>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, grant) = (self.get()?, parse("grant", grant)?);
+        let key = key(access_key.as_ref());
+        let done = py.detach(|| ledger.renew_grant_key(&patient.0, &grant, &key)).map_err(raise)?;
+        let record = done.record;
+        wait_mined(py, &ledger, record, wait, |block| grants::approved(py, done, None, block))
+    }
+
+    /// The keys that wait for a member, each shown this once, as a list of PickedUp.
+    fn pick_up<'py>(&self, py: Python<'py>, owner: &Identity) -> PyResult<Vec<Any<'py>>> {
+        let ledger = self.get()?;
+        let keys = py.detach(|| ledger.pick_up(&owner.0)).map_err(raise)?;
+        keys.into_iter().map(|key| results::picked_up(py, key)).collect()
+    }
+
+    /// Who saw a patient's reports, when and for which purpose, oldest first, as a list of Access.
+    #[pyo3(signature = (patient, *, offset = 0, limit = 0))]
+    fn accesses<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &str,
+        offset: usize,
+        limit: usize,
+    ) -> PyResult<Vec<Any<'py>>> {
+        let (ledger, patient) = (self.get()?, parse("patient", patient)?);
+        let found = py.detach(|| ledger.accesses(&patient, offset, limit)).map_err(raise)?;
+        found.iter().map(|access| results::access(py, access)).collect()
+    }
+
+    /// Sign how far the hospital's audit log has come, as a record; returns its id.
+    ///
+    /// Raises DamagedError when the log was altered, InvalidArgumentError for another identity.
+    #[pyo3(signature = (hospital, *, wait = false))]
+    fn digest_audit<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let id = py.detach(|| ledger.digest_audit(&hospital.0)).map_err(raise)?;
+        wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// Recompute the hospital's audit log and compare it with its digests on the chain; returns AuditReport.
+    fn verify_audit<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let report = py.detach(|| ledger.verify_audit()).map_err(raise)?;
+        results::audited(py, &report)
+    }
+
     /// The reports a member is party to, as a list of Report.
     fn reports<'py>(&self, py: Python<'py>, member: &str) -> PyResult<Vec<Any<'py>>> {
         let (ledger, member) = (self.get()?, parse("member", member)?);

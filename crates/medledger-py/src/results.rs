@@ -10,9 +10,9 @@ use medledger::core::registry::Kind;
 use medledger::core::state::GrantStanding;
 use medledger::core::store::Standing;
 use medledger::{
-    Backup, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports, LogEntry, MailReport,
-    Member, MemberId, Progress, Proven, Registration, ReportSummary, Request, Uploaded,
-    VerifyReport,
+    Access, AuditReport, Backup, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports,
+    LogEntry, MailReport, Member, MemberId, PickedUp, Progress, Proven, Registration, Renewed,
+    ReportSummary, Request, Uploaded, VerifyReport,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -167,6 +167,45 @@ pub(crate) fn request<'py>(py: Python<'py>, value: &Request) -> PyResult<Bound<'
         .text("purpose", value.entry.purpose)?
         .time("until", value.entry.until)?
         .make("Request")
+}
+
+pub(crate) fn renewed(py: Python<'_>, value: Renewed) -> PyResult<Bound<'_, PyAny>> {
+    Maker::new(py).text("report", value.report)?.delivery(value.delivery)?.make("Renewed")
+}
+
+pub(crate) fn picked_up(py: Python<'_>, value: PickedUp) -> PyResult<Bound<'_, PyAny>> {
+    Maker::new(py)
+        .set("report", value.report.map(|id| id.to_string()))?
+        .set("label", value.label)?
+        .set("grant", value.grant.map(|id| id.to_string()))?
+        .time("since", value.since)?
+        .set("access_key", AccessKey(value.key))?
+        .make("PickedUp")
+}
+
+pub(crate) fn access<'py>(py: Python<'py>, value: &Access) -> PyResult<Bound<'py, PyAny>> {
+    Maker::new(py)
+        .text("record", value.record)?
+        .text("report", value.report)?
+        .set("label", value.label.as_str())?
+        .text("reader", value.reader)?
+        .set("reader_name", value.reader_name.as_str())?
+        .time("time", value.time)?
+        .set("grant", value.grant.map(|id| id.to_string()))?
+        .set("purpose", value.purpose.map(|purpose| purpose.name()))?
+        .set("version", value.version)?
+        .standing(value.standing)?
+        .make("Access")
+}
+
+pub(crate) fn audited<'py>(py: Python<'py>, value: &AuditReport) -> PyResult<Bound<'py, PyAny>> {
+    let findings: Vec<String> = value.findings.iter().map(ToString::to_string).collect();
+    Maker::new(py)
+        .set("size", value.size)?
+        .set("digests", value.digests)?
+        .set("vouched", value.vouched)?
+        .set("findings", PyTuple::new(py, findings)?)?
+        .make("AuditReport")
 }
 
 fn grant<'py>(py: Python<'py>, value: &GrantSummary) -> PyResult<Bound<'py, PyAny>> {

@@ -10,7 +10,9 @@ from typing_extensions import Buffer, Self
 
 from medledger._report import OpenedReport
 from medledger._types import (
+    Access,
     Approved,
+    AuditReport,
     Backup,
     Block,
     BlockCheck,
@@ -27,6 +29,7 @@ from medledger._types import (
     MailReport,
     Member,
     MovedStorage,
+    PickedUp,
     Pin,
     Profile,
     Progress,
@@ -34,6 +37,7 @@ from medledger._types import (
     Pruned,
     Purpose,
     Registration,
+    Renewed,
     RepairedBlocks,
     ReplicaReport,
     Report,
@@ -420,6 +424,28 @@ class Ledger:
 
     def revoke(self, patient: Identity, grant: str, *, wait: bool = False) -> str:
         """Take a permission back; returns the id of the record."""
+
+    def renew_key(
+        self, patient: Identity, report: str, *, access_key: _Key | None = None
+    ) -> Renewed:
+        """Make a new key for a patient's own report in place of one that was lost."""
+
+    def renew_grant_key(
+        self, patient: Identity, grant: str, *, access_key: _Key | None = None, wait: bool = False
+    ) -> Approved:
+        """Give the reader of a permission a new key in place of one that was lost."""
+
+    def pick_up(self, owner: Identity) -> list[PickedUp]:
+        """The keys that wait for a member, each shown this once."""
+
+    def accesses(self, patient: str, *, offset: int = 0, limit: int = 0) -> list[Access]:
+        """Who saw a patient's reports, when and for which purpose."""
+
+    def digest_audit(self, hospital: Identity, *, wait: bool = False) -> str:
+        """Sign how far the hospital's audit log has come; returns the id of the record."""
+
+    def verify_audit(self) -> AuditReport:
+        """Recompute the audit log and compare it with its digests on the chain."""
 
     def reports(self, member: str) -> list[Report]:
         """The reports a member is party to."""

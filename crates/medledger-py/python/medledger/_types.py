@@ -33,7 +33,7 @@ Purpose = Literal[
 Profile = Literal["unixfs-v1-2025", "unixfs-v0-2015", "kubo-cidv1"]
 """How a file is cut into blocks, and so which CID it has."""
 
-Delivery = Literal["mailed", "queued", "pick-up", "none"]
+Delivery = Literal["mailed", "queued", "waits", "pick-up", "none"]
 """How an access key reaches its owner; with "pick-up" the result holds it, once."""
 
 State = Literal["accepted", "mined", "refused"]
@@ -158,6 +158,58 @@ class Approved:
     """The reader's key, when it is to be picked up. Nothing keeps a copy."""
     block: int | None
     """Height of its block, if the call waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A patient's new key to their own report."""
+
+    report: str
+    delivery: Delivery
+    access_key: AccessKey | None
+    """The key, when it is to be handed over. Nothing keeps a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickedUp:
+    """A key that its owner picked up. Nothing keeps a copy."""
+
+    report: str | None
+    """The report it opens, where it is one."""
+    label: str
+    grant: str | None
+    """The permission it belongs to; None for a patient's own key."""
+    since: datetime
+    access_key: AccessKey
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One reading of a report."""
+
+    record: str
+    report: str
+    label: str
+    reader: str
+    reader_name: str
+    time: datetime
+    grant: str | None
+    purpose: Purpose | None
+    """What the permission is for; None for the patient."""
+    version: int
+    state: State
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was found of the hospital's audit log."""
+
+    size: int
+    digests: int
+    vouched: int
+    """Entries that a digest on the chain vouches for."""
+    findings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
