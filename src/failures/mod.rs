@@ -3,6 +3,7 @@
 //! A test reads the service's sources and finds every variant named here.
 
 mod cars;
+mod grants;
 mod receipts;
 mod storage;
 mod use_cases;
@@ -14,6 +15,7 @@ pub(crate) use use_cases::unseal;
 
 use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
+use grants::{approve, group, release_slot, revoke, rotate};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::checkpoint::EvidenceError;
 use medledger::core::cid::CidError;
@@ -32,16 +34,17 @@ use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, IdempotencyError,
-    IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
-    RegisterError, RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, GroupError,
+    IdempotencyError, IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError,
+    PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError,
+    RotateError, SettingsError, StorageError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
 use storage::storage;
 use use_cases::{
-    approve, audit, idempotency, identity, open_report, opened_body, receipt, refuse, register,
-    request, revoke, upload, wait,
+    audit, idempotency, identity, open_report, opened_body, receipt, refuse, register, request,
+    upload, wait,
 };
 
 use Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -120,6 +123,9 @@ from_ref! {
     RequestError => request,
     RefuseError => refuse,
     RevokeError => revoke,
+    RotateError => rotate,
+    GroupError => group,
+    ReleaseSlotError => release_slot,
     OpenReportError => open_report,
     WaitError => wait,
     ExportError => export,
@@ -218,6 +224,7 @@ fn void(code: VoidCode, message: String) -> Failure {
         VoidCode::RequestPending => failure.hint("`medledger requests --as PATIENT` shows it"),
         VoidCode::UnknownReport => failure.hint("`medledger reports --as MEMBER` lists yours"),
         VoidCode::UnknownRequest => failure.hint("`medledger requests --as PATIENT` lists them"),
+        VoidCode::UnknownGroup => failure.hint("`medledger group list` shows all"),
         VoidCode::UnknownGrant => failure.hint("`medledger reports --as PATIENT` lists grants"),
         VoidCode::Expired | VoidCode::TooLong => {
             failure.hint("give a time such as --until 30d, or a date")

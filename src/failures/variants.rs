@@ -29,6 +29,11 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger/src/request.rs", &["RequestError", "RefuseError"]),
     ("crates/medledger/src/approve.rs", &["ApproveError"]),
     ("crates/medledger/src/revoke.rs", &["RevokeError"]),
+    ("crates/medledger/src/rotate.rs", &["RotateError"]),
+    ("crates/medledger/src/release.rs", &["ReleaseSlotError"]),
+    ("crates/medledger-core/src/release.rs", &["ReleaseError"]),
+    ("crates/medledger/src/groups.rs", &["GroupError"]),
+    ("crates/medledger-ipfs/src/pipeline/mod.rs", &["PipelineError"]),
     ("crates/medledger/src/audit.rs", &["AuditError"]),
     ("crates/medledger/src/open_report.rs", &["OpenReportError"]),
     ("crates/medledger/src/mine.rs", &["WaitError"]),
@@ -44,6 +49,7 @@ const WHOLE: &[&str] = &["ParseTimeError"];
 const MAPPING: &str = concat!(
     include_str!("mod.rs"),
     include_str!("cars.rs"),
+    include_str!("grants.rs"),
     include_str!("receipts.rs"),
     include_str!("storage.rs"),
     include_str!("use_cases.rs")

@@ -18,7 +18,10 @@ from medledger._types import (
     BlockCheck,
     CacheStats,
     CollectedBlocks,
+    Collection,
+    Confirmation,
     Exported,
+    Group,
     ImportedChain,
     ImportedReports,
     KuboCheck,
@@ -40,6 +43,8 @@ from medledger._types import (
     Report,
     Request,
     Role,
+    Rotated,
+    SlotRequest,
     Upload,
     StorageStatus,
     SyncedStorage,
@@ -81,6 +86,7 @@ _Target: TypeAlias = PathLike[str] | _WritableFile
 _Source: TypeAlias = Buffer | PathLike[str] | _BinaryFile
 _Time: TypeAlias = str | datetime | timedelta
 _Key: TypeAlias = AccessKey | str
+_Scope: TypeAlias = str | Sequence[str] | Collection
 
 def seal(data: Buffer, *, key: Buffer | str, context: Buffer | None = None) -> bytes:
     """Encrypt bytes under a key and bind them to a context."""
@@ -324,19 +330,95 @@ class Ledger:
     def share(
         self,
         patient: Identity,
-        report: str,
-        reader: str,
+        scope: _Scope,
+        reader: str | Group,
         *,
         purpose: Purpose,
         until: _Time,
         access_key: _Key | None = None,
         reader_key: Literal["access", "identity"] = "access",
+        delegable: int = 0,
         wait: bool = False,
     ) -> Approved:
         """Permit a reader unasked."""
 
-    def open_report(
+    def delegate(
+        self,
+        holder: Identity,
+        grant: str,
+        reader: str | Group,
+        *,
+        scope: _Scope | None = None,
+        until: _Time | None = None,
+        access_key: _Key | None = None,
+        reader_key: Literal["access", "identity"] = "access",
+        delegable: int = 0,
+        wait: bool = False,
+    ) -> Approved:
+        """Pass a permission on, where the patient said it may be."""
+
+    def groups(self) -> list[Group]:
+        """Every group."""
+
+    def create_group(
+        self, hospital: Identity, name: str, members: Sequence[str], *, wait: bool = False
+    ) -> Group:
+        """Make a group of doctors and nurses."""
+
+    def create_role_group(self, hospital: Identity, role: Role, *, wait: bool = False) -> Group:
+        """Make the group of everyone of a role at the hospital, now and later."""
+
+    def change_group(
+        self,
+        hospital: Identity,
+        group: Group,
+        *,
+        join: Sequence[str] = ...,
+        leave: Sequence[str] = ...,
+        fresh: bool = False,
+        wait: bool = False,
+    ) -> Group:
+        """Let members join and leave a group; as it is then."""
+
+    def rotate(
+        self, patient: Identity, report: str, *, access_key: _Key | None = None, wait: bool = False
+    ) -> Rotated:
+        """Put a report under a new key, for all who may still read it."""
+
+    def mark_for_rotation(self, patient: Identity, scope: _Scope) -> int:
+        """Note reports to be rotated later; returns how many."""
+
+    def marked_for_rotation(self, patient: str) -> list[str]:
+        """The ids of a patient's reports that are marked to be rotated."""
+
+    def rotate_marked(
+        self, patient: Identity, *, limit: int | None = None, wait: bool = False
+    ) -> list[Rotated]:
+        """Rotate what is marked."""
+
+    def confirm_rotations(self, hospital: Identity, *, wait: bool = False) -> list[Confirmation]:
+        """As the hospital: compare old and new content, confirm what is the same."""
+
+    def renew_collection(
+        self, patient: Identity, hospital: str | None = None, *, wait: bool = False
+    ) -> str:
+        """Move a patient's collection at a hospital to its next key; returns the id of the record."""
+
+    def ask_for_slot(
         self, reader: Identity, report: str, *, access_key: _Key | None = None
+    ) -> SlotRequest:
+        """Ask the custodian of a report for its wrapped key."""
+
+    def release_slot(self, hospital: Identity, request: Buffer) -> bytes:
+        """As the custodian: record the reading, then give the slot, sealed to its reader."""
+
+    def open_report(
+        self,
+        reader: Identity,
+        report: str,
+        *,
+        access_key: _Key | None = None,
+        slot: Buffer | None = None,
     ) -> OpenedReport:
         """Open a report, for its patient or for a reader with a live permission."""
 
