@@ -3,9 +3,9 @@
 #[cfg(feature = "kubo")]
 use crate::commands::ipfs;
 use crate::commands::{
-    approve, backup, bench, blocks, checkpoint, cid, demo, export, header, import, init, log, mail,
-    member, mine, open, prune, receipt, refuse, reports, request, requests, restore, revoke, seal,
-    share, simulate, storage, unseal, upload, verify, wait,
+    approve, backup, bench, blocks, checkpoint, cid, demo, export, header, hospital, import, init,
+    log, mail, member, mine, open, prune, receipt, refuse, reports, request, requests, restore,
+    revoke, seal, share, simulate, storage, unseal, upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +44,9 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a ledger and its hospital
     Init(init::InitArgs),
+    /// Several hospitals on one chain: make one's keys, write its card, join the chain
+    #[command(subcommand)]
+    Hospital(hospital::HospitalCommand),
     /// Register members, list them
     #[command(subcommand)]
     Member(member::MemberCommand),

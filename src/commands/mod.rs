@@ -9,6 +9,7 @@ pub(crate) mod cid;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod header;
+pub(crate) mod hospital;
 pub(crate) mod import;
 pub(crate) mod init;
 #[cfg(feature = "kubo")]
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     let context = Context::new(cli.global);
     match cli.command {
         Command::Init(args) => init::run(&context, &args),
+        Command::Hospital(command) => hospital::run(&context, &command),
         Command::Member(command) => member::run(&context, &command),
         Command::Upload(args) => upload::run(&context, &args),
         Command::Request(args) => request::run(&context, &args),

@@ -93,9 +93,9 @@ pub use approve::{ApproveError, Approved, Key, Permission, ReaderKey};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
-#[cfg(feature = "sqlite")]
-pub use create::HospitalOptions;
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
+#[cfg(feature = "sqlite")]
+pub use create::{HospitalError, HospitalOptions};
 pub use export::{ExportError, Exported};
 pub use head::Head;
 pub use idempotency::{IdempotencyError, idempotency_key_of_part};

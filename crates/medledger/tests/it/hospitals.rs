@@ -6,8 +6,8 @@ use medledger::core::identity::LockParams;
 use medledger::core::keys::SigningKey;
 use medledger::core::receipt::Receipt;
 use medledger::{
-    CreateError, HospitalCard, HospitalOptions, Identity, ImportError, Ledger, OpenError, RecordId,
-    Role,
+    CreateError, HospitalCard, HospitalError, HospitalOptions, Identity, ImportError, Ledger,
+    OpenError, RecordId, Role,
 };
 use std::path::Path;
 
@@ -153,12 +153,12 @@ fn a_folder_that_waits_for_its_chain_is_no_ledger_yet() {
     let (card, identity) = new_hospital(&folder, "B");
     assert!(matches!(Ledger::open(&folder), Err(OpenError::NoChain(_))));
     // The card can be had again, and for a chain.
-    assert_eq!(Ledger::hospital_card(&folder, None, &identity).unwrap(), card);
-    let stranger = Identity::generate(&mut rng());
-    assert!(matches!(
-        Ledger::hospital_card(&folder, None, &stranger),
-        Err(ImportError::NotAHospital { .. })
-    ));
+    assert_eq!(Ledger::hospital_card(&folder, None, PASSWORD).unwrap(), card);
+    let wrong = Ledger::hospital_card(&folder, None, "wrong");
+    assert!(matches!(wrong, Err(HospitalError::Identity(_))));
+    let chain = medledger::ChainId::from_bytes([1; 32]);
+    let other = Ledger::hospital_card(&folder, Some(chain), PASSWORD).unwrap().application;
+    assert_eq!((other.check(Some(&chain)), other.id()), (Ok(()), identity.id()));
     assert_eq!(HospitalCard::decode(&card.encode()).unwrap(), card);
 
     // A chain it did not found is none of its own.
