@@ -7,6 +7,7 @@ mod child;
 mod cli;
 mod cli_blocks;
 mod cli_faults;
+mod cli_hospitals;
 mod cli_keeping;
 mod cli_many;
 mod cli_output;
