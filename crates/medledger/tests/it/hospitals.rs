@@ -8,7 +8,7 @@ use medledger::core::news::News;
 use medledger::core::receipt::Receipt;
 use medledger::{
     CreateError, HospitalCard, HospitalError, HospitalOptions, Identity, ImportError, Ledger,
-    OpenError, RecordId, Role,
+    NewsError, OpenError, RecordId, Role,
 };
 use std::path::Path;
 
