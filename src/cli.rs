@@ -3,9 +3,10 @@
 #[cfg(feature = "kubo")]
 use crate::commands::ipfs;
 use crate::commands::{
-    accesses, approve, audit, backup, bench, blocks, checkpoint, cid, demo, export, header, import,
-    init, key, log, mail, member, mine, open, pickup, prune, receipt, refuse, reports, request,
-    requests, restore, revoke, seal, share, simulate, storage, unseal, upload, verify, wait,
+    accesses, approve, audit, backup, bench, blocks, checkpoint, cid, collection, delegate, demo,
+    export, group, header, hospital, import, init, key, log, mail, member, mine, open, pickup,
+    prune, receipt, refuse, reports, request, requests, restore, revoke, rotate, seal, share,
+    simulate, slot, storage, unseal, upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,9 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a ledger and its hospital
     Init(init::InitArgs),
+    /// Several hospitals on one chain: make one's keys, write its card, join the chain
+    #[command(subcommand)]
+    Hospital(hospital::HospitalCommand),
     /// Register members, list them
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -57,12 +61,25 @@ pub(crate) enum Command {
     Approve(approve::ApproveArgs),
     /// Refuse a request
     Refuse(refuse::RefuseArgs),
-    /// Permit a reader unasked
+    /// Permit a reader or a group unasked: a report, several, or all at a hospital
     Share(share::ShareArgs),
+    /// Pass a permission on, where the patient said so
+    Delegate(delegate::DelegateArgs),
+    /// Groups of readers: make, change and list them
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// The key to all reports of a patient at a hospital
+    #[command(subcommand)]
+    Collection(collection::CollectionCommand),
     /// Open a report; the reading is recorded first
     Open(open::OpenArgs),
+    /// Slots for a reader at another hospital: asked for, and released once the reading is recorded
+    #[command(subcommand)]
+    Slot(slot::SlotCommand),
     /// Take a permission back
     Revoke(revoke::RevokeArgs),
+    /// Put reports under new keys, for those who may still read; the hospital confirms
+    Rotate(rotate::RotateArgs),
     /// List the reports a member is party to, with the permissions on them
     Reports(reports::ReportsArgs),
     /// Show what stands on the ledger
@@ -151,7 +168,7 @@ Exit codes:
 Naming things:
   A MEMBER is a registration number, a member id, or the beginning of an id
   (4 characters or more; digits alone are a number if fewer than 8). A REPORT is a report id, its beginning, or its label.
-  Requests, grants and records are named by id or its beginning.
+  Requests, grants and records are named by id or its beginning; a GROUP by its name too.
 
 Secrets:
   Passwords come from --password-file, else from MEDLEDGER_PASSWORD, else you
@@ -177,7 +194,10 @@ JSON:
   over is \"access_key\".
   Of several files uploaded together, \"reports\" lists each \"file\" with its
   report or its \"error\", and \"blocks\" lists the blocks. If some failed, the
-  others are accepted all the same; the exit code is that of the first failed."
+  others are accepted all the same; the exit code is that of the first failed.
+  \"rotations\" does so for reports put under new keys. `rotate confirm` lists
+  \"confirmations\"; it exits with 5 when a content is another than before, with
+  4 when the keys to compare are not here."
     )
 }
 

@@ -3,7 +3,7 @@
 use crate::exit::{Failure, Result};
 use medledger::core::registry::Kind;
 use medledger::core::store::RecordQuery;
-use medledger::{GrantId, Ledger, Member, RecordId, ReportId};
+use medledger::{GrantId, Group, GroupId, Ledger, Member, RecordId, ReportId};
 
 /// Fewer characters of an id are more likely a slip than a name.
 const LEAST_PREFIX: usize = 4;
@@ -76,14 +76,44 @@ pub(crate) fn grant(ledger: &Ledger, text: &str) -> Result<GrantId> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let query = RecordQuery { kind: Some(Kind::Grant), ..RecordQuery::default() };
     let mut ids = Vec::new();
-    for stored in ledger.view()?.find(&query)? {
-        let signed = stored.signed()?;
-        let id = GrantId::derive(&signed.record().author, &signed.record().nonce);
-        ids.push((id.to_string(), id));
+    for kind in [Kind::Grant, Kind::Delegate] {
+        let query = RecordQuery { kind: Some(kind), ..RecordQuery::default() };
+        for stored in ledger.view()?.find(&query)? {
+            let signed = stored.signed()?;
+            let id = GrantId::derive(&signed.record().author, &signed.record().nonce);
+            ids.push((id.to_string(), id));
+        }
     }
     pick("grant", text, ids.into_iter())
+}
+
+/// The group with this name or id, or whose id begins so.
+pub(crate) fn group(ledger: &Ledger, text: &str) -> Result<Group> {
+    let groups = ledger.groups()?;
+    let named: Vec<&Group> = groups.iter().filter(|group| group.name == text).collect();
+    match named.as_slice() {
+        [] => {}
+        [one] => return Ok((*one).clone()),
+        several => return Err(ambiguous("group", text, several.iter().map(|g| g.id.to_string()))),
+    }
+    let ids = groups.into_iter().map(|group| (group.id.to_string(), group));
+    pick("group", text, ids).map_err(|failure| match failure.code() {
+        "no_group" => failure.hint("`medledger group list` shows all"),
+        _ => failure,
+    })
+}
+
+/// The record that made a group.
+pub(crate) fn record_of_group(ledger: &Ledger, group: &GroupId) -> Result<RecordId> {
+    let query = RecordQuery { kind: Some(Kind::Group), ..RecordQuery::default() };
+    for stored in ledger.view()?.find(&query)? {
+        let signed = stored.signed()?;
+        if GroupId::derive(&signed.record().author, &signed.record().nonce) == *group {
+            return Ok(stored.id);
+        }
+    }
+    Err(Failure::not_found("no_record", format!("no record here made the group {group}")))
 }
 
 /// The one thing whose id begins with `text`.
@@ -97,6 +127,7 @@ fn pick<T>(what: &'static str, text: &str, all: impl Iterator<Item = (String, T)
             "report" => "no_report",
             "request" => "no_request",
             "grant" => "no_grant",
+            "group" => "no_group",
             _ => "no_record",
         };
         Failure::not_found(code, format!("there is no {what} {shown:?} here"))

@@ -1,17 +1,14 @@
 //! `medledger approve`: the patient says yes.
 
-use crate::context::{Context, Handover};
+use super::grants::{Granted, reader_key};
+use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
-use crate::output::{Done, Show, fields};
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
 use medledger::core::registry::Kind;
-use medledger::{Approved, Ledger, ReaderKey, parse_time, show_time};
-use serde::Serialize;
-use std::io::{self, Write};
-use zeroize::Zeroizing;
+use medledger::parse_time;
 
 #[derive(Args, Debug)]
 pub(crate) struct ApproveArgs {
@@ -32,78 +29,6 @@ pub(crate) struct ApproveArgs {
     /// Mine until the grant is in a block
     #[arg(long)]
     wait: bool,
-}
-
-/// A grant that was given.
-#[derive(Serialize)]
-pub(super) struct Granted {
-    grant: String,
-    record: String,
-    report: String,
-    reader: String,
-    purpose: &'static str,
-    until: String,
-    #[serde(flatten)]
-    handover: Handover,
-    #[serde(skip)]
-    reader_name: String,
-}
-
-impl Granted {
-    /// Never fails: an access key may be in it that nothing else holds.
-    pub(super) fn new(ledger: &Ledger, approved: Approved) -> Self {
-        let Approved { grant, record, permission, delivery } = approved;
-        let reader = permission.reader.to_string();
-        let name = lookup::member(ledger, &reader).map(|member| member.contact.name);
-        Self {
-            grant: grant.to_string(),
-            record: record.to_string(),
-            report: permission.report.to_string(),
-            purpose: permission.purpose.name(),
-            until: show_time(permission.until),
-            handover: delivery.into(),
-            reader_name: name.unwrap_or_else(|_| reader.clone()),
-            reader,
-        }
-    }
-
-    pub(super) fn with_qr(mut self, qr: Option<Zeroizing<String>>) -> Self {
-        self.handover = self.handover.with_qr(qr);
-        self
-    }
-
-    /// What is done, should it be impossible to print.
-    pub(super) fn done(&self) -> Done {
-        let lost = self.handover.must_be_shown().then(|| {
-            let (grant, report, reader) = (&self.grant, &self.report, &self.reader);
-            format!(
-                "take it back, `medledger revoke {grant}`, and permit it again, \
-                 `medledger share {report} --with {reader}`: that makes a new key"
-            )
-        });
-        Done::accepted("the grant", &self.grant).with_key(lost)
-    }
-}
-
-impl Show for Granted {
-    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
-        fields(
-            out,
-            &[
-                ("grant", self.grant.clone()),
-                ("report", self.report.clone()),
-                ("reader", format!("{}  {}", self.reader, self.reader_name)),
-                ("purpose", self.purpose.to_owned()),
-                ("until", self.until.clone()),
-                ("record", self.record.clone()),
-            ],
-        )?;
-        self.handover.show(out, &self.reader_name)
-    }
-}
-
-pub(super) const fn reader_key(to_identity: bool) -> ReaderKey {
-    if to_identity { ReaderKey::Identity } else { ReaderKey::Access }
 }
 
 pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<()> {

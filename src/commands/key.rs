@@ -1,6 +1,6 @@
 //! `medledger key renew`: a new key in place of one that was lost.
 
-use super::approve::Granted;
+use super::grants::Granted;
 use crate::context::{Context, Handover};
 use crate::exit::Result;
 use crate::lookup;

@@ -1,6 +1,7 @@
 //! `medledger log`: what stands on the ledger: hospital, doctor, date, time, kind, hash, block.
 
 use super::reports::standing;
+use super::says::{Said, says};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
@@ -10,6 +11,7 @@ use medledger::core::registry::Kind;
 use medledger::core::store::{RecordQuery, Standing};
 use medledger::{LogEntry, parse_time, show_time};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 #[derive(Args, Debug)]
@@ -23,7 +25,8 @@ pub(crate) struct LogArgs {
     /// Only what this member stated
     #[arg(long, value_name = "MEMBER")]
     author: Option<String>,
-    /// Only this kind: register, enrol, add-report, request-access, grant, refuse, revoke, read, …
+    /// Only this kind: register, enrol, add-report, request-access, grant,
+    /// refuse, revoke, delegate, read, group, rotate, confirm, …
     #[arg(long)]
     kind: Option<Kind>,
     /// Only from this time on: 2026-11-22T14:04:45Z or 2026-11-22
@@ -58,6 +61,8 @@ struct Entry {
     refused_reason: Option<String>,
     block: Option<u64>,
     block_id: Option<String>,
+    /// What the record says, by the names of its fields.
+    says: BTreeMap<&'static str, Said>,
 }
 
 impl From<LogEntry> for Entry {
@@ -82,7 +87,37 @@ impl From<LogEntry> for Entry {
             refused_reason: refused.map(|code| code.to_string()),
             block,
             block_id: entry.block.map(|id| id.to_string()),
+            says: entry.record.as_ref().map(says).unwrap_or_default(),
         }
+    }
+}
+
+impl Entry {
+    /// What it concerns, in a few words; ids by their beginnings.
+    fn about(&self) -> String {
+        let says = |name| self.says.get(name);
+        let id = |name, words: &str| says(name).map(|id| format!("{words}{}", short(id)));
+        let several = |name, words: &str| match says(name) {
+            Some(Said::Several(all)) => Some(format!("{words}{}", all.len())),
+            _ => None,
+        };
+        let words = match self.kind {
+            "grant" | "delegate" => vec![
+                id("report", ""),
+                several("reports", "reports: "),
+                id("collection", "all at "),
+                id("reader", "to "),
+                id("group", "to group "),
+                id("parent", "from grant "),
+            ],
+            "group" => {
+                vec![id("group", ""), several("joined", "joined: "), several("left", "left: ")]
+            }
+            "revoke" => vec![id("grant", "grant ")],
+            "confirm" => vec![id("confirms", "record ")],
+            _ => vec![self.label.clone()],
+        };
+        words.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -104,6 +139,7 @@ impl Show for Log {
                     entry.kind.to_owned(),
                     short(&entry.record),
                     entry.block.map_or_else(|| entry.state.into(), |block| block.to_string()),
+                    entry.about(),
                 ]
             })
             .collect();
@@ -115,6 +151,7 @@ impl Show for Log {
             Column::Whole("WHAT"),
             Column::Whole("RECORD"),
             Column::Whole("BLOCK"),
+            Column::Flexible("ABOUT"),
         ];
         table(out, columns, &rows)
     }

@@ -8,9 +8,14 @@ pub(crate) mod bench;
 pub(crate) mod blocks;
 pub(crate) mod checkpoint;
 pub(crate) mod cid;
+pub(crate) mod collection;
+pub(crate) mod delegate;
 pub(crate) mod demo;
 pub(crate) mod export;
+mod grants;
+pub(crate) mod group;
 pub(crate) mod header;
+pub(crate) mod hospital;
 pub(crate) mod import;
 pub(crate) mod init;
 #[cfg(feature = "kubo")]
@@ -30,9 +35,12 @@ pub(crate) mod request;
 pub(crate) mod requests;
 pub(crate) mod restore;
 pub(crate) mod revoke;
+pub(crate) mod rotate;
+mod says;
 pub(crate) mod seal;
 pub(crate) mod share;
 pub(crate) mod simulate;
+pub(crate) mod slot;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod unseal;
@@ -49,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     let context = Context::new(cli.global);
     match cli.command {
         Command::Init(args) => init::run(&context, &args),
+        Command::Hospital(command) => hospital::run(&context, &command),
         Command::Member(command) => member::run(&context, &command),
         Command::Upload(args) => upload::run(&context, &args),
         Command::Request(args) => request::run(&context, &args),
@@ -56,8 +65,13 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Approve(args) => approve::run(&context, &args),
         Command::Refuse(args) => refuse::run(&context, &args),
         Command::Share(args) => share::run(&context, &args),
+        Command::Delegate(args) => delegate::run(&context, &args),
+        Command::Group(command) => group::run(&context, &command),
+        Command::Collection(command) => collection::run(&context, &command),
         Command::Open(args) => open::run(&context, &args),
+        Command::Slot(command) => slot::run(&context, &command),
         Command::Revoke(args) => revoke::run(&context, &args),
+        Command::Rotate(args) => rotate::run(&context, &args),
         Command::Reports(args) => reports::run(&context, &args),
         Command::Log(args) => log::run(&context, &args),
         Command::Verify(args) => verify::run(&context, &args),

@@ -28,6 +28,9 @@ pub(crate) struct OpenArgs {
     /// Replace the file if there is one
     #[arg(long)]
     force: bool,
+    /// Open with the slot that its custodian released, where the reading is recorded already
+    #[arg(long, value_name = "FILE")]
+    slot: Option<PathBuf>,
     /// Only so many bytes from an offset on, such as 0:1024
     #[arg(long, value_name = "OFFSET:LEN", value_parser = range)]
     range: Option<Range>,
@@ -88,11 +91,21 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
     }
     let target =
         path.map(|path| target(path, args.force).map(|target| (path, target))).transpose()?;
-    let ledger = context.open()?;
+    // What is too long for a slot is told by those who read it.
+    let most = medledger::core::registry::limit::SLOT_RELEASE_BYTES;
+    let slot = args.slot.as_deref().map(|path| super::slot::message(path, most)).transpose()?;
+    let ledger = match slot {
+        Some(_) => context.open_read_only()?,
+        None => context.open()?,
+    };
     let report = lookup::report(&ledger, &args.report)?;
     let (_, reader) = args.reader.unlock(&ledger)?;
     let access_key = args.key.get()?;
-    let mut opened = ledger.open_report(&reader, &report, &key(access_key.as_ref()))?;
+    let key = key(access_key.as_ref());
+    let mut opened = match &slot {
+        Some(slot) => ledger.open_released(&reader, &report, &key, slot)?,
+        None => ledger.open_report(&reader, &report, &key)?,
+    };
     let length = opened.len();
     let Range { offset, len } = args.range.unwrap_or(Range { offset: 0, len: length });
     if offset.saturating_add(len) > length {

@@ -26,7 +26,7 @@ struct PickedUp {
 
 #[derive(Serialize)]
 struct Key {
-    report: String,
+    report: Option<String>,
     label: String,
     grant: Option<String>,
     since: String,
@@ -67,7 +67,7 @@ pub(crate) fn run(context: &Context, args: &PickupArgs) -> Result<()> {
             written = args.qr.write(&one.key, several.then_some(n + 1));
         }
         keys.push(Key {
-            report: one.report.to_string(),
+            report: one.report.map(|report| report.to_string()),
             label: one.label.clone(),
             grant: one.grant.map(|grant| grant.to_string()),
             since: show_time(one.since),

@@ -1,13 +1,16 @@
 //! `medledger reports`: what a member is party to, and who may read it.
 
+use super::grants::{Covers, Who};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
 use crate::output::{Column, Show, short, table};
 use clap::Args;
+use medledger::core::state::GrantStanding;
 use medledger::core::store::Standing;
 use medledger::{GrantSummary, ReportSummary, show_time};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 #[derive(Args, Debug)]
@@ -40,12 +43,20 @@ struct Listed {
 #[derive(Serialize)]
 struct Granted {
     grant: String,
+    #[serde(flatten)]
+    covers: Covers,
+    #[serde(flatten)]
+    who: Who,
     reader_name: String,
     purpose: &'static str,
     until: String,
     live: bool,
     revoked: bool,
     needs_access_key: bool,
+    /// How many times it may be passed on.
+    delegable: u8,
+    /// The grant that was passed on with it.
+    parent: Option<String>,
 }
 
 /// What people call how far a record has come, and the height of its block.
@@ -80,12 +91,16 @@ impl From<GrantSummary> for Granted {
     fn from(grant: GrantSummary) -> Self {
         Self {
             grant: grant.id.to_string(),
+            covers: Covers::from(&grant.entry.scope),
+            who: Who::from(&grant.entry.reader),
             reader_name: grant.reader_name,
             purpose: grant.entry.purpose.name(),
             until: show_time(grant.entry.until),
             live: grant.live,
-            revoked: grant.entry.revoked.is_some(),
+            revoked: grant.standing == GrantStanding::Revoked,
             needs_access_key: grant.entry.token.is_some(),
+            delegable: grant.entry.delegate,
+            parent: grant.entry.parent.map(|id| id.to_string()),
         }
     }
 }
@@ -126,18 +141,23 @@ impl Show for Reports {
             Column::Whole("BLOCK"),
         ];
         table(out, columns, &rows)?;
+        // Each once, however many reports it covers.
+        let mut seen = BTreeSet::new();
         let grants: Vec<_> = self
             .reports
             .iter()
-            .flat_map(|report| report.grants.iter().map(move |grant| (report, grant)))
-            .map(|(report, grant)| {
+            .flat_map(|report| &report.grants)
+            .filter(|grant| seen.insert(grant.grant.as_str()))
+            .map(|grant| {
+                let kind = if grant.who.is_group() { " (group)" } else { "" };
                 [
                     short(&grant.grant),
-                    short(&report.report),
-                    grant.reader_name.clone(),
+                    grant.covers.briefly(),
+                    format!("{}{kind}", grant.reader_name),
                     grant.purpose.to_owned(),
                     grant.until.clone(),
                     grant.state().to_owned(),
+                    grant.parent.as_ref().map_or_else(String::new, short),
                 ]
             })
             .collect();
@@ -147,11 +167,12 @@ impl Show for Reports {
         writeln!(out)?;
         let columns = [
             Column::Whole("GRANT"),
-            Column::Whole("REPORT"),
+            Column::Whole("COVERS"),
             Column::Flexible("READER"),
             Column::Whole("PURPOSE"),
             Column::Whole("UNTIL"),
             Column::Whole("STATE"),
+            Column::Whole("PASSED ON FROM"),
         ];
         table(out, columns, &grants)
     }

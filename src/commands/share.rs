@@ -1,9 +1,8 @@
-//! `medledger share`: the patient permits a reader unasked.
+//! `medledger share`: the patient permits a reader or a group unasked.
 
-use super::approve::{Granted, reader_key};
+use super::grants::{Granted, ReaderArgs, ScopeArgs, reader_key};
 use crate::context::Context;
 use crate::exit::Result;
-use crate::lookup;
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
@@ -11,11 +10,10 @@ use medledger::{Permission, Purpose, parse_time};
 
 #[derive(Args, Debug)]
 pub(crate) struct ShareArgs {
-    /// The report
-    report: String,
-    /// Who may read it
-    #[arg(long, value_name = "MEMBER")]
-    with: String,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    reader: ReaderArgs,
     #[command(flatten)]
     patient: Acting,
     #[command(flatten)]
@@ -26,6 +24,9 @@ pub(crate) struct ShareArgs {
     /// Until when: 30d, 12h, a date, or a time in RFC 3339
     #[arg(long, value_name = "TIME")]
     until: String,
+    /// How many times it may be passed on, each time by the one who received it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    delegable: u8,
     /// The reader opens with their identity instead of an access key of their own
     #[arg(long)]
     to_identity: bool,
@@ -39,10 +40,10 @@ pub(crate) struct ShareArgs {
 pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
     args.qr.check()?;
     let ledger = context.open()?;
-    let report = lookup::report(&ledger, &args.report)?;
-    let reader = lookup::member(&ledger, &args.with)?.id;
+    let scope = args.scope.scope(&ledger)?;
+    let reader = args.reader.get(&ledger)?;
     let until = parse_time(&args.until, ledger.now())?;
-    let permission = Permission::new(report, reader, args.purpose, until);
+    let permission = Permission::new(scope, reader, args.purpose, until).delegable(args.delegable);
     let (_, patient) = args.patient.unlock(&ledger)?;
     let access_key = args.key.get()?;
     let reader_key = reader_key(args.to_identity);

@@ -3,6 +3,9 @@
 //! A test reads the service's sources and finds every variant named here.
 
 mod cars;
+mod grants;
+mod hospitals;
+mod keys;
 mod receipts;
 mod storage;
 mod use_cases;
@@ -14,12 +17,16 @@ pub(crate) use use_cases::unseal;
 
 use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
+use grants::{approve, group, release_slot, revoke, rotate};
+use hospitals::{card, hospital, news};
+use keys::{identity_file, succession};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::checkpoint::EvidenceError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::finality::CompareError;
 use medledger::core::genesis::GenesisError;
+use medledger::core::hospital::ApplicationError;
 use medledger::core::ids::ParseIdError;
 use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError, ScheduleError};
 use medledger::core::receipt::{CheckError, ReceiptError};
@@ -32,16 +39,17 @@ use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, IdempotencyError,
-    IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
-    RegisterError, RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, GroupError,
+    HospitalError, IdempotencyError, IdentityError, IdentityFileError, ImportError, NewsError, NodeKeyError,
+    OpenError, OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError,
+    RequestError, RevokeError, RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
 use storage::storage;
 use use_cases::{
-    approve, audit, idempotency, identity, open_report, opened_body, receipt, refuse, register,
-    request, revoke, upload, wait,
+    audit, idempotency, identity, open_report, opened_body, receipt, refuse, register, request,
+    upload, wait,
 };
 
 use Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -113,6 +121,8 @@ from_ref! {
     CreateError => create,
     RegisterError => register,
     IdentityError => identity,
+    IdentityFileError => identity_file,
+    SuccessionError => succession,
     UploadError => upload,
     IdempotencyError => idempotency,
     ApproveError => approve,
@@ -120,10 +130,16 @@ from_ref! {
     RequestError => request,
     RefuseError => refuse,
     RevokeError => revoke,
+    RotateError => rotate,
+    GroupError => group,
+    ReleaseSlotError => release_slot,
     OpenReportError => open_report,
     WaitError => wait,
     ExportError => export,
     ImportError => import,
+    HospitalError => hospital,
+    ApplicationError => card,
+    NewsError => news,
     FolderError => folder,
     ReceiptError => receipt,
     CheckError => check,
@@ -218,6 +234,7 @@ fn void(code: VoidCode, message: String) -> Failure {
         VoidCode::RequestPending => failure.hint("`medledger requests --as PATIENT` shows it"),
         VoidCode::UnknownReport => failure.hint("`medledger reports --as MEMBER` lists yours"),
         VoidCode::UnknownRequest => failure.hint("`medledger requests --as PATIENT` lists them"),
+        VoidCode::UnknownGroup => failure.hint("`medledger group list` shows all"),
         VoidCode::UnknownGrant => failure.hint("`medledger reports --as PATIENT` lists grants"),
         VoidCode::Expired | VoidCode::TooLong => {
             failure.hint("give a time such as --until 30d, or a date")
@@ -257,6 +274,8 @@ fn open(error: &OpenError) -> Failure {
         ),
         OpenError::ReadOnlyFolder(_) => Failure::of(Environment, "read_only", error)
             .hint("log, reports, requests, verify and status only read"),
+        OpenError::NoChain(_) => Failure::of(Refused, "no_chain", error)
+            .hint("`medledger hospital join` makes the folder a ledger of a chain"),
         OpenError::Settings(error) => settings(error),
         OpenError::NodeKey(error) => node_key(error),
         OpenError::Mail(error) => notify(error),
@@ -332,6 +351,8 @@ fn create(error: &CreateError) -> Failure {
             .hint("name another folder with --ledger or MEDLEDGER_DIR"),
         CreateError::Seconds(_) => Failure::of(Usage, "seconds", error),
         CreateError::Genesis(error) => genesis(error),
+        CreateError::Card { .. } => Failure::of(Usage, "card", error)
+            .hint("`medledger hospital new` and `hospital card` write the files that are needed"),
         CreateError::Settings(error) => settings(error),
         CreateError::NodeKey(error) => node_key(error),
         CreateError::Hospital(error) => register(error),

@@ -1,5 +1,6 @@
 //! Errors of the use cases.
 
+use super::grants::release;
 use super::{UPDATE, VERIFY, block_store, file, hinted, io, notify, order, store, submit, void};
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -9,8 +10,8 @@ use medledger::core::receipt::ReceiptError;
 use medledger::core::seal::{SealError, UnsealError};
 use medledger::core::slot::SlotError;
 use medledger::{
-    ApproveError, AuditError, IdempotencyError, IdentityError, OpenReportError, RefuseError,
-    RegisterError, RequestError, RevokeError, UploadError, WaitError,
+    AuditError, IdempotencyError, IdentityError, OpenReportError, RefuseError, RegisterError,
+    RequestError, UploadError, WaitError,
 };
 
 pub(super) fn register(error: &RegisterError) -> Failure {
@@ -115,7 +116,7 @@ pub(super) fn slot(error: &SlotError) -> Failure {
 }
 
 /// What to look at where nobody says what was wrong.
-const CHECK_KEY: &str = "check the key for typing errors, or use the newest letter; \
+pub(super) const CHECK_KEY: &str = "check the key for typing errors, or use the newest letter; \
     `medledger requests --as PATIENT` and `medledger reports --as PATIENT` list yours";
 
 pub(super) fn audit(error: &AuditError) -> Failure {
@@ -125,22 +126,6 @@ pub(super) fn audit(error: &AuditError) -> Failure {
             .hint("`medledger audit verify` says what is wrong with it"),
         AuditError::Submit(error) => submit(error),
         AuditError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
-pub(super) fn approve(error: &ApproveError) -> Failure {
-    match error {
-        ApproveError::NoAccess | ApproveError::WrongKey => {
-            Failure::of(Refused, "no_access", error).hint(CHECK_KEY)
-        }
-        ApproveError::TooMany { .. } => Failure::of(Refused, "too_many_attempts", error),
-        ApproveError::NoKey => Failure::of(Refused, "no_key", error),
-        ApproveError::NoSlot => Failure::of(NotFound, "no_slot", error),
-        ApproveError::Refused(code) => void(*code, error.to_string()),
-        ApproveError::Slot(error) => slot(error),
-        ApproveError::Submit(error) => submit(error),
-        ApproveError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
 }
@@ -161,14 +146,6 @@ pub(super) fn refuse(error: &RefuseError) -> Failure {
     }
 }
 
-pub(super) fn revoke(error: &RevokeError) -> Failure {
-    match error {
-        RevokeError::Submit(error) => submit(error),
-        RevokeError::Store(error) => store(error),
-        _ => Failure::of(Bug, "unknown", error),
-    }
-}
-
 pub(super) fn open_report(error: &OpenReportError) -> Failure {
     let (fault, code) = match error {
         OpenReportError::NoAccess | OpenReportError::WrongKey => (Refused, "no_access"),
@@ -179,6 +156,7 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
         OpenReportError::NoSlot(_) => (NotFound, "no_slot"),
         OpenReportError::Missing(_) => (Damaged, "missing_block"),
         OpenReportError::Damaged(_) | OpenReportError::Metadata(_) => (Damaged, "damaged"),
+        OpenReportError::Release(error) => return release(error),
         OpenReportError::Envelope(error) => return envelope(error),
         OpenReportError::Unseal(error) => return opened_body(error),
         OpenReportError::Slot(error) => return slot(error),
@@ -197,6 +175,7 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
         "expired" | "revoked" => failure.hint(
             "ask the patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
         ),
+        "no_slot" => failure.hint("`medledger slot ask REPORT --as READER --to FILE` asks them"),
         "not_mined" => failure.hint("`medledger mine` puts it in a block"),
         "damaged" | "missing_block" => failure.hint(VERIFY),
         _ => failure,

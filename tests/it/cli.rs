@@ -132,8 +132,7 @@ fn tables_for_people_have_stable_columns() {
     assert_eq!(columns(lines.next().unwrap()), ["NO", "NAME", "ROLE", "MEMBER", "ID", "MAIL"]);
     assert!(lines.next().unwrap().starts_with("1   General Hospital  hospital  "));
     let log = people(&["log"]);
-    let head =
-        "DATE        TIME UTC  HOSPITAL          WHO               WHAT        RECORD    BLOCK";
+    let head = "DATE        TIME UTC  HOSPITAL          WHO               WHAT        RECORD    BLOCK  ABOUT";
     assert_eq!(log.lines().next().unwrap(), head);
     let last = log.lines().last().unwrap();
     assert!(last.contains("  Dr Ada            add-report  "), "{last}");

@@ -123,7 +123,7 @@ fn rules_that_say_no_exit_with_3() {
     hospital.run(&add).fails(3, "refused", "not_registrable");
     let ask = ["request", &"00".repeat(16), "--as", "4", "--purpose", "TREAT", "--until", "1d"];
     hospital.run(&ask).fails(3, "refused", "unknown_report");
-    hospital.run(&["revoke", &"00".repeat(16), "--as", "2"]).fails(
+    hospital.run(&["revoke", &"00".repeat(16), "--as", "1"]).fails(
         3,
         "refused",
         "role_not_allowed",

@@ -6,15 +6,19 @@ use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::identity::{LockError, UnlockError};
 use medledger::core::receipt::{CheckError, Reason, ReceiptError};
 use medledger::core::registry::VoidCode;
+use medledger::core::release::ReleaseError;
 use medledger::core::seal::{SealError, UnsealError};
 use medledger::core::store::StoreError;
+use medledger::ipfs::pipeline::PipelineError;
 use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CreateError, IdempotencyError,
-    IdentityError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
-    RegisterError, RequestError, RevokeError, SettingsError, StorageError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, IdempotencyError,
+    IdentityError, IdentityFileError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
+    RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError,
+    SuccessionError,
+    StorageError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -248,6 +252,7 @@ classify! {
     }
     OpenError, error => {
         Self::InUse(_) => Class::InUse,
+        Self::NoChain(_) => Class::NotFound,
         Self::ReadOnlyFolder(_) => Class::ReadOnly,
         Self::Settings(error) => error.class(),
         Self::NodeKey(error) => error.class(),
@@ -276,6 +281,7 @@ classify! {
     }
     CreateError, error => {
         Self::NotEmpty(_) | Self::Seconds(_) | Self::Genesis(_) => Class::InvalidArgument,
+        Self::Card { .. } => Class::InvalidArgument,
         Self::Settings(error) => error.class(),
         Self::NodeKey(error) => error.class(),
         Self::Hospital(error) => error.class(),
@@ -305,6 +311,19 @@ classify! {
         Self::Unlock(error) => error.class(),
         _ => Class::Storage,
     }
+    IdentityFileError, error => {
+        Self::Unlock(error) => error.class(),
+        Self::Lock(error) => error.class(),
+        _ => Class::Storage,
+    }
+    SuccessionError, error => {
+        Self::Refused(code) => Class::Refused(*code),
+        Self::Collection(cause) => cause.class(),
+        Self::File(error) => error.class(),
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
     IdempotencyError, error => {
         Self::Length { .. } => Class::InvalidArgument,
         Self::Conflict => Class::Conflict,
@@ -332,6 +351,7 @@ classify! {
         _ => Class::Base,
     }
     RevokeError, error => {
+        Self::Collection(cause) => cause.class(),
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
         _ => Class::Base,
@@ -347,14 +367,47 @@ classify! {
         Self::NoAccess | Self::WrongKey => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
         Self::NoSlot => Class::NoAccess,
-        Self::NoKey => Class::InvalidArgument,
+        Self::NoKey | Self::NeedsIdentity | Self::SeveralHospitals => Class::InvalidArgument,
         Self::Slot(_) => Class::Damaged,
         Self::Refused(code) => Class::Refused(*code),
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
         _ => Class::Base,
     }
+    RotateError, error => {
+        Self::Refused(code) => Class::Refused(*code),
+        Self::Open(error) => error.class(),
+        Self::Seal(PipelineError::Source(error)) => io_class(error),
+        Self::Seal(PipelineError::Seal(error)) => error.class(),
+        Self::Seal(PipelineError::Store(error)) => error.class(),
+        Self::Envelope(_) | Self::Metadata(_) => Class::Damaged,
+        Self::Blocks(error) => error.class(),
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
+    GroupError, error => {
+        Self::Refused(code) => Class::Refused(*code),
+        Self::Name => Class::InvalidArgument,
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
+    ReleaseSlotError, error => {
+        Self::Message(error) => error.class(),
+        Self::NoAccess => Class::NoAccess,
+        Self::Stale { .. } => Class::Expired,
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
+    ReleaseError, error => {
+        Self::Encoding(_) | Self::Record(_) | Self::NotARead => Class::Damaged,
+        Self::UnknownVersion { .. } => Class::UpdateNeeded,
+        _ => Class::Access,
+    }
     OpenReportError, error => {
+        Self::Release(error) => error.class(),
         Self::NoAccess => Class::NoAccess,
         Self::Expired => Class::Expired,
         Self::Revoked => Class::Revoked,

@@ -3,12 +3,14 @@
 use crate::args::{KeyArgument, TimeArgument, key, parse, parse_some};
 use crate::blocks;
 use crate::cars::{Target, raise_import};
-use crate::data::Source;
+use crate::data::{Data, Source};
 use crate::errors::{Class, raise, raise_io};
+use crate::grants::{self, ReaderArgument, ScopeArgument, reader_key};
 use crate::identity::Identity;
 use crate::many::{self, Asked};
 use crate::report::RawReport;
 use crate::results;
+use crate::rotation;
 use crate::storage;
 use crate::wait::{self, interruptible, wait_mined};
 use medledger::core::padding::Padding;
@@ -16,7 +18,7 @@ use medledger::core::receipt::Receipt;
 use medledger::core::store::RecordQuery;
 use medledger::ipfs::collect::CollectOptions;
 use medledger::{
-    Contact, CreateOptions, Difficulty, EngineChoice, MailSettings, Permission, ReaderKey, Role,
+    Contact, CreateOptions, Delegation, Difficulty, EngineChoice, MailSettings, Permission, Role,
     SourceSettings, SwitchOptions, UploadError, UploadOptions, VerifyDepth,
 };
 use pyo3::prelude::*;
@@ -54,14 +56,6 @@ impl Ledger {
     fn get(&self) -> PyResult<Arc<medledger::Ledger>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.clone().ok_or_else(|| Class::Closed.error("the ledger is closed: open it again"))
-    }
-}
-
-fn reader_key(name: &str) -> PyResult<ReaderKey> {
-    match name {
-        "access" => Ok(ReaderKey::Access),
-        "identity" => Ok(ReaderKey::Identity),
-        other => Err(unknown("reader_key", other, "access, identity")),
     }
 }
 
@@ -394,7 +388,7 @@ impl Ledger {
             .detach(|| ledger.approve_with(&patient.0, &request, &key, reader_key, until))
             .map_err(raise)?;
         let record = done.record;
-        wait_mined(py, &ledger, record, wait, |block| results::approved(py, done, block))
+        wait_mined(py, &ledger, record, wait, |block| grants::approved(py, done, None, block))
     }
 
     /// Refuse a request; returns the id of the record.
@@ -414,48 +408,224 @@ impl Ledger {
     }
 
     /// Permit a reader unasked; returns Approved. Arguments and exceptions as for `approve`.
-    #[pyo3(signature = (patient, report, reader, *, purpose, until, access_key = None,
-        reader_key = "access", wait = false))]
+    ///
+    /// `scope` is the id of a report, several ids, or a medledger.Collection: all of the patient's reports at a
+    /// hospital, present and future. `reader` is the id of a member, or a medledger.Group, whose members open
+    /// with their identities. `delegable` is how many times it may be passed on. An access key opens one report:
+    /// all else takes the identity, InvalidArgumentError otherwise.
+    #[pyo3(signature = (patient, scope, reader, *, purpose, until, access_key = None,
+        reader_key = "access", delegable = 0, wait = false))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
     fn share<'py>(
         &self,
         py: Python<'py>,
         patient: &Identity,
-        report: &str,
-        reader: &str,
+        scope: ScopeArgument,
+        reader: ReaderArgument,
         purpose: &str,
         until: TimeArgument,
         access_key: Option<KeyArgument>,
         reader_key: &str,
+        delegable: u8,
         wait: bool,
     ) -> PyResult<Any<'py>> {
         let ledger = self.get()?;
-        let permission = Permission::new(
-            parse("report", report)?,
-            parse("reader", reader)?,
-            parse("purpose", purpose)?,
-            until.resolve(ledger.now())?,
-        );
+        let (purpose, until) = (parse("purpose", purpose)?, until.resolve(ledger.now())?);
+        let permission = Permission::new(scope.0, reader.0, purpose, until).delegable(delegable);
         let reader_key = self::reader_key(reader_key)?;
         let key = key(access_key.as_ref());
         let done =
             py.detach(|| ledger.share(&patient.0, permission, &key, reader_key)).map_err(raise)?;
         let record = done.record;
-        wait_mined(py, &ledger, record, wait, |block| results::approved(py, done, block))
+        wait_mined(py, &ledger, record, wait, |block| grants::approved(py, done, None, block))
     }
 
-    /// Open a report, for its patient or for a reader with a live permission; returns OpenedReport, a
-    /// binary file. The reading is recorded before anything is decrypted.
+    /// Pass a permission on, where the patient said it may be; returns Approved.
     ///
-    /// `access_key` is the key this person got, an AccessKey or its text; without it the identity itself
-    /// is the key.
+    /// `holder` is whom the grant names, `access_key` what they open it with. `scope` is a part of what it
+    /// covers, `until` an earlier end; by default all of it. It ends with the grant it came from, and the
+    /// patient or `holder` can revoke it. Raises RefusedError when it would be wider than the grant.
+    #[pyo3(signature = (holder, grant, reader, *, scope = None, until = None, access_key = None,
+        reader_key = "access", delegable = 0, wait = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn delegate<'py>(
+        &self,
+        py: Python<'py>,
+        holder: &Identity,
+        grant: &str,
+        reader: ReaderArgument,
+        scope: Option<ScopeArgument>,
+        until: Option<TimeArgument>,
+        access_key: Option<KeyArgument>,
+        reader_key: &str,
+        delegable: u8,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, id) = (self.get()?, parse("grant", grant)?);
+        let mut delegation = Delegation::to(reader.0);
+        delegation.scope = scope.map(|scope| scope.0);
+        delegation.until = until.map(|until| until.resolve(ledger.now())).transpose()?;
+        delegation.delegate = delegable;
+        delegation.reader_key = self::reader_key(reader_key)?;
+        let key = key(access_key.as_ref());
+        let done =
+            py.detach(|| ledger.delegate(&holder.0, &id, &key, delegation)).map_err(raise)?;
+        let (record, parent) = (done.record, id.to_string());
+        wait_mined(py, &ledger, record, wait, |block| {
+            grants::approved(py, done, Some(&parent), block)
+        })
+    }
+
+    /// Every group, as a list of Group.
+    fn groups<'py>(&self, py: Python<'py>) -> PyResult<Vec<Any<'py>>> {
+        grants::groups(py, self.get()?.as_ref())
+    }
+
+    /// Make a group of doctors and nurses; returns Group. Its name stays here.
     ///
-    /// Raises AccessError: NoAccessError, TooManyAttemptsError, ExpiredError, RevokedError, NotMinedError.
-    /// Raises DamagedError when stored bytes are not what the ledger names.
+    /// Raises InvalidArgumentError for a name that cannot be, RefusedError for members who do not read.
+    #[pyo3(signature = (hospital, name, members, *, wait = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn create_group<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        name: &str,
+        members: Vec<String>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        grants::create(py, ledger.as_ref(), &hospital.0, Ok((name, &members)), wait)
+    }
+
+    /// Make the group of everyone of a role at the hospital, now and later; returns Group.
+    ///
+    /// Raises RefusedError when there is one already, or the role does not read.
+    #[pyo3(signature = (hospital, role, *, wait = false))]
+    fn create_role_group<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        role: &str,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, role) = (self.get()?, parse::<Role>("role", role)?);
+        grants::create(py, ledger.as_ref(), &hospital.0, Err(role), wait)
+    }
+
+    /// Let members join and leave a group; returns Group as it is then.
+    ///
+    /// Who leaves is refused what was granted to the group; with `fresh` it gets a new key though nobody leaves.
+    #[pyo3(signature = (hospital, group, *, join = Vec::new(), leave = Vec::new(), fresh = false, wait = false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn change_group<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        group: ReaderArgument,
+        join: Vec<String>,
+        leave: Vec<String>,
+        fresh: bool,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let changes = (&join[..], &leave[..], fresh);
+        grants::change(py, ledger.as_ref(), &hospital.0, &group.0, changes, wait)
+    }
+
+    /// Put a report under a new key, for the patient and all whose permissions are live; returns Rotated.
+    ///
+    /// It takes effect when the hospital confirms: `confirm_rotations`. `access_key` is the patient's, if not
+    /// the identity opens the report.
+    #[pyo3(signature = (patient, report, *, access_key = None, wait = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn rotate<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        report: &str,
+        access_key: Option<KeyArgument>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, report) = (self.get()?, parse("report", report)?);
+        let key = key(access_key.as_ref());
+        rotation::rotate(py, ledger.as_ref(), &patient.0, &[report], &key, wait)?.get_item(0)
+    }
+
+    /// Note reports to be rotated later by `rotate_marked`; returns how many.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn mark_for_rotation(
+        &self,
+        py: Python<'_>,
+        patient: &Identity,
+        scope: ScopeArgument,
+    ) -> PyResult<usize> {
+        let ledger = self.get()?;
+        py.detach(|| ledger.mark_for_rotation(&patient.0, &scope.0)).map_err(raise)
+    }
+
+    /// The ids of a patient's reports that are marked to be rotated.
+    fn marked_for_rotation(&self, py: Python<'_>, patient: &str) -> PyResult<Vec<String>> {
+        let (ledger, patient) = (self.get()?, parse("patient", patient)?);
+        let marked = py.detach(|| ledger.marked_for_rotation(&patient)).map_err(raise)?;
+        Ok(marked.iter().map(ToString::to_string).collect())
+    }
+
+    /// Rotate what is marked, at most `limit` reports; returns a list of Rotated.
+    ///
+    /// What was interrupted goes on with the next call. When a report fails, the exception's `result` is the list
+    /// so far.
+    #[pyo3(signature = (patient, *, limit = None, wait = false))]
+    fn rotate_marked<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        limit: Option<usize>,
+        wait: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let ledger = self.get()?;
+        let marked = py.detach(|| ledger.marked_for_rotation(&patient.0.id())).map_err(raise)?;
+        let now = &marked[..marked.len().min(limit.unwrap_or(usize::MAX))];
+        rotation::rotate(py, ledger.as_ref(), &patient.0, now, &medledger::Key::Identity, wait)
+    }
+
+    /// As the hospital: compare old and new content of each rotation that waits, and confirm those that hold the
+    /// same; returns a list of Confirmation. One that differs is not confirmed and has no effect.
+    #[pyo3(signature = (hospital, *, wait = false))]
+    fn confirm_rotations<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        wait: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let ledger = self.get()?;
+        rotation::confirm(py, ledger.as_ref(), &hospital.0, wait)
+    }
+
+    /// Move a patient's collection at a hospital (by default this one) to its next key; returns the id of the
+    /// record. All who hold a live permission on the collection are given that key.
+    #[pyo3(signature = (patient, hospital = None, *, wait = false))]
+    fn renew_collection<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        hospital: Option<&str>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let hospital = parse_some("hospital", hospital)?.unwrap_or_else(|| ledger.hospital());
+        let id = py.detach(|| ledger.renew_collection(&patient.0, &hospital)).map_err(raise)?;
+        wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// Ask the custodian of a report for its wrapped key, from a copy of the ledger without it; returns
+    /// SlotRequest, whose `data` is to be carried there within 15 minutes.
     #[pyo3(signature = (reader, report, *, access_key = None))]
     #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
-    fn open_report<'py>(
+    fn ask_for_slot<'py>(
         &self,
         py: Python<'py>,
         reader: &Identity,
@@ -464,7 +634,50 @@ impl Ledger {
     ) -> PyResult<Any<'py>> {
         let (ledger, report) = (self.get()?, parse("report", report)?);
         let key = key(access_key.as_ref());
-        let opened = py.detach(|| ledger.open_report(&reader.0, &report, &key)).map_err(raise)?;
+        let ask = py.detach(|| ledger.ask_for_slot(&reader.0, &report, &key)).map_err(raise)?;
+        rotation::ask(py, &ask)
+    }
+
+    /// As the custodian: record the reading, then give the slot, sealed to its reader, for `open_report`.
+    ///
+    /// Raises NoAccessError, ExpiredError for an old request, DamagedError.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn release_slot<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        request: Data,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let ledger = self.get()?;
+        let release = py.detach(|| ledger.release_slot(&hospital.0, &request)).map_err(raise)?;
+        Ok(PyBytes::new(py, &release))
+    }
+
+    /// Open a report, for its patient or for a reader with a live permission; returns OpenedReport, a
+    /// binary file. The reading is recorded before anything is decrypted.
+    ///
+    /// `access_key` is the key this person got, an AccessKey or its text; without it the identity itself
+    /// is the key. With `slot`, what its custodian released, the reading is recorded there already.
+    ///
+    /// Raises AccessError: NoAccessError, TooManyAttemptsError, ExpiredError, RevokedError, NotMinedError.
+    /// Raises DamagedError when stored bytes are not what the ledger names.
+    #[pyo3(signature = (reader, report, *, access_key = None, slot = None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn open_report<'py>(
+        &self,
+        py: Python<'py>,
+        reader: &Identity,
+        report: &str,
+        access_key: Option<KeyArgument>,
+        slot: Option<Data>,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, report) = (self.get()?, parse("report", report)?);
+        let key = key(access_key.as_ref());
+        let opened = py.detach(|| match &slot {
+            Some(slot) => ledger.open_released(&reader.0, &report, &key, slot),
+            None => ledger.open_report(&reader.0, &report, &key),
+        });
+        let opened = opened.map_err(raise)?;
         let file = py.import("medledger._report")?.getattr("OpenedReport")?;
         file.call1((RawReport::new(opened),))
     }
@@ -483,6 +696,87 @@ impl Ledger {
         let (ledger, grant) = (self.get()?, parse("grant", grant)?);
         let id = py.detach(|| ledger.revoke(&patient.0, &grant)).map_err(raise)?;
         wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// Make a new key for a patient's own report in place of one that was lost, which opens nothing any
+    /// more; returns Renewed. Without `access_key`, the old one, the identity is the key.
+    ///
+    /// Raises as `approve` does.
+    #[pyo3(signature = (patient, report, *, access_key = None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn renew_key<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        report: &str,
+        access_key: Option<KeyArgument>,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, report) = (self.get()?, parse("report", report)?);
+        let key = key(access_key.as_ref());
+        let done = py.detach(|| ledger.renew_key(&patient.0, &report, &key)).map_err(raise)?;
+        results::renewed(py, done)
+    }
+
+    /// Give the reader of a permission a new key in place of one that was lost: it is taken back and given
+    /// anew; returns Approved. Raises as `approve` does.
+    #[pyo3(signature = (patient, grant, *, access_key = None, wait = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn renew_grant_key<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &Identity,
+        grant: &str,
+        access_key: Option<KeyArgument>,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, grant) = (self.get()?, parse("grant", grant)?);
+        let key = key(access_key.as_ref());
+        let done = py.detach(|| ledger.renew_grant_key(&patient.0, &grant, &key)).map_err(raise)?;
+        let record = done.record;
+        wait_mined(py, &ledger, record, wait, |block| grants::approved(py, done, None, block))
+    }
+
+    /// The keys that wait for a member, each shown this once, as a list of PickedUp.
+    fn pick_up<'py>(&self, py: Python<'py>, owner: &Identity) -> PyResult<Vec<Any<'py>>> {
+        let ledger = self.get()?;
+        let keys = py.detach(|| ledger.pick_up(&owner.0)).map_err(raise)?;
+        keys.into_iter().map(|key| results::picked_up(py, key)).collect()
+    }
+
+    /// Who saw a patient's reports, when and for which purpose, oldest first, as a list of Access.
+    #[pyo3(signature = (patient, *, offset = 0, limit = 0))]
+    fn accesses<'py>(
+        &self,
+        py: Python<'py>,
+        patient: &str,
+        offset: usize,
+        limit: usize,
+    ) -> PyResult<Vec<Any<'py>>> {
+        let (ledger, patient) = (self.get()?, parse("patient", patient)?);
+        let found = py.detach(|| ledger.accesses(&patient, offset, limit)).map_err(raise)?;
+        found.iter().map(|access| results::access(py, access)).collect()
+    }
+
+    /// Sign how far the hospital's audit log has come, as a record; returns its id.
+    ///
+    /// Raises DamagedError when the log was altered, InvalidArgumentError for another identity.
+    #[pyo3(signature = (hospital, *, wait = false))]
+    fn digest_audit<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let id = py.detach(|| ledger.digest_audit(&hospital.0)).map_err(raise)?;
+        wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// Recompute the hospital's audit log and compare it with its digests on the chain; returns AuditReport.
+    fn verify_audit<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let report = py.detach(|| ledger.verify_audit()).map_err(raise)?;
+        results::audited(py, &report)
     }
 
     /// The reports a member is party to, as a list of Report.

@@ -1,16 +1,18 @@
 //! Results as the frozen dataclasses of `medledger._types`.
 
+use crate::grants;
 use crate::identity::AccessKey;
 use medledger::core::clock::Timestamp;
 use medledger::core::engine::Mined;
 use medledger::core::prune::Pruned;
 use medledger::core::record::Body;
 use medledger::core::registry::Kind;
+use medledger::core::state::GrantStanding;
 use medledger::core::store::Standing;
 use medledger::{
-    Approved, Backup, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports, LogEntry,
-    MailReport, Member, MemberId, Progress, Proven, Registration, ReportSummary, Request, Uploaded,
-    VerifyReport,
+    Access, AuditReport, Backup, Delivery, Exported, GrantSummary, ImportedChain, ImportedReports,
+    LogEntry, MailReport, Member, MemberId, PickedUp, Progress, Proven, Registration, Renewed,
+    ReportSummary, Request, Uploaded, VerifyReport,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -72,7 +74,7 @@ impl<'py> Maker<'py> {
         self.set(name, value.to_string())
     }
 
-    fn time(self, name: &str, value: Timestamp) -> PyResult<Self> {
+    pub(crate) fn time(self, name: &str, value: Timestamp) -> PyResult<Self> {
         let time = datetime(self.py, value)?;
         self.set(name, time)
     }
@@ -86,7 +88,7 @@ impl<'py> Maker<'py> {
         self.set("state", state)?.set("block", block)
     }
 
-    fn delivery(self, delivery: Delivery) -> PyResult<Self> {
+    pub(crate) fn delivery(self, delivery: Delivery) -> PyResult<Self> {
         let (name, key) = match delivery {
             Delivery::Mailed => ("mailed", None),
             Delivery::Queued => ("queued", None),
@@ -167,36 +169,55 @@ pub(crate) fn request<'py>(py: Python<'py>, value: &Request) -> PyResult<Bound<'
         .make("Request")
 }
 
-pub(crate) fn approved(
-    py: Python<'_>,
-    value: Approved,
-    block: Option<u64>,
-) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn renewed(py: Python<'_>, value: Renewed) -> PyResult<Bound<'_, PyAny>> {
+    Maker::new(py).text("report", value.report)?.delivery(value.delivery)?.make("Renewed")
+}
+
+pub(crate) fn picked_up(py: Python<'_>, value: PickedUp) -> PyResult<Bound<'_, PyAny>> {
     Maker::new(py)
-        .text("grant", value.grant)?
+        .set("report", value.report.map(|id| id.to_string()))?
+        .set("label", value.label)?
+        .set("grant", value.grant.map(|id| id.to_string()))?
+        .time("since", value.since)?
+        .set("access_key", AccessKey(value.key))?
+        .make("PickedUp")
+}
+
+pub(crate) fn access<'py>(py: Python<'py>, value: &Access) -> PyResult<Bound<'py, PyAny>> {
+    Maker::new(py)
         .text("record", value.record)?
-        .text("report", value.permission.report)?
-        .text("reader", value.permission.reader)?
-        .text("purpose", value.permission.purpose)?
-        .time("until", value.permission.until)?
-        .delivery(value.delivery)?
-        .set("block", block)?
-        .make("Approved")
+        .text("report", value.report)?
+        .set("label", value.label.as_str())?
+        .text("reader", value.reader)?
+        .set("reader_name", value.reader_name.as_str())?
+        .time("time", value.time)?
+        .set("grant", value.grant.map(|id| id.to_string()))?
+        .set("purpose", value.purpose.map(|purpose| purpose.name()))?
+        .set("version", value.version)?
+        .standing(value.standing)?
+        .make("Access")
+}
+
+pub(crate) fn audited<'py>(py: Python<'py>, value: &AuditReport) -> PyResult<Bound<'py, PyAny>> {
+    let findings: Vec<String> = value.findings.iter().map(ToString::to_string).collect();
+    Maker::new(py)
+        .set("size", value.size)?
+        .set("digests", value.digests)?
+        .set("vouched", value.vouched)?
+        .set("findings", PyTuple::new(py, findings)?)?
+        .make("AuditReport")
 }
 
 fn grant<'py>(py: Python<'py>, value: &GrantSummary) -> PyResult<Bound<'py, PyAny>> {
-    let reader = match value.entry.reader {
-        medledger::core::record::Grantee::Member(reader) => reader.to_string(),
-        _ => String::new(),
-    };
-    Maker::new(py)
-        .text("id", value.id)?
-        .set("reader", reader)?
+    let maker = grants::grantee(Maker::new(py).text("id", value.id)?, &value.entry.reader)?;
+    grants::scope(py, maker, &value.entry.scope)?
         .set("reader_name", value.reader_name.as_str())?
         .text("purpose", value.entry.purpose)?
         .time("until", value.entry.until)?
         .set("live", value.live)?
-        .set("revoked", value.entry.revoked.is_some())?
+        .set("revoked", value.standing == GrantStanding::Revoked)?
+        .set("delegable", value.entry.delegate)?
+        .set("parent", value.entry.parent.map(|id| id.to_string()))?
         .make("Grant")
 }
 

@@ -3,6 +3,7 @@
 use crate::ledger::Ledger;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::{BlockId, MemberId, RecordId, ReportId};
+use medledger_core::record::Record;
 use medledger_core::registry::Kind;
 use medledger_core::state::State;
 use medledger_core::store::{RecordQuery, Standing, StoreError};
@@ -32,6 +33,8 @@ pub struct LogEntry {
     pub standing: Standing,
     /// The block it is in.
     pub block: Option<BlockId>,
+    /// All it says; none where it is damaged here.
+    pub record: Option<Record>,
 }
 
 impl Ledger {
@@ -69,6 +72,7 @@ impl Ledger {
                     time: record.time,
                     standing: record.standing,
                     block,
+                    record: record.signed().ok().map(|signed| signed.record().clone()),
                 });
             }
             Ok(())

@@ -228,15 +228,7 @@ impl Ledger {
     /// # Errors
     /// See [`IdentityError`].
     pub fn unlock(&self, member: &MemberId, password: &str) -> Result<Identity, IdentityError> {
-        let bytes = self.identity_file(member)?;
-        let identity = identity::unlock(&bytes, password)?;
-        // A file put in another's place would act as somebody else.
-        let found = identity.id();
-        if found == *member {
-            Ok(identity)
-        } else {
-            Err(IdentityError::OtherMember { wanted: *member, found })
-        }
+        unlock_bytes(&self.identity_file(member)?, member, password)
     }
 
     /// Whose locked identity files lie in this ledger's folder. What is something else there, or
@@ -328,6 +320,36 @@ impl Ledger {
 
 /// Folder of locked identity files in a ledger's folder.
 pub(crate) const IDENTITIES: &str = "identities";
+
+/// Unlocks a member's identity file of a ledger's folder.
+pub(crate) fn unlock_in(
+    folder: &Path,
+    member: &MemberId,
+    password: &str,
+) -> Result<Identity, IdentityError> {
+    let path = crate::identity_file::path_of(folder, member);
+    let read = read_bounded(&path, limit::LOCKED_IDENTITY_BYTES);
+    let bytes = read.map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => IdentityError::Missing(*member),
+        _ => IdentityError::Io { path: path.clone(), source },
+    })?;
+    unlock_bytes(&bytes, member, password)
+}
+
+fn unlock_bytes(
+    bytes: &[u8],
+    member: &MemberId,
+    password: &str,
+) -> Result<Identity, IdentityError> {
+    let identity = identity::unlock(bytes, password)?;
+    // A file put in another's place would act as somebody else.
+    let found = identity.id();
+    if found == *member {
+        Ok(identity)
+    } else {
+        Err(IdentityError::OtherMember { wanted: *member, found })
+    }
+}
 
 /// Locks an identity with a password into a file of a ledger's folder.
 pub(crate) fn save_identity(

@@ -47,6 +47,8 @@ pub struct GrantSummary {
     pub entry: GrantEntry,
     /// Whether it lets its reader in now.
     pub live: bool,
+    /// What has become of it; of one that was passed on, also with what it came from.
+    pub standing: GrantStanding,
 }
 
 impl Ledger {
@@ -136,10 +138,12 @@ impl Ledger {
                 else {
                     continue;
                 };
+                let standing = state.standing(&entry, now)?;
                 grants.push(GrantSummary {
                     id,
                     reader_name: self.reader_name(view.as_ref(), &entry)?,
-                    live: state.standing(&entry, now)? == GrantStanding::Live,
+                    live: standing == GrantStanding::Live,
+                    standing,
                     entry,
                 });
             }

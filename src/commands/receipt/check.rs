@@ -1,13 +1,13 @@
 //! `medledger receipt check`: what is proven, what is not, and if nothing is, why.
 
+use crate::commands::says::{Said, says};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::failures::{self, RECEIPT_EXITS};
 use crate::output::{Show, fields};
 use clap::Args;
-use medledger::core::record::{Body, Grantee, Record, Scope};
 use medledger::core::registry::limit;
-use medledger::{ChainId, GrantId, Receipt, ReportId, show_time};
+use medledger::{ChainId, Receipt, show_time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -37,7 +37,7 @@ struct Proven {
     patient: Option<String>,
     time: String,
     /// What the record says, by the names of its fields.
-    says: BTreeMap<&'static str, String>,
+    says: BTreeMap<&'static str, Said>,
     chain: String,
     block: String,
     height: u64,
@@ -65,7 +65,7 @@ impl Show for Proven {
             ("kind", self.kind.to_owned()),
             ("author", self.author.clone()),
         ];
-        rows.extend(self.says.iter().map(|(name, value)| (*name, value.clone())));
+        rows.extend(self.says.iter().map(|(name, value)| (*name, value.to_string())));
         rows.extend([
             ("stated", self.time.clone()),
             ("block", self.block.clone()),
@@ -110,7 +110,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> Result<()> {
         record: proven.record.id().to_string(),
         kind: record.kind().name(),
         author: record.author.to_string(),
-        patient: says.get("patient").cloned(),
+        patient: says.get("patient").map(ToString::to_string),
         time: show_time(record.time),
         says,
         chain: args.chain.to_string(),
@@ -131,49 +131,5 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> Result<()> {
         quorum: proven.quorum,
         proves: format!("the record took effect on chain {} and is final", args.chain),
         does_not_prove: NOT_PROVEN,
-    })
-}
-
-/// What a record says, for people and programs; ids only, since nothing else is in a record.
-fn says(record: &Record) -> BTreeMap<&'static str, String> {
-    let time = |time| show_time(time);
-    let (author, nonce) = (&record.author, &record.nonce);
-    BTreeMap::from_iter(match &record.body {
-        Body::Register(body) => vec![
-            ("member", body.member.member_id().to_string()),
-            ("role", body.role.name().to_owned()),
-            ("custody", body.custody.name().to_owned()),
-        ],
-        Body::Enrol(body) => vec![("hospital", body.hospital.to_string())],
-        Body::AddReport(body) => {
-            let report = ReportId::derive(author, nonce).to_string();
-            let (patient, envelope) = (body.patient.to_string(), body.envelope.to_string());
-            vec![("report", report), ("patient", patient), ("envelope", envelope)]
-        }
-        Body::RequestAccess(body) => vec![
-            ("report", body.report.to_string()),
-            ("purpose", body.purpose.name().to_owned()),
-            ("until", time(body.until)),
-        ],
-        Body::Grant(body) => {
-            let Scope::Report(report) = &body.scope else { return BTreeMap::new() };
-            let Grantee::Member(reader) = &body.reader else { return BTreeMap::new() };
-            vec![
-                ("grant", GrantId::derive(author, nonce).to_string()),
-                ("report", report.to_string()),
-                ("reader", reader.to_string()),
-                ("purpose", body.purpose.name().to_owned()),
-                ("until", time(body.until)),
-                ("custodian", body.custodian.to_string()),
-            ]
-        }
-        Body::Refuse(body) => vec![("request", body.request.to_string())],
-        Body::Revoke(body) => vec![("grant", body.grant.to_string())],
-        Body::Read(body) => {
-            let mut rows = vec![("report", body.report.to_string())];
-            rows.extend(body.grant.map(|grant| ("grant", grant.to_string())));
-            rows
-        }
-        _ => Vec::new(),
     })
 }

@@ -10,13 +10,18 @@ from typing_extensions import Buffer, Self
 
 from medledger._report import OpenedReport
 from medledger._types import (
+    Access,
     Approved,
+    AuditReport,
     Backup,
     Block,
     BlockCheck,
     CacheStats,
     CollectedBlocks,
+    Collection,
+    Confirmation,
     Exported,
+    Group,
     ImportedChain,
     ImportedReports,
     KuboCheck,
@@ -24,6 +29,7 @@ from medledger._types import (
     MailReport,
     Member,
     MovedStorage,
+    PickedUp,
     Pin,
     Profile,
     Progress,
@@ -31,11 +37,14 @@ from medledger._types import (
     Pruned,
     Purpose,
     Registration,
+    Renewed,
     RepairedBlocks,
     ReplicaReport,
     Report,
     Request,
     Role,
+    Rotated,
+    SlotRequest,
     Upload,
     StorageStatus,
     SyncedStorage,
@@ -77,6 +86,7 @@ _Target: TypeAlias = PathLike[str] | _WritableFile
 _Source: TypeAlias = Buffer | PathLike[str] | _BinaryFile
 _Time: TypeAlias = str | datetime | timedelta
 _Key: TypeAlias = AccessKey | str
+_Scope: TypeAlias = str | Sequence[str] | Collection
 
 def seal(data: Buffer, *, key: Buffer | str, context: Buffer | None = None) -> bytes:
     """Encrypt bytes under a key and bind them to a context."""
@@ -320,24 +330,122 @@ class Ledger:
     def share(
         self,
         patient: Identity,
-        report: str,
-        reader: str,
+        scope: _Scope,
+        reader: str | Group,
         *,
         purpose: Purpose,
         until: _Time,
         access_key: _Key | None = None,
         reader_key: Literal["access", "identity"] = "access",
+        delegable: int = 0,
         wait: bool = False,
     ) -> Approved:
         """Permit a reader unasked."""
 
-    def open_report(
+    def delegate(
+        self,
+        holder: Identity,
+        grant: str,
+        reader: str | Group,
+        *,
+        scope: _Scope | None = None,
+        until: _Time | None = None,
+        access_key: _Key | None = None,
+        reader_key: Literal["access", "identity"] = "access",
+        delegable: int = 0,
+        wait: bool = False,
+    ) -> Approved:
+        """Pass a permission on, where the patient said it may be."""
+
+    def groups(self) -> list[Group]:
+        """Every group."""
+
+    def create_group(
+        self, hospital: Identity, name: str, members: Sequence[str], *, wait: bool = False
+    ) -> Group:
+        """Make a group of doctors and nurses."""
+
+    def create_role_group(self, hospital: Identity, role: Role, *, wait: bool = False) -> Group:
+        """Make the group of everyone of a role at the hospital, now and later."""
+
+    def change_group(
+        self,
+        hospital: Identity,
+        group: Group,
+        *,
+        join: Sequence[str] = ...,
+        leave: Sequence[str] = ...,
+        fresh: bool = False,
+        wait: bool = False,
+    ) -> Group:
+        """Let members join and leave a group; as it is then."""
+
+    def rotate(
+        self, patient: Identity, report: str, *, access_key: _Key | None = None, wait: bool = False
+    ) -> Rotated:
+        """Put a report under a new key, for all who may still read it."""
+
+    def mark_for_rotation(self, patient: Identity, scope: _Scope) -> int:
+        """Note reports to be rotated later; returns how many."""
+
+    def marked_for_rotation(self, patient: str) -> list[str]:
+        """The ids of a patient's reports that are marked to be rotated."""
+
+    def rotate_marked(
+        self, patient: Identity, *, limit: int | None = None, wait: bool = False
+    ) -> list[Rotated]:
+        """Rotate what is marked."""
+
+    def confirm_rotations(self, hospital: Identity, *, wait: bool = False) -> list[Confirmation]:
+        """As the hospital: compare old and new content, confirm what is the same."""
+
+    def renew_collection(
+        self, patient: Identity, hospital: str | None = None, *, wait: bool = False
+    ) -> str:
+        """Move a patient's collection at a hospital to its next key; returns the id of the record."""
+
+    def ask_for_slot(
         self, reader: Identity, report: str, *, access_key: _Key | None = None
+    ) -> SlotRequest:
+        """Ask the custodian of a report for its wrapped key."""
+
+    def release_slot(self, hospital: Identity, request: Buffer) -> bytes:
+        """As the custodian: record the reading, then give the slot, sealed to its reader."""
+
+    def open_report(
+        self,
+        reader: Identity,
+        report: str,
+        *,
+        access_key: _Key | None = None,
+        slot: Buffer | None = None,
     ) -> OpenedReport:
         """Open a report, for its patient or for a reader with a live permission."""
 
     def revoke(self, patient: Identity, grant: str, *, wait: bool = False) -> str:
         """Take a permission back; returns the id of the record."""
+
+    def renew_key(
+        self, patient: Identity, report: str, *, access_key: _Key | None = None
+    ) -> Renewed:
+        """Make a new key for a patient's own report in place of one that was lost."""
+
+    def renew_grant_key(
+        self, patient: Identity, grant: str, *, access_key: _Key | None = None, wait: bool = False
+    ) -> Approved:
+        """Give the reader of a permission a new key in place of one that was lost."""
+
+    def pick_up(self, owner: Identity) -> list[PickedUp]:
+        """The keys that wait for a member, each shown this once."""
+
+    def accesses(self, patient: str, *, offset: int = 0, limit: int = 0) -> list[Access]:
+        """Who saw a patient's reports, when and for which purpose."""
+
+    def digest_audit(self, hospital: Identity, *, wait: bool = False) -> str:
+        """Sign how far the hospital's audit log has come; returns the id of the record."""
+
+    def verify_audit(self) -> AuditReport:
+        """Recompute the audit log and compare it with its digests on the chain."""
 
     def reports(self, member: str) -> list[Report]:
         """The reports a member is party to."""

@@ -33,11 +33,14 @@ Purpose = Literal[
 Profile = Literal["unixfs-v1-2025", "unixfs-v0-2015", "kubo-cidv1"]
 """How a file is cut into blocks, and so which CID it has."""
 
-Delivery = Literal["mailed", "queued", "pick-up", "none"]
+Delivery = Literal["mailed", "queued", "waits", "pick-up", "none"]
 """How an access key reaches its owner; with "pick-up" the result holds it, once."""
 
 State = Literal["accepted", "mined", "refused"]
 """How far a record has come."""
+
+Scope = Literal["report", "reports", "collection"]
+"""What a permission covers: a report, several, or all of a patient's at a hospital."""
 
 Stage = Literal["unknown", "accepted", "mined", "final", "refused"]
 """The same, with what the hospitals made final and what is not known here."""
@@ -132,10 +135,23 @@ class Approved:
     grant: str
     """The permission; revoking names it."""
     record: str
-    report: str
+    scope: Scope
+    """What it covers."""
+    report: str | None
+    """The report, if it covers one."""
+    reports: tuple[str, ...]
+    """Every report that it names; none where it covers a collection."""
+    hospital: str | None
+    """The hospital of the collection."""
     reader: str
+    """The member, or the group."""
+    reader_kind: Literal["member", "group"]
     purpose: Purpose
     until: datetime
+    delegable: int
+    """How many times it may be passed on."""
+    parent: str | None
+    """The permission that was passed on with it."""
     delivery: Delivery
     """How the reader gets their access key."""
     access_key: AccessKey | None
@@ -145,17 +161,148 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """A patient's new key to their own report."""
+
+    report: str
+    delivery: Delivery
+    access_key: AccessKey | None
+    """The key, when it is to be handed over. Nothing keeps a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickedUp:
+    """A key that its owner picked up. Nothing keeps a copy."""
+
+    report: str | None
+    """The report it opens, where it is one."""
+    label: str
+    grant: str | None
+    """The permission it belongs to; None for a patient's own key."""
+    since: datetime
+    access_key: AccessKey
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One reading of a report."""
+
+    record: str
+    report: str
+    label: str
+    reader: str
+    reader_name: str
+    time: datetime
+    grant: str | None
+    purpose: Purpose | None
+    """What the permission is for; None for the patient."""
+    version: int
+    state: State
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was found of the hospital's audit log."""
+
+    size: int
+    digests: int
+    vouched: int
+    """Entries that a digest on the chain vouches for."""
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """A permission as the patient or its reader sees it."""
 
     id: str
+    scope: Scope
+    """What it covers."""
+    report: str | None
+    """The report, if it covers one."""
+    reports: tuple[str, ...]
+    """Every report that it names; none where it covers a collection."""
+    hospital: str | None
+    """The hospital of the collection."""
     reader: str
+    """The member, or the group."""
+    reader_kind: Literal["member", "group"]
     reader_name: str
     purpose: Purpose
     until: datetime
     live: bool
     """Whether it lets its reader in now."""
     revoked: bool
+    """Whether it, or one it was passed on from, was taken back."""
+    delegable: int
+    """How many times it may be passed on."""
+    parent: str | None
+    """The permission that was passed on with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """All reports of a patient at a hospital, present and future, as what a permission covers."""
+
+    hospital: str
+    """Id of the hospital."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of readers."""
+
+    id: str
+    name: str
+    """What people call it; its id where this hospital was not told."""
+    hospital: str
+    """The hospital that keeps it."""
+    role: Role | None
+    """Everyone of this role at that hospital, if it is such a group."""
+    epoch: int
+    """Counts its keys."""
+    members: tuple[str, ...]
+    """Ids of who belongs to it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """A report under a new key, which the hospital has still to confirm."""
+
+    report: str
+    record: str
+    epoch: int
+    """Counts the report's keys."""
+    length: int
+    """Bytes of the report."""
+    readers: int
+    """Permissions whose readers were given the new key; those on the collection need none."""
+    access_key: AccessKey | None
+    """The patient's new key, only where the one they have is not known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What became of a rotation that waited."""
+
+    report: str
+    result: Literal["same", "differs", "no-keys"]
+    """Confirmed; not confirmed, since the content is another; not compared, since the keys are not here."""
+    record: str | None
+    """The record that confirms it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRequest:
+    """A request for a wrapped key, to be carried to the hospital that keeps it."""
+
+    custodian: str
+    """That hospital."""
+    read: str
+    """The record of the reading that it will accept."""
+    data: bytes
+    """The request, sealed to that hospital."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,47 @@
+"""Keys on their way, who used them, and the audit log."""
+
+import json
+
+import pytest
+from conftest import PASSWORD, make_world
+
+import medledger
+
+
+def test_a_key_waits_for_its_owner_and_is_shown_once(tmp_path):
+    world = make_world(tmp_path / "ledger")
+    world.ledger.close()
+    path = world.ledger.path / "settings.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"delivery": "pickup"}))
+    with medledger.Ledger.open(world.ledger.path) as ledger:
+        done = ledger.upload(world.doctor, world.patient.id, b"a report", wait=True)
+        assert (done.delivery, done.access_key) == ("waits", None)
+        (key,) = ledger.pick_up(world.patient)
+        assert (key.report, key.label, key.grant) == (done.report, done.label, None)
+        assert ledger.pick_up(world.patient) == []
+        opened = ledger.open_report(world.patient, done.report, access_key=key.access_key)
+        assert opened.read() == b"a report"
+
+
+def test_a_lost_key_is_replaced_and_the_patient_sees_who_read(tmp_path):
+    world = make_world(tmp_path / "ledger")
+    with world.ledger as ledger:
+        uploaded, approved = world.granted()
+        renewed = ledger.renew_key(world.patient, uploaded.report)
+        with pytest.raises(medledger.NoAccessError):
+            ledger.open_report(world.patient, uploaded.report, access_key=uploaded.access_key)
+        again = ledger.renew_grant_key(
+            world.patient, approved.grant, access_key=renewed.access_key, wait=True
+        )
+        with pytest.raises(medledger.RevokedError):
+            ledger.open_report(world.reader, uploaded.report, access_key=approved.access_key)
+        ledger.open_report(world.reader, uploaded.report, access_key=again.access_key)
+        (access,) = ledger.accesses(world.patient.id)
+        assert (access.reader, access.purpose, access.grant) == (world.reader.id, "TREAT", again.grant)
+        assert access.state == "accepted"
+
+        hospital = ledger.unlock(ledger.hospital, PASSWORD)
+        ledger.digest_audit(hospital, wait=True)
+        audit = ledger.verify_audit()
+        # A wrong key, one of a permission taken back, and two renewals.
+        assert (audit.size, audit.digests, audit.vouched, audit.findings) == (4, 1, 4, ())
