@@ -3,6 +3,7 @@
 mod access;
 mod blocks;
 mod cars;
+mod claims;
 mod delivery;
 mod durability;
 mod grants;
