@@ -88,7 +88,11 @@ pub(crate) fn run(context: &Context, command: &HospitalCommand) -> Result<()> {
     match command {
         HospitalCommand::New(args) => {
             let mut options = HospitalOptions::new(&args.name);
-            options.hospital = Contact { name: args.name.clone(), email: args.email.clone(), ..Contact::default() };
+            options.hospital = Contact {
+                name: args.name.clone(),
+                email: args.email.clone(),
+                ..Contact::default()
+            };
             let password = args.password.create(&format!("password of {}", args.name))?;
             interrupt::writes();
             let (card, _) = Ledger::new_hospital(context.folder(), &options, &password)?;
