@@ -40,9 +40,10 @@ use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
     ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, GroupError,
-    HospitalError, IdempotencyError, IdentityError, IdentityFileError, ImportError, NewsError, NodeKeyError,
-    OpenError, OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError,
-    RequestError, RevokeError, RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
+    HospitalError, IdempotencyError, IdentityError, IdentityFileError, ImportError, NewsError,
+    NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError, RegisterError,
+    ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError, StorageError,
+    SuccessionError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;

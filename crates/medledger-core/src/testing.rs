@@ -50,7 +50,10 @@ pub(crate) fn id(number: u8) -> MemberId {
 }
 
 pub(crate) fn founder(number: u8) -> Founder {
-    Founder { identity: member(number).public().clone(), mining: mining_key(number).verifying_key() }
+    Founder {
+        identity: member(number).public().clone(),
+        mining: mining_key(number).verifying_key(),
+    }
 }
 
 /// Work of two tries a block.

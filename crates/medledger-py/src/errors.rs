@@ -15,10 +15,9 @@ use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
     ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, IdempotencyError,
-    IdentityError, IdentityFileError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
-    RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError,
-    SuccessionError,
-    StorageError, UploadError, WaitError,
+    IdentityError, IdentityFileError, NodeKeyError, OpenError, OpenReportError, PruneError,
+    RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError,
+    SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;

@@ -110,7 +110,10 @@ impl Ledger {
         let others = ["next", "former"].map(|other| path.with_extension(other));
         if others.iter().any(|path| path.exists()) {
             let named = self.members().ok().and_then(|members| {
-                members.into_iter().find(|found| found.id == *member).map(|found| found.entry.identity)
+                members
+                    .into_iter()
+                    .find(|found| found.id == *member)
+                    .map(|found| found.entry.identity)
             });
             let fits = |bytes: &[u8]| peek(bytes).is_ok_and(|info| Some(info.public) == named);
             if !present.as_ref().is_some_and(|bytes| fits(bytes)) {

@@ -291,7 +291,6 @@ impl Ledger {
     }
 }
 
-
 fn places_of_grant(
     state: &State<'_>,
     id: &GrantId,
@@ -309,8 +308,7 @@ fn places_of_grant(
     }
     for report in grant.scope.reports() {
         if let Some(entry) = state.report(report)? {
-            let place =
-                SlotPlace::current(*report, &entry, SlotRole::Grant, Some(*id), reader);
+            let place = SlotPlace::current(*report, &entry, SlotRole::Grant, Some(*id), reader);
             places.push(Place::Slot(place, entry.envelope));
         }
     }

@@ -122,10 +122,7 @@ mod tests {
         let second = first.next(HpkeAlgorithm::XWing, &mut rng()).unwrap();
         let hospital = MemberId::from_bytes([3; 16]);
         let found: Vec<_> = second.collection_keys(hospital, 2).collect();
-        let wanted = [
-            second.collection_key(&hospital, 2),
-            first.collection_key(&hospital, 2),
-        ];
+        let wanted = [second.collection_key(&hospital, 2), first.collection_key(&hospital, 2)];
         assert_eq!(found, wanted);
     }
 }

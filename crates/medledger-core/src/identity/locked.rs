@@ -146,7 +146,9 @@ pub enum UnlockError {
     #[error("the locked identity asks for a password hash out of bounds: {0}")]
     Params(#[from] ParamsError),
     /// The ciphertext does not have its length.
-    #[error("the ciphertext of a locked identity has {expected} bytes and 33 for each former key, found {found}")]
+    #[error(
+        "the ciphertext of a locked identity has {expected} bytes and 33 for each former key, found {found}"
+    )]
     Length {
         /// The right length without former keys, in bytes.
         expected: usize,
@@ -280,7 +282,8 @@ pub fn unlock(bytes: &[u8], password: &str) -> Result<Identity, UnlockError> {
         return Err(UnlockError::WrongPasswordOrDamaged);
     };
     let hpke = HpkeSecretKey::from_bytes(header.public.hpke_key().algorithm(), hpke);
-    let former: Option<Vec<_>> = former.as_chunks::<FORMER_BYTES>().0.iter().map(former_key).collect();
+    let former: Option<Vec<_>> =
+        former.as_chunks::<FORMER_BYTES>().0.iter().map(former_key).collect();
     let identity = Identity::with_id(header.id, SigningKey::from_seed(seed), hpke)
         .with_former(former.ok_or(UnlockError::WrongPasswordOrDamaged)?);
     // AES-GCM alone would let a forger make one file that opens under two passwords he knows; the

@@ -135,7 +135,10 @@ impl Identity {
     #[must_use]
     pub fn group_key(&self, group: &GroupId, epoch: u32) -> HpkeSecretKey {
         let info = [domain::GROUP, group.as_bytes(), &epoch.to_be_bytes()];
-        HpkeSecretKey::derive(self.hpke.algorithm(), &kdf::derive::<32>(&*self.hpke.expose(), &info))
+        HpkeSecretKey::derive(
+            self.hpke.algorithm(),
+            &kdf::derive::<32>(&*self.hpke.expose(), &info),
+        )
     }
 }
 

@@ -130,9 +130,8 @@ impl KeyEntry {
     /// canonical.
     pub fn public_key(&self) -> Result<PublicKey, KeyError> {
         let algorithm = KeyAlgorithm::from_code(self.0)?;
-        let hpke = |algorithm| {
-            HpkePublicKey::from_bytes_of(algorithm, self.key()).map(PublicKey::Hpke)
-        };
+        let hpke =
+            |algorithm| HpkePublicKey::from_bytes_of(algorithm, self.key()).map(PublicKey::Hpke);
         match algorithm {
             KeyAlgorithm::Ed25519 => {
                 let bytes = <&[u8; 32]>::try_from(self.key()).map_err(|_| KeyError::Length {

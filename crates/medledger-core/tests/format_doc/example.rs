@@ -57,7 +57,8 @@ pub(crate) struct Example {
 impl Example {
     pub(crate) fn new() -> Self {
         let bits = Bits::from_u32(0x2000_ffff);
-        let founder = Founder { identity: hospital().public().clone(), mining: mining().verifying_key() };
+        let founder =
+            Founder { identity: hospital().public().clone(), mining: mining().verifying_key() };
         let genesis = Genesis::single(founder, Consensus::Work(Schedule::Fixed { bits }));
         let draft = Rules::genesis_header(&genesis, Timestamp::from_secs(GENESIS_TIME));
         let nonce = (0..)

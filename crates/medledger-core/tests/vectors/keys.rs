@@ -259,38 +259,37 @@ pub(crate) fn slots() -> File {
         Some(algorithm) => for_identity(algorithm, context),
         None => for_key(context),
     };
-    let mut add =
-        |name: &str,
-         expect: &str,
-         reason: &str,
-         hpke: Option<HpkeAlgorithm>,
-         place: &SlotContext,
-         slot: &[u8]| {
-            let case = Case::new(name, expect, reason);
-            let case = match expect {
-                "wrong_key_or_moved" => case.pitfall(7),
-                "other_suite" => case.pitfall(50),
-                _ => case,
-            };
-            let case = case
-                .with("chain", place.chain.to_string())
-                .with("report", place.report.to_string())
-                .with("version", place.version)
-                .with("epoch", place.epoch)
-                .with("role", place.role.code())
-                .with("grant", place.grant.map(|grant| grant.to_string()))
-                .with("reader", place.reader.to_string())
-                .with("envelope", place.envelope.to_string());
-            let (_, context) = wrapped(hpke, place);
-            let other = name.contains("other_key");
-            let case = match hpke {
-                Some(algorithm) => case
-                    .hex("hpke_secret_key", if other { [8; 32] } else { secret })
-                    .with("hpke_algorithm", algorithm.name()),
-                None => case.hex("access_key", if other { [8; 16] } else { key }),
-            };
-            file.push(case.hex("context", context).hex("dek", dek).hex("slot", slot));
+    let mut add = |name: &str,
+                   expect: &str,
+                   reason: &str,
+                   hpke: Option<HpkeAlgorithm>,
+                   place: &SlotContext,
+                   slot: &[u8]| {
+        let case = Case::new(name, expect, reason);
+        let case = match expect {
+            "wrong_key_or_moved" => case.pitfall(7),
+            "other_suite" => case.pitfall(50),
+            _ => case,
         };
+        let case = case
+            .with("chain", place.chain.to_string())
+            .with("report", place.report.to_string())
+            .with("version", place.version)
+            .with("epoch", place.epoch)
+            .with("role", place.role.code())
+            .with("grant", place.grant.map(|grant| grant.to_string()))
+            .with("reader", place.reader.to_string())
+            .with("envelope", place.envelope.to_string());
+        let (_, context) = wrapped(hpke, place);
+        let other = name.contains("other_key");
+        let case = match hpke {
+            Some(algorithm) => case
+                .hex("hpke_secret_key", if other { [8; 32] } else { secret })
+                .with("hpke_algorithm", algorithm.name()),
+            None => case.hex("access_key", if other { [8; 16] } else { key }),
+        };
+        file.push(case.hex("context", context).hex("dek", dek).hex("slot", slot));
+    };
     let right = context();
     let moved = [
         ("chain", SlotContext { chain: ChainId::from_bytes([9; 32]), ..right }),

@@ -6,8 +6,8 @@ use medledger::core::keys::HpkeAlgorithm;
 use medledger::core::record::Scope;
 use medledger::core::registry::VoidCode;
 use medledger::{
-    Contact, GrantId, Identity, IdentityError, Key, OpenReportError, Permission, Purpose, ReaderKey,
-    ReportId, Role, SuccessionError,
+    Contact, GrantId, Identity, IdentityError, Key, OpenReportError, Permission, Purpose,
+    ReaderKey, ReportId, Role, SuccessionError,
 };
 use std::path::PathBuf;
 
@@ -17,8 +17,7 @@ fn opens(w: &World, reader: &Identity, report: &ReportId) -> Vec<u8> {
 
 fn share(w: &World, patient: &Identity, scope: impl Into<Scope>, reader: &Identity) -> GrantId {
     let permission = Permission::new(scope, reader.id(), Purpose::Treatment, w.in_days(1));
-    let shared =
-        w.ledger.share(patient, permission, &Key::Identity, ReaderKey::Identity).unwrap();
+    let shared = w.ledger.share(patient, permission, &Key::Identity, ReaderKey::Identity).unwrap();
     w.ledger.wait_mined(&shared.record).unwrap();
     shared.grant
 }
@@ -176,7 +175,10 @@ fn whatever_a_crash_leaves_of_a_succession_the_file_in_force_opens() {
     // Between the two moves.
     std::fs::rename(&present, file(&w, &nurse, "former")).unwrap();
     assert_eq!(unlocked(&w).unwrap(), next);
-    assert_eq!(w.ledger.local_identities().unwrap().iter().filter(|id| **id == nurse.id()).count(), 1);
+    assert_eq!(
+        w.ledger.local_identities().unwrap().iter().filter(|id| **id == nurse.id()).count(),
+        1
+    );
     std::fs::rename(&beside, &present).unwrap();
     // Forgotten, nothing of the former keys lies there.
     let forgotten = w.ledger.forget_former_keys(&next, PASSWORD).unwrap();

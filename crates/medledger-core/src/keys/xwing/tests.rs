@@ -1,5 +1,7 @@
 use super::*;
-use crate::keys::{HpkeAlgorithm, HpkePublicKey, HpkeSecretKey, KeyAlgorithm, KeyError, open, seal};
+use crate::keys::{
+    HpkeAlgorithm, HpkePublicKey, HpkeSecretKey, KeyAlgorithm, KeyError, open, seal,
+};
 use ::hpke::{Deserializable, kem::XWing};
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use hkdf::Hkdf;

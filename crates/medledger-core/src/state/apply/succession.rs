@@ -62,7 +62,8 @@ impl Fold<'_> {
     /// blocks and votes too.
     fn own_member(&self, id: &MemberId) -> Result<MemberEntry, super::ApplyError> {
         let author = self.author_id();
-        let entry = if *id == author { Some(self.author.clone()) } else { self.state.member(id)? };
+        let entry =
+            if *id == author { Some(self.author.clone()) } else { self.state.member(id)? };
         let entry = entry
             .filter(|entry| *id == author || entry.hospital == author)
             .ok_or(VoidCode::UnknownMember)?;

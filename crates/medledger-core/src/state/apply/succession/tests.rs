@@ -150,8 +150,10 @@ fn suspended_keys_do_nothing_not_even_succeed() {
     // The hospital gives the doctor new ones, and what stands before stays.
     let next = next(DOCTOR);
     let body = succeed(&world, &next);
-    let with_consent =
-        Succeed { consent: Some(member(DOCTOR).consent_to(&world.at.chain, next.public())), ..body };
+    let with_consent = Succeed {
+        consent: Some(member(DOCTOR).consent_to(&world.at.chain, next.public())),
+        ..body
+    };
     assert_eq!(world.void(HOSPITAL, with_consent.clone()), VoidCode::NoConsent);
     world.put(HOSPITAL, Succeed { consent: None, ..with_consent });
     let entry = world.state().member(&id(DOCTOR)).unwrap().unwrap();
