@@ -44,7 +44,7 @@ impl Thief {
     }
 
     pub(super) fn knows(mut self, secret: &HpkeSecretKey) -> Self {
-        self.secrets.push(HpkeSecretKey::from_bytes(&secret.expose()));
+        self.secrets.push(HpkeSecretKey::from_bytes(secret.algorithm(), &secret.expose()));
         self
     }
 
