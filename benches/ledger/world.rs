@@ -51,7 +51,8 @@ impl World {
             Kind::Work => Consensus::Work(Schedule::fixed(Target::from_expected_tries(2))),
             Kind::Log => Consensus::Log,
         };
-        let founder = Founder { identity: *hospital.public(), mining: mining.verifying_key() };
+        let founder =
+            Founder { identity: hospital.public().clone(), mining: mining.verifying_key() };
         let genesis = Genesis::single(founder, consensus);
         let header = Rules::genesis_header(&genesis, NOW);
         let (header, rules) = (0..)
@@ -86,7 +87,8 @@ impl World {
         let mut records = Vec::new();
         for (member, role) in [(&self.doctor, Role::Doctor), (&self.patient, Role::Patient)] {
             let proof = member.prove_possession(&self.rules.chain, &hospital.id());
-            let body = Register { member: *member.public(), role, custody: Custody::Own, proof };
+            let body =
+                Register { member: member.public().clone(), role, custody: Custody::Own, proof };
             records.push(self.sign(hospital, body));
         }
         let key = self.patient.collection_key(&hospital.id(), 1).public_key();

@@ -12,7 +12,7 @@ use medledger_core::genesis::{Consensus, Founder, Genesis};
 use medledger_core::identity::{Identity, LockParams, PublicIdentity, lock, peek};
 use medledger_core::ids::TreeHash;
 use medledger_core::ids::{BlockId, BlockRoot, ChainId, GrantId, MemberId, RecordNonce, ReportId};
-use medledger_core::keys::{HpkeSecretKey, SigningKey};
+use medledger_core::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
 use medledger_core::log_tree::{LogTree, MemoryNodes};
 use medledger_core::pow::{Bits, Header, Schedule};
 use medledger_core::rand_core::{TryCryptoRng, TryRng};
@@ -45,7 +45,7 @@ impl TryRng for Sevens {
 impl TryCryptoRng for Sevens {}
 
 fn author() -> Identity {
-    Identity::from_keys(SigningKey::from_seed(&[1; 32]), HpkeSecretKey::from_bytes(&[2; 32]))
+    Identity::from_keys(SigningKey::from_seed(&[1; 32]), HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[2; 32]))
 }
 
 fn records() -> Vec<SignedRecord> {
@@ -93,7 +93,7 @@ pub fn signed_record_seeds() -> Vec<Vec<u8>> {
 
 fn configuration() -> Genesis {
     let mining = SigningKey::from_seed(&[8; 32]).verifying_key();
-    let founder = Founder { identity: *author().public(), mining };
+    let founder = Founder { identity: author().public().clone(), mining };
     let bits = Bits::from_u32(0x207f_ffff);
     Genesis::single(founder, Consensus::Work(Schedule::Fixed { bits }))
 }

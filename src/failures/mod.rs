@@ -5,6 +5,7 @@
 mod cars;
 mod grants;
 mod hospitals;
+mod keys;
 mod receipts;
 mod storage;
 mod use_cases;
@@ -18,6 +19,7 @@ use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
 use grants::{approve, group, release_slot, revoke, rotate};
 use hospitals::{card, hospital, news};
+use keys::{identity_file, succession};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::checkpoint::EvidenceError;
 use medledger::core::cid::CidError;
@@ -38,9 +40,10 @@ use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
     ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, GroupError,
-    HospitalError, IdempotencyError, IdentityError, ImportError, NewsError, NodeKeyError,
-    OpenError, OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError,
-    RequestError, RevokeError, RotateError, SettingsError, StorageError, UploadError, WaitError,
+    HospitalError, IdempotencyError, IdentityError, IdentityFileError, ImportError, NewsError,
+    NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError, RegisterError,
+    ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError, StorageError,
+    SuccessionError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
@@ -119,6 +122,8 @@ from_ref! {
     CreateError => create,
     RegisterError => register,
     IdentityError => identity,
+    IdentityFileError => identity_file,
+    SuccessionError => succession,
     UploadError => upload,
     IdempotencyError => idempotency,
     ApproveError => approve,

@@ -108,9 +108,7 @@ pub(super) fn idempotency(error: &IdempotencyError) -> Failure {
 pub(super) fn slot(error: &SlotError) -> Failure {
     let (fault, code) = match error {
         SlotError::WrongKeyOrMoved | SlotError::OtherSuite { .. } => (Refused, "wrong_key"),
-        SlotError::SuiteNotInForce(_) | SlotError::UnknownSuite(_) => {
-            (Environment, "update_needed")
-        }
+        SlotError::UnknownSuite(_) => (Environment, "update_needed"),
         SlotError::Length { .. } | SlotError::Encoding(_) => (Damaged, "slot"),
         _ => (Bug, "unknown"),
     };

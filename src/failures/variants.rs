@@ -26,6 +26,8 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger/src/node_key.rs", &["NodeKeyError"]),
     ("crates/medledger/src/mail/mod.rs", &["NotifyError"]),
     ("crates/medledger/src/people.rs", &["RegisterError", "IdentityError"]),
+    ("crates/medledger/src/identity_file.rs", &["IdentityFileError"]),
+    ("crates/medledger/src/succeed.rs", &["SuccessionError"]),
     ("crates/medledger/src/upload/mod.rs", &["UploadError"]),
     ("crates/medledger/src/idempotency.rs", &["IdempotencyError"]),
     ("crates/medledger/src/request.rs", &["RequestError", "RefuseError"]),
@@ -55,6 +57,7 @@ const MAPPING: &str = concat!(
     include_str!("hospitals.rs"),
     include_str!("receipts.rs"),
     include_str!("storage.rs"),
+    include_str!("keys.rs"),
     include_str!("use_cases.rs")
 );
 

@@ -237,12 +237,14 @@ impl Genesis {
         let founders = self.founders.iter().map(|founder| {
             let id = founder.identity.member_id();
             let entry = MemberEntry {
-                identity: founder.identity,
+                identity: founder.identity.clone(),
                 role: Role::Hospital,
                 hospital: id,
                 custody: Custody::Own,
                 mining: vec![founder.mining],
                 height: 0,
+                suspended: None,
+                succession: None,
             };
             Change { key: key::member(&id), value: Some(cbor::encode(&entry)) }
         });

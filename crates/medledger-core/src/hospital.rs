@@ -75,7 +75,7 @@ impl Application {
     /// The application of a hospital that holds these keys, for a chain, or for founding one.
     #[must_use]
     pub fn new(chain: Option<ChainId>, identity: &Identity, mining: &SigningKey) -> Self {
-        let (public, key) = (*identity.public(), mining.verifying_key());
+        let (public, key) = (identity.public().clone(), mining.verifying_key());
         let message = message(chain.as_ref(), &public, &key);
         Self {
             v: FORMAT_VERSION,
@@ -121,8 +121,8 @@ impl Application {
 
     /// Its keys.
     #[must_use]
-    pub const fn hospital(&self) -> Founder {
-        Founder { identity: self.identity, mining: self.mining }
+    pub fn hospital(&self) -> Founder {
+        Founder { identity: self.identity.clone(), mining: self.mining }
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     fn keys(seed: u8) -> (Identity, SigningKey) {
         let identity = Identity::from_keys(
             SigningKey::from_seed(&[seed; 32]),
-            HpkeSecretKey::from_bytes(&[seed; 32]),
+            HpkeSecretKey::from_bytes(crate::keys::HpkeAlgorithm::X25519, &[seed; 32]),
         );
         (identity, SigningKey::from_seed(&[seed + 100; 32]))
     }

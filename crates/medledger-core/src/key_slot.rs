@@ -273,12 +273,10 @@ impl fmt::Debug for KeySlot {
 /// The secret key with these bytes, if it is the one the context names.
 fn named(secret: &[u8], context: &KeySlotContext) -> Result<HpkeSecretKey, SlotError> {
     let bytes = Zeroizing::new(secret.try_into().map_err(|_| SlotError::WrongKeyOrMoved)?);
-    let key = HpkeSecretKey::from_bytes(&bytes);
-    if context.wrapped == Some(key.public_key()) {
-        Ok(key)
-    } else {
-        Err(SlotError::WrongKeyOrMoved)
-    }
+    // The bytes do not tell their algorithm; the public half does.
+    let public = context.wrapped.as_ref().ok_or(SlotError::WrongKeyOrMoved)?;
+    let key = HpkeSecretKey::from_bytes(public.algorithm(), &bytes);
+    if key.public_key() == *public { Ok(key) } else { Err(SlotError::WrongKeyOrMoved) }
 }
 
 fn kek(key: &AccessKey, context: &KeySlotContext) -> Zeroizing<[u8; 16]> {

@@ -34,6 +34,10 @@ pub mod domain {
     pub const SLOT_RELEASE: &[u8] = b"medledger/v1/slot-release\0";
     /// Proof that a new member holds the signing key that is being registered.
     pub const POSSESSION: &[u8] = b"medledger/v1/possession\0";
+    /// Proof that the keys that succeed a member's keys are at hand.
+    pub const SUCCESSION: &[u8] = b"medledger/v1/succession\0";
+    /// Consent of suspended keys to the keys that succeed them.
+    pub const SUCCESSION_CONSENT: &[u8] = b"medledger/v1/succession-consent\0";
     /// First leaf of a block: its descriptor.
     pub const BLOCK_DESCRIPTOR: &[u8] = b"medledger/v1/block-descriptor\0";
     /// Signature of the mining hospital over a block.
@@ -81,6 +85,8 @@ pub mod domain {
         SLOT_REQUEST,
         SLOT_RELEASE,
         POSSESSION,
+        SUCCESSION,
+        SUCCESSION_CONSENT,
         BLOCK_DESCRIPTOR,
         BLOCK_SIGNATURE,
         GENESIS,
@@ -117,7 +123,7 @@ pub mod limit {
     pub const ENVELOPE_BYTES: usize = 64 * 1024;
     /// Bytes of a receipt.
     pub const RECEIPT_BYTES: usize = 256 * 1024;
-    /// Bytes of a stored slot; suite 3 will need most of them.
+    /// Bytes of a stored slot; suite 3 needs more than half of them.
     pub const SLOT_BYTES: usize = 2 * 1024;
     /// Bytes of a public identity on its own.
     pub const PUBLIC_IDENTITY_BYTES: usize = 4 * 1024;
@@ -129,6 +135,8 @@ pub mod limit {
     pub const CHECKPOINT_EVIDENCE_BYTES: usize = 2 * CHECKPOINT_BYTES + 4096;
     /// Bytes of a locked identity file.
     pub const LOCKED_IDENTITY_BYTES: usize = 4 * 1024;
+    /// Former HPKE keys an identity holds until its slots are wrapped again.
+    pub const FORMER_KEYS: usize = 8;
     /// Nesting of DAG-CBOR; no structure of this crate needs more.
     pub const CBOR_DEPTH: usize = 16;
     /// Bytes of a file name, in UTF-8.
@@ -186,7 +194,7 @@ pub mod limit {
     /// Headers in evidence against a hospital.
     pub const EVIDENCE_HEADERS: usize = 1024;
     /// Bytes of the card of a hospital that is to be a member.
-    pub const HOSPITAL_CARD_BYTES: usize = 2 * 1024;
+    pub const HOSPITAL_CARD_BYTES: usize = 4 * 1024;
     /// Bytes of what a hospital tells the others beside its blocks.
     pub const NEWS_BYTES: usize = 32 * 1024 * 1024;
     /// Rounds of which the votes of one hospital in one phase are kept.

@@ -114,7 +114,7 @@ impl SlotRequest {
     /// # Errors
     /// See [`ReleaseError`].
     pub fn open(bytes: &[u8], chain: &ChainId, custodian: &Identity) -> Result<Self, ReleaseError> {
-        let keys = [custodian.hpke_secret_key()];
+        let keys: Vec<_> = custodian.hpke_keys().collect();
         let what = (domain::SLOT_REQUEST, limit::SLOT_REQUEST_BYTES);
         let plain = open(bytes, what, chain, &custodian.id(), &keys)?;
         let Asked(read, token) = cbor::decode(&plain, limit::SLOT_REQUEST_BYTES)?;
@@ -154,7 +154,7 @@ impl SlotRelease {
         reader: &Identity,
         custodian: &VerifyingKey,
     ) -> Result<Self, ReleaseError> {
-        let keys = [reader.hpke_secret_key()];
+        let keys: Vec<_> = reader.hpke_keys().collect();
         let what = (domain::SLOT_RELEASE, limit::SLOT_RELEASE_BYTES);
         let plain = open(bytes, what, chain, &reader.id(), &keys)?;
         let Given(read, rows, signature) = cbor::decode(&plain, limit::SLOT_RELEASE_BYTES)?;

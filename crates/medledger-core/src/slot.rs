@@ -7,13 +7,13 @@
 //! |---|---|---|
 //! | 1 | an [`AccessKey`] | AES-128 Key Wrap (RFC 3394) under HKDF-SHA256(access key, context), 24 bytes |
 //! | 2 | an [`HpkeSecretKey`] | HPKE (RFC 9180) base mode, X25519 / HKDF-SHA256 / AES-128-GCM, `info` = context, empty `aad`: encapsulated key (32), ciphertext and tag (32) |
-//! | 3 | X-Wing | reserved |
+//! | 3 | an [`HpkeSecretKey`] | the same with X-Wing (draft-ietf-hpke-pq-03): encapsulated key (1120), ciphertext and tag (32) |
 
 use crate::access_key::AccessKey;
 use crate::cbor::{self, DecodeError};
 use crate::dek::Dek;
 use crate::ids::{ChainId, GrantId, MemberId, ReportId};
-use crate::keys::{self, HpkePublicKey, HpkeSecretKey};
+use crate::keys::{self, HpkeAlgorithm, HpkePublicKey, HpkeSecretKey};
 use crate::registry::{domain, limit};
 use crate::{Cid, kdf};
 use aes_kw::{KwAes128, aes::cipher::KeyInit};
@@ -33,7 +33,7 @@ pub enum SlotSuite {
     AccessKey = 1,
     /// HPKE to an X25519 key.
     HpkeX25519 = 2,
-    /// HPKE to an X-Wing key. Reserved: known, not yet in force.
+    /// HPKE to an X-Wing key.
     HpkeXWing = 3,
 }
 
@@ -44,31 +44,37 @@ impl SlotSuite {
         self as u16
     }
 
-    /// The suite with this number, if it is in force.
+    /// The suite that wraps to this key. The key alone decides (decision 9), so a slot for an X-Wing key is never one
+    /// that breaking X25519 would open.
+    #[must_use]
+    pub const fn of(key: &HpkePublicKey) -> Self {
+        match key.algorithm() {
+            HpkeAlgorithm::X25519 => Self::HpkeX25519,
+            HpkeAlgorithm::XWing => Self::HpkeXWing,
+        }
+    }
+
+    /// The suite with this number.
     ///
     /// # Errors
-    /// [`SlotError::UnknownSuite`] and [`SlotError::SuiteNotInForce`].
+    /// [`SlotError::UnknownSuite`].
     pub const fn from_code(code: u16) -> Result<Self, SlotError> {
         match code {
             1 => Ok(Self::AccessKey),
             2 => Ok(Self::HpkeX25519),
-            3 => Err(SlotError::SuiteNotInForce(Self::HpkeXWing)),
+            3 => Ok(Self::HpkeXWing),
             _ => Err(SlotError::UnknownSuite(code)),
         }
     }
 
-    /// The suite that wraps to this key.
-    #[must_use]
-    pub const fn of(_key: &HpkePublicKey) -> Self {
-        Self::HpkeX25519
-    }
-
     /// Bytes of a wrapped key.
     const fn wrapped_bytes(self) -> usize {
-        match self {
-            Self::AccessKey => WRAPPED_BYTES,
-            Self::HpkeX25519 | Self::HpkeXWing => keys::ENC_BYTES + DEK_BYTES + keys::TAG_BYTES,
-        }
+        let algorithm = match self {
+            Self::AccessKey => return WRAPPED_BYTES,
+            Self::HpkeX25519 => HpkeAlgorithm::X25519,
+            Self::HpkeXWing => HpkeAlgorithm::XWing,
+        };
+        algorithm.encapsulated_bytes() + DEK_BYTES + keys::TAG_BYTES
     }
 }
 
@@ -132,9 +138,6 @@ pub enum SlotError {
     /// these cannot be told.
     #[error("wrong key, or the slot belongs to another report, reader or grant, or is damaged")]
     WrongKeyOrMoved,
-    /// The suite is reserved; a later version may bring it into force.
-    #[error("slot suite {0} is not yet in force")]
-    SuiteNotInForce(SlotSuite),
     /// No suite of this format version has this number.
     #[error("unknown slot suite {0}")]
     UnknownSuite(u16),
@@ -238,7 +241,7 @@ impl Slot {
         context: &SlotContext,
         rng: &mut dyn CryptoRng,
     ) -> Self {
-        let suite = SlotSuite::HpkeX25519;
+        let suite = SlotSuite::of(key);
         let info = context.to_bytes(suite, Some(key));
         let wrapped =
             keys::seal(key, &info, b"", dek.expose(), rng).expect("the key is not of small order");
@@ -292,8 +295,9 @@ impl Slot {
         key: &HpkeSecretKey,
         context: &SlotContext,
     ) -> Result<Dek, SlotError> {
-        self.expect_suite(SlotSuite::HpkeX25519)?;
-        let info = context.to_bytes(self.suite, Some(&key.public_key()));
+        let public = key.public_key();
+        self.expect_suite(SlotSuite::of(&public))?;
+        let info = context.to_bytes(self.suite, Some(&public));
         let opened =
             keys::open(key, &info, b"", &self.wrapped).map_err(|_| SlotError::WrongKeyOrMoved)?;
         let dek = opened[..].try_into().map_err(|_| SlotError::WrongKeyOrMoved)?;
@@ -315,7 +319,7 @@ impl Slot {
     /// Reads a stored slot.
     ///
     /// # Errors
-    /// Bytes that are no slot, a suite that is unknown or reserved, and a wrong length.
+    /// Bytes that are no slot, an unknown suite, and a wrong length.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SlotError> {
         let SlotBytes(code, wrapped) = cbor::decode(bytes, limit::SLOT_BYTES)?;
         let suite = SlotSuite::from_code(code)?;

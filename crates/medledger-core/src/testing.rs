@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::genesis::{Consensus, Founder, Genesis};
 use crate::identity::Identity;
 use crate::ids::{ChainId, GrantId, MemberId, RecordNonce, ReportId};
-use crate::keys::{HpkeSecretKey, SigningKey};
+use crate::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
 use crate::pow::{Schedule, Target};
 use crate::record::{
     AddReport, Body, Enrol, Grant, Grantee, Record, Register, RequestAccess, Scope, SignedRecord,
@@ -25,7 +25,7 @@ pub(crate) const NOW: u64 = 1_800_000_000;
 
 /// The same member for the same number, each time.
 pub(crate) fn member(number: u8) -> Identity {
-    let hpke = HpkeSecretKey::from_bytes(&[number ^ 0x80; 32]);
+    let hpke = HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[number ^ 0x80; 32]);
     Identity::from_keys(SigningKey::from_seed(&[number; 32]), hpke)
 }
 
@@ -50,7 +50,10 @@ pub(crate) fn id(number: u8) -> MemberId {
 }
 
 pub(crate) fn founder(number: u8) -> Founder {
-    Founder { identity: *member(number).public(), mining: mining_key(number).verifying_key() }
+    Founder {
+        identity: member(number).public().clone(),
+        mining: mining_key(number).verifying_key(),
+    }
 }
 
 /// Work of two tries a block.
@@ -153,7 +156,7 @@ impl World {
     pub(crate) fn register(&self, registrar: u8, number: u8, role: Role) -> Register {
         let new = member(number);
         Register {
-            member: *new.public(),
+            member: new.public().clone(),
             role,
             custody: Custody::Own,
             proof: new.prove_possession(&self.at.chain, &id(registrar)),

@@ -15,9 +15,9 @@ use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
     ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, IdempotencyError,
-    IdentityError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError,
-    RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError,
-    StorageError, UploadError, WaitError,
+    IdentityError, IdentityFileError, NodeKeyError, OpenError, OpenReportError, PruneError,
+    RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError,
+    SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -309,6 +309,19 @@ classify! {
         Self::Missing(_) => Class::NotFound,
         Self::Unlock(error) => error.class(),
         _ => Class::Storage,
+    }
+    IdentityFileError, error => {
+        Self::Unlock(error) => error.class(),
+        Self::Lock(error) => error.class(),
+        _ => Class::Storage,
+    }
+    SuccessionError, error => {
+        Self::Refused(code) => Class::Refused(*code),
+        Self::Collection(cause) => cause.class(),
+        Self::File(error) => error.class(),
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
     }
     IdempotencyError, error => {
         Self::Length { .. } => Class::InvalidArgument,

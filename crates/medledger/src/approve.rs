@@ -2,6 +2,7 @@
 
 use crate::attempts::{Refusal, Target};
 use crate::audit::AuditEvent;
+use crate::collections::newest_secret;
 use crate::grants::Permission;
 use crate::ledger::Ledger;
 use crate::secrets::SecretError;
@@ -227,7 +228,14 @@ impl Ledger {
             Key::Identity => {
                 let secret =
                     self.patient_secret_in(slots, patient, &entry.hospital, entry.collection)?;
-                slot.unwrap_with(&secret, &context)?
+                let opened = slot.unwrap_with(&secret, &context);
+                if opened.is_ok() || patient.former_hpke_keys().is_empty() {
+                    return Ok(opened?);
+                }
+                // Where the way back is not kept here, a former key may be that of the epoch.
+                let mut keys = patient.collection_keys(entry.hospital, entry.collection);
+                let former = keys.find_map(|key| slot.unwrap_with(key.secret_key(), &context).ok());
+                former.map_or(opened, Ok)?
             }
         })
     }
@@ -258,11 +266,12 @@ impl Ledger {
             Ok(())
         })?;
         let derived = |epoch| patient.collection_key(hospital, epoch).into_secret_key();
-        let Some(newest) = enrolment.filter(|newest| newest.epoch > epoch) else {
-            return Ok(derived(epoch));
-        };
+        let Some(newest) = enrolment else { return Ok(derived(epoch)) };
+        let secret = newest_secret(patient, hospital, newest.epoch, &newest.key)?;
+        if newest.epoch <= epoch {
+            return Ok(secret);
+        }
         let owner = KeyOwner::Collection { patient: patient.id(), hospital: *hospital };
-        let secret = derived(newest.epoch);
         let older = self.older_secret(slots, owner, secret, newest.epoch, epoch)?;
         // Where no way leads back from there, the identity is what it was.
         Ok(older.unwrap_or_else(|| derived(epoch)))

@@ -4,10 +4,10 @@ use crate::approve::{ApproveError, Key};
 use crate::grants::{Recipient, Wrapped};
 use crate::ledger::Ledger;
 use crate::secrets::KeyPlace;
-use medledger_core::identity::Identity;
+use medledger_core::identity::{CollectionKey, Identity};
 use medledger_core::ids::{GrantId, MemberId, RecordId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
-use medledger_core::keys::HpkePublicKey;
+use medledger_core::keys::{HpkePublicKey, HpkeSecretKey};
 use medledger_core::record::{Enrol, Grantee, Scope, SignedRecord};
 use medledger_core::registry::VoidCode;
 use medledger_core::state::{GrantEntry, GrantStanding, State};
@@ -55,15 +55,24 @@ impl Ledger {
         hospital: &MemberId,
         without: &[GrantId],
     ) -> Result<NextCollection, ApproveError> {
+        self.succeeding_collection(patient, patient, hospital, without)
+    }
+
+    /// The same where the patient's keys change: from a key of the present identity, or one before it, to one of the
+    /// next, which signs.
+    pub(crate) fn succeeding_collection(
+        &self,
+        patient: &Identity,
+        next_keys: &Identity,
+        hospital: &MemberId,
+        without: &[GrantId],
+    ) -> Result<NextCollection, ApproveError> {
         let refused = |code| ApproveError::Refused(code);
         let newest = self.enrolment(&patient.id(), hospital)?;
         let (epoch, public) = newest.ok_or_else(|| refused(VoidCode::NotEnrolled))?;
-        let secret = patient.collection_key(hospital, epoch).into_secret_key();
-        if secret.public_key() != public {
-            return Err(ApproveError::WrongKey);
-        }
+        let secret = newest_secret(patient, hospital, epoch, &public)?;
         let next_epoch = epoch.checked_add(1).ok_or_else(|| refused(VoidCode::AlreadyEnrolled))?;
-        let next = patient.collection_key(hospital, next_epoch).into_secret_key();
+        let next = next_keys.collection_key(hospital, next_epoch).into_secret_key();
         let owner = KeyOwner::Collection { patient: patient.id(), hospital: *hospital };
         let mut wrapped = Wrapped::default();
         let mut ended = Vec::new();
@@ -100,7 +109,7 @@ impl Ledger {
         let place = KeyPlace::before(owner, next_epoch);
         let before = (place, self.wrap_secret(&place, &secret, &next.public_key()));
         let body = Enrol { hospital: *hospital, epoch: next_epoch, key: next.public_key() };
-        Ok(NextCollection { record: self.sign(patient, body), before, wrapped, ended })
+        Ok(NextCollection { record: self.sign(next_keys, body), before, wrapped, ended })
     }
 
     /// A patient's newest collection key at a hospital and its epoch, accepted ones included.
@@ -160,4 +169,18 @@ impl Ledger {
         })?;
         Ok(found)
     }
+}
+
+/// The secret half of a patient's newest collection key: of the present identity or, where its keys changed without the
+/// collection's, of one before.
+pub(crate) fn newest_secret(
+    patient: &Identity,
+    hospital: &MemberId,
+    epoch: u32,
+    public: &HpkePublicKey,
+) -> Result<HpkeSecretKey, ApproveError> {
+    let keys = patient.collection_keys(*hospital, epoch);
+    keys.map(CollectionKey::into_secret_key)
+        .find(|key| key.public_key() == *public)
+        .ok_or(ApproveError::WrongKey)
 }

@@ -255,7 +255,7 @@ fn found(
         checked.map_err(|error| CreateError::Card { index, error })?;
     }
     people::save_identity(folder, &hospital, password, &options.lock_params)?;
-    let founder = Founder { identity: *hospital.public(), mining: key.key.verifying_key() };
+    let founder = Founder { identity: hospital.public().clone(), mining: key.key.verifying_key() };
     let (rules, header) = genesis(founder, options)?;
 
     let path = node_key_path(folder, &options.settings);

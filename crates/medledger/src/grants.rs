@@ -411,10 +411,7 @@ impl Ledger {
                 return Err(ApproveError::NeedsIdentity);
             }
             let (epoch, public) = &parties.collection;
-            let secret = patient.collection_key(hospital, *epoch).into_secret_key();
-            if secret.public_key() != *public {
-                return Err(ApproveError::WrongKey);
-            }
+            let secret = crate::collections::newest_secret(patient, hospital, *epoch, public)?;
             return Ok(vec![Opened::Collection { hospital: *hospital, epoch: *epoch, secret }]);
         }
         let open = |(id, entry): &(ReportId, ReportEntry)| {

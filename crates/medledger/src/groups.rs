@@ -2,7 +2,7 @@
 
 use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
-use crate::secrets::{Kept, KeyPlace};
+use crate::secrets::{Kept, KeyPlace, with_any_key};
 use crate::slots::SlotSource;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
@@ -230,7 +230,7 @@ impl Ledger {
         let no_slot = || OpenReportError::NoSlot(entry.hospital);
         let place = member_place(&at.group, entry.epoch, &member.id());
         let kept = self.secret(slots, &place)?.ok_or_else(no_slot)?;
-        let mut secrets = vec![kept.unwrap(member.hpke_secret_key())?];
+        let mut secrets = vec![with_any_key(member, |key| kept.unwrap(key))?];
         for epoch in (at.epoch.saturating_add(1)..=entry.epoch).rev() {
             let before = KeyPlace::before(KeyOwner::Group(at.group), epoch);
             let kept = self.secret(slots, &before)?.ok_or_else(no_slot)?;

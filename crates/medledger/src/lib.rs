@@ -70,6 +70,7 @@ mod grants;
 mod groups;
 mod head;
 mod idempotency;
+mod identity_file;
 mod import;
 mod labels;
 mod ledger;
@@ -97,6 +98,7 @@ mod slots;
 pub mod sqlite;
 mod steps;
 mod storage;
+mod succeed;
 mod system;
 pub mod time;
 mod upload;
@@ -119,6 +121,7 @@ pub use grants::{Permission, Reader};
 pub use groups::{Group, GroupError};
 pub use head::Head;
 pub use idempotency::{IdempotencyError, idempotency_key_of_part};
+pub use identity_file::IdentityFileError;
 pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};
 pub use ledger::{Ledger, MailReport, OpenError, OpenOptions};
 pub use log::LogEntry;
@@ -143,6 +146,7 @@ pub use storage::{
     SourceSettings, StorageError, StorageMode, StorageSettings, StorageStatus, SwitchOptions,
     Switched, auth_variable,
 };
+pub use succeed::{Succession, SuccessionError};
 pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
 pub use upload::{Delivery, Upload, UploadError, UploadOptions, Uploaded};

@@ -6,7 +6,7 @@ use crate::attempts::{Refusal, Target};
 use crate::audit::AuditEvent;
 use crate::grants::grantee_id;
 use crate::ledger::{Blocks, Ledger};
-use crate::secrets::{KeyPlace, SecretError};
+use crate::secrets::{KeyPlace, SecretError, with_any_key};
 use crate::slots::{SlotPlace, SlotSource, slot_in};
 use medledger_core::Cid;
 use medledger_core::clock::Timestamp;
@@ -488,7 +488,7 @@ impl Ledger {
                 first_that_opens(&keys, |key| slot.unwrap_with(key, &context))
             }
             (Key::Access(key), _) => slot.unwrap_with_access_key(key, &context),
-            (Key::Identity, _) => slot.unwrap_with(reader.hpke_secret_key(), &context),
+            (Key::Identity, _) => with_any_key(reader, |key| slot.unwrap_with(key, &context)),
         };
         Ok(opened?)
     }
@@ -519,7 +519,7 @@ impl Ledger {
                     first_that_opens(&keys, |key| kept.unwrap(key))
                 }
                 (Key::Access(key), _) => kept.unwrap_with_access_key(key),
-                (Key::Identity, _) => kept.unwrap(reader.hpke_secret_key()),
+                (Key::Identity, _) => with_any_key(reader, |key| kept.unwrap(key)),
             };
             return Ok((epoch, secret?));
         }
@@ -571,7 +571,8 @@ fn first_that_opens<T>(
     let mut last = Err(SlotError::WrongKeyOrMoved);
     for key in keys {
         last = open(key);
-        if !matches!(last, Err(SlotError::WrongKeyOrMoved)) {
+        // An older epoch may be of another suite.
+        if !matches!(last, Err(SlotError::WrongKeyOrMoved | SlotError::OtherSuite { .. })) {
             break;
         }
     }

@@ -177,7 +177,7 @@ impl Ledger {
         check_contact(contact)?;
         let registrar = hospital.id();
         let register = Register {
-            member: *member.public(),
+            member: member.public().clone(),
             role,
             custody,
             proof: member.prove_possession(&self.chain(), &registrar),
@@ -228,7 +228,7 @@ impl Ledger {
     /// # Errors
     /// See [`IdentityError`].
     pub fn unlock(&self, member: &MemberId, password: &str) -> Result<Identity, IdentityError> {
-        unlock_in(self.folder(), member, password)
+        unlock_bytes(&self.identity_file(member)?, member, password)
     }
 
     /// Whose locked identity files lie in this ledger's folder. What is something else there, or
@@ -249,6 +249,8 @@ impl Ledger {
             }
         }
         ids.sort_unstable();
+        // Keys that succeed lie beside those before.
+        ids.dedup();
         Ok(ids)
     }
 
@@ -292,7 +294,7 @@ impl Ledger {
         self.engine().with_pending(view.as_ref(), &mut |state| {
             found = State::new(state)
                 .member(&identity.id())?
-                .filter(|entry| entry.identity == *identity.public());
+                .filter(|entry| entry.identity == *identity.public() && entry.suspended.is_none());
             Ok(())
         })?;
         Ok(found)
@@ -319,23 +321,27 @@ impl Ledger {
 /// Folder of locked identity files in a ledger's folder.
 pub(crate) const IDENTITIES: &str = "identities";
 
-fn identity_path(folder: &Path, member: &MemberId) -> PathBuf {
-    folder.join(IDENTITIES).join(format!("{member}.identity"))
-}
-
 /// Unlocks a member's identity file of a ledger's folder.
 pub(crate) fn unlock_in(
     folder: &Path,
     member: &MemberId,
     password: &str,
 ) -> Result<Identity, IdentityError> {
-    let path = identity_path(folder, member);
+    let path = crate::identity_file::path_of(folder, member);
     let read = read_bounded(&path, limit::LOCKED_IDENTITY_BYTES);
     let bytes = read.map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => IdentityError::Missing(*member),
         _ => IdentityError::Io { path: path.clone(), source },
     })?;
-    let identity = identity::unlock(&bytes, password)?;
+    unlock_bytes(&bytes, member, password)
+}
+
+fn unlock_bytes(
+    bytes: &[u8],
+    member: &MemberId,
+    password: &str,
+) -> Result<Identity, IdentityError> {
+    let identity = identity::unlock(bytes, password)?;
     // A file put in another's place would act as somebody else.
     let found = identity.id();
     if found == *member {
@@ -352,7 +358,7 @@ pub(crate) fn save_identity(
     password: &str,
     params: &LockParams,
 ) -> Result<PathBuf, RegisterError> {
-    let path = identity_path(folder, &identity.id());
+    let path = crate::identity_file::path_of(folder, &identity.id());
     let locked = identity::lock(identity, password, params, &mut os_rng())?;
     crate::files::write_private(&path, &locked)
         .map_err(|source| RegisterError::IdentityFile { path: path.clone(), source })?;

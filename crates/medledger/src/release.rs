@@ -227,6 +227,9 @@ impl Ledger {
             else {
                 return Ok(());
             };
+            if member.suspended.is_some() {
+                return Ok(());
+            }
             let Some(id) = &body.grant else {
                 if entry.patient == *reader && entry.hospital == hospital.id() {
                     found = Some((member, entry, None));

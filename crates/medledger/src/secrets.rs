@@ -5,6 +5,7 @@ use crate::ledger::Ledger;
 use crate::slots::SlotSource;
 use medledger_core::access_key::AccessKey;
 use medledger_core::cbor;
+use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId};
 use medledger_core::key_slot::{KeyOwner, KeySlot, KeySlotContext, KeySlotRole};
 use medledger_core::keys::{HpkePublicKey, HpkeSecretKey};
@@ -170,6 +171,18 @@ impl Ledger {
         }
         Ok((to <= from).then_some(secret))
     }
+}
+
+/// Opens with the reader's present key or, where the keys changed since it was wrapped, with a former one.
+pub(crate) fn with_any_key<T>(
+    reader: &Identity,
+    open: impl Fn(&HpkeSecretKey) -> Result<T, SlotError>,
+) -> Result<T, SlotError> {
+    let present = open(reader.hpke_secret_key());
+    if present.is_ok() {
+        return present;
+    }
+    reader.former_hpke_keys().iter().find_map(|key| open(key).ok()).map_or(present, Ok)
 }
 
 /// Why a key could not be had.

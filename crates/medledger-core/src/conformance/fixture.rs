@@ -10,7 +10,7 @@ use crate::finality;
 use crate::genesis::{Consensus, Founder, Genesis, Limits};
 use crate::identity::Identity;
 use crate::ids::{BlockId, GrantId, MemberId, RecordNonce, ReportId};
-use crate::keys::{HpkeSecretKey, SigningKey};
+use crate::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
 use crate::pow::{Header, Inline, Schedule, Target};
 use crate::record::{
     AddReport, Body, Enrol, Grant, Grantee, Read, Record, Register, RequestAccess, Revoke, Scope,
@@ -34,7 +34,7 @@ pub fn easy_work() -> Consensus {
 pub fn identity(seed: u8) -> Identity {
     Identity::from_keys(
         SigningKey::from_seed(&[seed; 32]),
-        HpkeSecretKey::derive(&[seed.wrapping_add(100); 32]),
+        HpkeSecretKey::derive(HpkeAlgorithm::X25519, &[seed.wrapping_add(100); 32]),
     )
 }
 
@@ -71,7 +71,7 @@ impl Fixture {
     pub fn with_limits(consensus: Consensus, limits: Limits) -> Self {
         let hospital = identity(1);
         let mining = SigningKey::from_seed(&[2; 32]).verifying_key();
-        let founder = Founder { identity: *hospital.public(), mining };
+        let founder = Founder { identity: hospital.public().clone(), mining };
         let genesis = Genesis { limits, ..Genesis::single(founder, consensus) };
         genesis.check().expect("a genesis");
         let mut header = Rules::genesis_header(&genesis, START);
@@ -168,7 +168,7 @@ impl Fixture {
     #[must_use]
     pub fn register(&self, member: &Identity, role: Role) -> SignedRecord {
         let proof = member.prove_possession(&self.rules.chain, &self.hospital.id());
-        let member = *member.public();
+        let member = member.public().clone();
         self.sign(&self.hospital, Register { member, role, custody: Custody::Own, proof })
     }
 

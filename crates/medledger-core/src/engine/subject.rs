@@ -41,6 +41,12 @@ pub(super) fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subjec
             let is_patient = body.role == crate::registry::Role::Patient;
             Ok((is_patient.then(|| body.member.member_id()), None))
         }
+        Body::Succeed(crate::record::Succeed { member, .. })
+        | Body::Suspend(crate::record::Suspend { member }) => {
+            let entry = state.member(member)?;
+            let is_patient = entry.is_some_and(|e| e.role == crate::registry::Role::Patient);
+            Ok((is_patient.then_some(*member), None))
+        }
         Body::Enrol(_) => Ok((Some(statement.author), None)),
         Body::AddReport(body) => {
             let report = crate::ids::ReportId::derive(&statement.author, &statement.nonce);

@@ -157,6 +157,6 @@ fn founders_are_the_first_hospitals() {
     for (id, founder) in genesis.founder_ids().zip(&genesis.founders) {
         let member = read.member(&id).unwrap().unwrap();
         assert_eq!((member.role, member.hospital, member.height), (Role::Hospital, id, 0));
-        assert_eq!((member.identity, member.mining), (founder.identity, vec![founder.mining]));
+        assert_eq!((&member.identity, member.mining), (&founder.identity, vec![founder.mining]));
     }
 }

@@ -3,16 +3,17 @@
 //! The file is a DAG-CBOR list of header and ciphertext. The header, `{v, id, kdf: {m, t, p, salt},
 //! public}`, is in clear, so that a folder can be listed without passwords; it is the associated
 //! data (behind the domain string), so nothing of it can be changed. The key is Argon2id (RFC 9106,
-//! version 0x13) of the password in Unicode NFC; the ciphertext is AES-256-GCM of the Ed25519 seed
-//! and the HPKE secret key, 32 bytes each.
+//! version 0x13) of the password in Unicode NFC; the ciphertext is AES-256-GCM of the Ed25519 seed, the HPKE secret key (32
+//! bytes each) and the former HPKE secret keys, the newest first (an algorithm byte and 32 bytes each). Version 1, which is
+//! still read, has no former keys and an X25519 key only.
 //!
 //! Each lock draws a fresh salt, so a key encrypts one file once, and the nonce is zero.
 
 use super::{Identity, PublicIdentity};
 use crate::cbor::{self, DecodeError};
 use crate::ids::MemberId;
-use crate::keys::{HpkeSecretKey, SigningKey};
-use crate::registry::{FORMAT_VERSION, domain, limit};
+use crate::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
+use crate::registry::{domain, limit};
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -22,7 +23,11 @@ use std::ops::RangeInclusive;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
+/// Version of the locked identity files this crate writes; it reads those before it too.
+pub const LOCKED_VERSION: u16 = 2;
+
 const SECRET_BYTES: usize = 64;
+const FORMER_BYTES: usize = 33;
 const TAG_BYTES: usize = 16;
 /// Used once with each key: see the module's text.
 const NONCE: [u8; 12] = [0; 12];
@@ -66,6 +71,19 @@ impl LockParams {
     #[must_use]
     pub const fn weak_for_tests() -> Self {
         Self { memory_kib: *Self::MEMORY_KIB.start(), passes: 1, lanes: 1 }
+    }
+
+    /// Whether a guess costs less than with `other`: less memory, or less work over all of it.
+    #[must_use]
+    pub fn is_weaker_than(&self, other: &Self) -> bool {
+        let work = |params: &Self| u64::from(params.memory_kib) * u64::from(params.passes);
+        self.memory_kib < other.memory_kib || work(self) < work(other)
+    }
+
+    /// Memory in KiB, passes over it, and lanes.
+    #[must_use]
+    pub const fn parts(&self) -> (u32, u32, u32) {
+        (self.memory_kib, self.passes, self.lanes)
     }
 }
 
@@ -114,7 +132,9 @@ pub enum UnlockError {
     #[error("wrong password, or the locked identity is damaged")]
     WrongPasswordOrDamaged,
     /// The file is of a version this program does not know.
-    #[error("the locked identity has version {found}; this program reads version {FORMAT_VERSION}")]
+    #[error(
+        "the locked identity has version {found}; this program reads version {LOCKED_VERSION} and those before"
+    )]
     Version {
         /// The version found.
         found: u64,
@@ -126,9 +146,11 @@ pub enum UnlockError {
     #[error("the locked identity asks for a password hash out of bounds: {0}")]
     Params(#[from] ParamsError),
     /// The ciphertext does not have its length.
-    #[error("the ciphertext of a locked identity has {expected} bytes, found {found}")]
+    #[error(
+        "the ciphertext of a locked identity has {expected} bytes and 33 for each former key, found {found}"
+    )]
     Length {
-        /// The right length, in bytes.
+        /// The right length without former keys, in bytes.
         expected: usize,
         /// The length found, in bytes.
         found: usize,
@@ -142,12 +164,27 @@ pub enum UnlockError {
 }
 
 /// What a locked identity tells without its password. It is authenticated only by unlocking it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LockedInfo {
     /// Whose it is.
     pub id: MemberId,
     /// Their public keys at the time of locking.
     pub public: PublicIdentity,
+    /// What a guess at the password costs.
+    pub params: LockParams,
+    /// Version of the file.
+    pub version: u16,
+    /// How many former HPKE keys it holds.
+    pub former: usize,
+}
+
+impl LockedInfo {
+    /// Whether locking it anew with `params` would make a guess dearer, or the file newer.
+    #[must_use]
+    pub fn is_outdated(&self, params: &LockParams) -> bool {
+        self.version < LOCKED_VERSION || self.params.is_weaker_than(params)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -202,19 +239,24 @@ pub fn lock(
     rng.fill_bytes(&mut salt);
     let LockParams { memory_kib, passes, lanes } = *params;
     let header = Header {
-        v: FORMAT_VERSION,
+        v: LOCKED_VERSION,
         id: identity.id(),
         kdf: Kdf { m: memory_kib, t: passes, p: lanes, salt },
-        public: *identity.public(),
+        public: identity.public().clone(),
     };
     let key = password_key(password, params, &salt)
         .ok_or(LockError::OutOfMemory { mib: memory_kib / 1024 })?;
-    let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-    secret[..32].copy_from_slice(identity.signing.expose_seed());
-    secret[32..].copy_from_slice(&*identity.hpke.expose());
+    let room = SECRET_BYTES + identity.former.len() * FORMER_BYTES;
+    let mut secret = Zeroizing::new(Vec::with_capacity(room));
+    secret.extend_from_slice(identity.signing.expose_seed());
+    secret.extend_from_slice(&*identity.hpke.expose());
+    for key in &identity.former {
+        secret.push(key.algorithm().key_algorithm().code());
+        secret.extend_from_slice(&*key.expose());
+    }
     let tag = Aes256Gcm::new((&*key).into())
         .encrypt_inout_detached(&NONCE.into(), &associated(&header), secret.as_mut_slice().into())
-        .expect("64 bytes are within what AES-GCM takes");
+        .expect("a few hundred bytes are within what AES-GCM takes");
     let ciphertext = [&secret[..], &tag].concat();
     Ok(cbor::encode(&File(header, ciphertext)))
 }
@@ -227,19 +269,23 @@ pub fn unlock(bytes: &[u8], password: &str) -> Result<Identity, UnlockError> {
     let (File(header, ciphertext), params) = read(bytes)?;
     let key = password_key(password, &params, &header.kdf.salt)
         .ok_or(UnlockError::OutOfMemory { mib: params.memory_kib / 1024 })?;
-    let (sealed, tag) = ciphertext.split_at(SECRET_BYTES);
-    let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-    secret.copy_from_slice(sealed);
-    let tag = Tag::try_from(tag).map_err(|_| UnlockError::WrongPasswordOrDamaged)?;
+    let (sealed, tag) =
+        ciphertext.split_last_chunk::<TAG_BYTES>().ok_or(UnlockError::WrongPasswordOrDamaged)?;
+    let mut secret = Zeroizing::new(sealed.to_vec());
+    let tag = Tag::try_from(&tag[..]).map_err(|_| UnlockError::WrongPasswordOrDamaged)?;
     let nonce: Nonce<_> = NONCE.into();
     Aes256Gcm::new((&*key).into())
         .decrypt_inout_detached(&nonce, &associated(&header), secret.as_mut_slice().into(), &tag)
         .map_err(|_| UnlockError::WrongPasswordOrDamaged)?;
-    let ([seed, hpke], []) = secret.as_chunks() else {
+    let (present, former) = secret.split_at(SECRET_BYTES);
+    let ([seed, hpke], []) = present.as_chunks() else {
         return Err(UnlockError::WrongPasswordOrDamaged);
     };
-    let identity =
-        Identity::with_id(header.id, SigningKey::from_seed(seed), HpkeSecretKey::from_bytes(hpke));
+    let hpke = HpkeSecretKey::from_bytes(header.public.hpke_key().algorithm(), hpke);
+    let former: Option<Vec<_>> =
+        former.as_chunks::<FORMER_BYTES>().0.iter().map(former_key).collect();
+    let identity = Identity::with_id(header.id, SigningKey::from_seed(seed), hpke)
+        .with_former(former.ok_or(UnlockError::WrongPasswordOrDamaged)?);
     // AES-GCM alone would let a forger make one file that opens under two passwords he knows; the
     // keys inside must be those named outside, which leaves him one.
     if identity.public != header.public {
@@ -248,28 +294,36 @@ pub fn unlock(bytes: &[u8], password: &str) -> Result<Identity, UnlockError> {
     Ok(identity)
 }
 
+fn former_key([code, bytes @ ..]: &[u8; FORMER_BYTES]) -> Option<HpkeSecretKey> {
+    let algorithm = HpkeAlgorithm::ALL.into_iter().find(|a| a.key_algorithm().code() == *code)?;
+    Some(HpkeSecretKey::from_bytes(algorithm, bytes))
+}
+
 /// Reads what stands in clear.
 ///
 /// # Errors
 /// As [`unlock`], but for the password.
 pub fn peek(bytes: &[u8]) -> Result<LockedInfo, UnlockError> {
-    let (File(Header { id, public, .. }, _), _) = read(bytes)?;
-    Ok(LockedInfo { id, public })
+    let (File(Header { v, id, public, .. }, ciphertext), params) = read(bytes)?;
+    let former = (ciphertext.len() - SECRET_BYTES - TAG_BYTES) / FORMER_BYTES;
+    Ok(LockedInfo { id, public, params, version: v, former })
 }
 
 fn read(bytes: &[u8]) -> Result<(File, LockParams), UnlockError> {
     cbor::check_shape(bytes, limit::LOCKED_IDENTITY_BYTES)?;
     // The version first: what follows may look different in another.
     if let Some(found) = version(bytes)
-        && found != u64::from(FORMAT_VERSION)
+        && !(1..=u64::from(LOCKED_VERSION)).contains(&found)
     {
         return Err(UnlockError::Version { found });
     }
     let file: File = cbor::decode(bytes, limit::LOCKED_IDENTITY_BYTES)?;
     let Kdf { m, t, p, .. } = file.0.kdf;
     let params = LockParams::new(m, t, p)?;
+    let most = if file.0.v == 1 { 0 } else { limit::FORMER_KEYS };
     let (expected, found) = (SECRET_BYTES + TAG_BYTES, file.1.len());
-    if found != expected {
+    let fits = |former: usize| former.is_multiple_of(FORMER_BYTES) && former / FORMER_BYTES <= most;
+    if !found.checked_sub(expected).is_some_and(fits) {
         return Err(UnlockError::Length { expected, found });
     }
     Ok((file, params))

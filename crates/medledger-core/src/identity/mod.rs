@@ -1,20 +1,25 @@
 //! Who a member is: the secret keys, their public half, and the id that stays for life.
 
+mod former;
 mod locked;
 mod public;
 
-pub use locked::{LockError, LockParams, LockedInfo, ParamsError, UnlockError, lock, peek, unlock};
+pub use former::FormerKeysError;
+pub use locked::{
+    LOCKED_VERSION, LockError, LockParams, LockedInfo, ParamsError, UnlockError, lock, peek, unlock,
+};
 pub use public::{PublicIdentity, PublicIdentityError};
 
 use crate::cbor;
 use crate::ids::{ChainId, GroupId, MemberId};
 use crate::kdf;
-use crate::keys::{HpkePublicKey, HpkeSecretKey, Signature, SigningKey};
+use crate::keys::{HpkeAlgorithm, HpkePublicKey, HpkeSecretKey, Signature, SigningKey};
 use crate::registry::domain;
 use rand_core::CryptoRng;
 use std::fmt;
 
-/// A member's secret: an Ed25519 key to sign with and an X25519 key to open slots with.
+/// A member's secret: an Ed25519 key to sign with, an X-Wing or X25519 key to open slots with, and the former keys of the
+/// latter kind, until every slot was wrapped again ([`former_hpke_keys`](Self::former_hpke_keys)).
 ///
 /// ```
 /// use medledger_core::{identity::Identity, rand_core::UnwrapErr, registry::domain};
@@ -29,20 +34,28 @@ pub struct Identity {
     public: PublicIdentity,
     signing: SigningKey,
     hpke: HpkeSecretKey,
+    // The newest first.
+    former: Vec<HpkeSecretKey>,
 }
 
 impl Identity {
-    /// A new member with fresh keys.
+    /// A new member with fresh keys, X-Wing for HPKE.
     #[must_use]
     pub fn generate(rng: &mut dyn CryptoRng) -> Self {
-        Self::from_keys(SigningKey::generate(rng), HpkeSecretKey::generate(rng))
+        Self::generate_with(HpkeAlgorithm::default(), rng)
+    }
+
+    /// A new member with fresh keys, of this algorithm for HPKE.
+    #[must_use]
+    pub fn generate_with(algorithm: HpkeAlgorithm, rng: &mut dyn CryptoRng) -> Self {
+        Self::from_keys(SigningKey::generate(rng), HpkeSecretKey::generate_with(algorithm, rng))
     }
 
     /// The new member who has these keys.
     #[must_use]
     pub fn from_keys(signing: SigningKey, hpke: HpkeSecretKey) -> Self {
         let public = PublicIdentity::new(signing.verifying_key(), hpke.public_key());
-        Self { id: public.member_id(), public, signing, hpke }
+        Self { id: public.member_id(), public, signing, hpke, former: Vec::new() }
     }
 
     /// A member whose present keys are not the first: the id is the one the first keys gave.
@@ -82,17 +95,36 @@ impl Identity {
         self.sign(domain::POSSESSION, &self.public.possession_message(chain, registrar))
     }
 
+    /// Proves on this chain that these keys, the next ones of [`id`](Self::id), are at hand.
+    /// [`PublicIdentity::check_succession`] checks it.
+    #[must_use]
+    pub fn prove_succession(&self, chain: &ChainId) -> Signature {
+        self.sign(domain::SUCCESSION, &succession_message(chain, &self.id, &self.public))
+    }
+
+    /// Consents, with keys that may be suspended, to the keys that succeed them. [`PublicIdentity::check_consent`] checks
+    /// it.
+    #[must_use]
+    pub fn consent_to(&self, chain: &ChainId, next: &PublicIdentity) -> Signature {
+        self.sign(domain::SUCCESSION_CONSENT, &succession_message(chain, &self.id, next))
+    }
+
     /// The member's collection key at one hospital for one epoch: always the same for the same
     /// identity, and telling nothing of the others or of the identity.
     ///
     /// HKDF-SHA256 of the HPKE secret key, `info` = domain | hospital | epoch (four bytes,
-    /// big-endian), gives the 32 bytes from which RFC 9180 section 7.1.3 derives the key pair.
+    /// big-endian), gives the 32 bytes from which RFC 9180 section 7.1.3 derives the key pair, of the algorithm of the
+    /// HPKE secret key.
     #[must_use]
     pub fn collection_key(&self, hospital: &MemberId, epoch: u32) -> CollectionKey {
-        let info = [domain::COLLECTION, hospital.as_bytes(), &epoch.to_be_bytes()];
-        let ikm = kdf::derive::<32>(&*self.hpke.expose(), &info);
-        CollectionKey(HpkeSecretKey::derive(&ikm))
+        collection_key(&self.hpke, hospital, epoch)
     }
+}
+
+fn collection_key(secret: &HpkeSecretKey, hospital: &MemberId, epoch: u32) -> CollectionKey {
+    let info = [domain::COLLECTION, hospital.as_bytes(), &epoch.to_be_bytes()];
+    let ikm = kdf::derive::<32>(&*secret.expose(), &info);
+    CollectionKey(HpkeSecretKey::derive(secret.algorithm(), &ikm))
 }
 
 impl Identity {
@@ -103,7 +135,10 @@ impl Identity {
     #[must_use]
     pub fn group_key(&self, group: &GroupId, epoch: u32) -> HpkeSecretKey {
         let info = [domain::GROUP, group.as_bytes(), &epoch.to_be_bytes()];
-        HpkeSecretKey::derive(&kdf::derive::<32>(&*self.hpke.expose(), &info))
+        HpkeSecretKey::derive(
+            self.hpke.algorithm(),
+            &kdf::derive::<32>(&*self.hpke.expose(), &info),
+        )
     }
 }
 
@@ -149,6 +184,10 @@ impl fmt::Debug for CollectionKey {
     }
 }
 
+fn succession_message(chain: &ChainId, member: &MemberId, next: &PublicIdentity) -> Vec<u8> {
+    cbor::encode(&(chain, member, next))
+}
+
 impl PublicIdentity {
     fn possession_message(&self, chain: &ChainId, registrar: &MemberId) -> Vec<u8> {
         cbor::encode(&(chain, registrar, self))
@@ -166,7 +205,8 @@ mod tests {
     }
 
     fn known() -> Identity {
-        Identity::from_keys(SigningKey::from_seed(&[1; 32]), HpkeSecretKey::from_bytes(&[2; 32]))
+        let hpke = HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[2; 32]);
+        Identity::from_keys(SigningKey::from_seed(&[1; 32]), hpke)
     }
 
     #[test]
@@ -185,7 +225,7 @@ mod tests {
         let later = Identity::with_id(
             first.id(),
             SigningKey::generate(&mut rng()),
-            HpkeSecretKey::generate(&mut rng()),
+            HpkeSecretKey::generate_with(HpkeAlgorithm::X25519, &mut rng()),
         );
         assert_eq!(later.id(), first.id());
         assert_ne!(later.public().member_id(), first.id());

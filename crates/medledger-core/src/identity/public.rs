@@ -20,8 +20,10 @@ pub enum PublicIdentityError {
         /// What is wrong with it.
         error: KeyError,
     },
-    /// In this version an identity is exactly one Ed25519 key, then one X25519 key.
-    #[error("an identity is one Ed25519 key, then one X25519 key; found algorithms {found:?}")]
+    /// In this version an identity is exactly one Ed25519 key, then one X25519 or X-Wing key.
+    #[error(
+        "an identity is one Ed25519 key, then one X25519 or X-Wing key; found algorithms {found:?}"
+    )]
     Composition {
         /// The algorithm bytes found, eight of them at most.
         found: Vec<u8>,
@@ -35,7 +37,7 @@ pub enum PublicIdentityError {
 ///
 /// In DAG-CBOR a list of two [`KeyEntry`]s. Both keys are usable: reading refuses small orders,
 /// other spellings, and algorithms that are not in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<KeyEntry>", into = "Vec<KeyEntry>")]
 pub struct PublicIdentity {
     signing: VerifyingKey,
@@ -59,8 +61,10 @@ impl PublicIdentity {
             let key = entry.public_key();
             keys.push(key.map_err(|error| PublicIdentityError::Key { index, error })?);
         }
-        match keys[..] {
-            [PublicKey::Ed25519(signing), PublicKey::X25519(hpke)] => Ok(Self { signing, hpke }),
+        match &keys[..] {
+            [PublicKey::Ed25519(signing), PublicKey::Hpke(hpke)] => {
+                Ok(Self { signing: *signing, hpke: hpke.clone() })
+            }
             _ => Err(PublicIdentityError::Composition {
                 found: entries.iter().take(8).map(KeyEntry::code).collect(),
             }),
@@ -105,8 +109,8 @@ impl PublicIdentity {
 
     /// The key for HPKE.
     #[must_use]
-    pub const fn hpke_key(&self) -> HpkePublicKey {
-        self.hpke
+    pub fn hpke_key(&self) -> HpkePublicKey {
+        self.hpke.clone()
     }
 
     /// Checks a signature over `domain | message`.
@@ -137,6 +141,36 @@ impl PublicIdentity {
     }
 }
 
+impl PublicIdentity {
+    /// Checks that whoever wants these keys to be the next ones of `member` on `chain` holds them.
+    ///
+    /// # Errors
+    /// When the proof was made for anything else.
+    pub fn check_succession(
+        &self,
+        chain: &ChainId,
+        member: &MemberId,
+        proof: &Signature,
+    ) -> Result<(), SignatureError> {
+        self.verify(domain::SUCCESSION, &super::succession_message(chain, member, self), proof)
+    }
+
+    /// Checks that these keys of `member` consented to `next`.
+    ///
+    /// # Errors
+    /// When the consent is another's, or for anything else.
+    pub fn check_consent(
+        &self,
+        chain: &ChainId,
+        member: &MemberId,
+        next: &Self,
+        consent: &Signature,
+    ) -> Result<(), SignatureError> {
+        let message = super::succession_message(chain, member, next);
+        self.verify(domain::SUCCESSION_CONSENT, &message, consent)
+    }
+}
+
 impl TryFrom<Vec<KeyEntry>> for PublicIdentity {
     type Error = PublicIdentityError;
 
@@ -155,16 +189,17 @@ impl From<PublicIdentity> for Vec<KeyEntry> {
 mod tests {
     use super::*;
     use crate::identity::Identity;
-    use crate::keys::KeyAlgorithm;
+    use crate::keys::{HpkeAlgorithm, KeyAlgorithm};
 
     fn identity() -> PublicIdentity {
-        *Identity::generate(&mut rand_core::UnwrapErr(getrandom::SysRng)).public()
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        Identity::generate_with(HpkeAlgorithm::X25519, &mut rng).public().clone()
     }
 
     #[test]
     fn bytes_and_json_round_trip() {
         let identity = identity();
-        assert_eq!(PublicIdentity::from_bytes(&identity.to_bytes()), Ok(identity));
+        assert_eq!(PublicIdentity::from_bytes(&identity.to_bytes()).as_ref(), Ok(&identity));
         let json = serde_json::to_string(&identity).unwrap();
         assert_eq!(serde_json::from_str::<PublicIdentity>(&json).unwrap(), identity);
     }
@@ -205,8 +240,12 @@ mod tests {
             }
         );
         assert_eq!(
-            error(&[signing, KeyEntry::new(3, &[0; 1216])]).to_string(),
-            "key 1 of the identity: X-Wing keys are not yet in force"
+            error(&[signing.clone(), KeyEntry::new(3, &[0; 1216])]),
+            PublicIdentityError::Key { index: 1, error: KeyError::SmallOrder(KeyAlgorithm::XWing) }
+        );
+        assert_eq!(
+            error(&[signing, KeyEntry::new(4, &[0; 33])]).to_string(),
+            "key 1 of the identity: secp256k1 keys are not yet in force"
         );
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::keys::HpkeAlgorithm;
 use rand_core::UnwrapErr;
 
 fn rng() -> impl CryptoRng {
@@ -6,7 +7,7 @@ fn rng() -> impl CryptoRng {
 }
 
 fn secret() -> HpkeSecretKey {
-    HpkeSecretKey::from_bytes(&[0x51; 32])
+    HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[0x51; 32])
 }
 
 fn access_key() -> AccessKey {
@@ -65,7 +66,7 @@ fn what_is_wrapped_comes_out_again() {
 fn pitfall_07_19_50_a_key_slot_moved_to_any_other_place_does_not_open() {
     let group = KeyOwner::Group(GroupId::from_bytes([2; 16]));
     let collection = |patient, hospital| KeyOwner::Collection { patient, hospital };
-    let another = HpkeSecretKey::from_bytes(&[0x53; 32]).public_key();
+    let another = HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[0x53; 32]).public_key();
     let moved = [
         KeySlotContext { chain: ChainId::from_bytes([9; 32]), ..context() },
         KeySlotContext { owner: group, ..context() },

@@ -1,4 +1,4 @@
-//! Keys: Ed25519 for signatures, X25519 for HPKE, and how public keys stand in records.
+//! Keys: Ed25519 for signatures, X25519 or X-Wing for HPKE, and how public keys stand in records.
 //!
 //! Signatures follow [ZIP 215](https://zips.z.cash/zip-0215), so that a signature checked alone and
 //! one checked in a batch can never disagree; every signature is over a domain string and a message.
@@ -11,10 +11,11 @@ mod kem;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod xwing;
 
 pub use batch::{BatchError, SignatureBatch};
-pub(crate) use kem::{ENC_BYTES, TAG_BYTES, open, seal};
-pub use kem::{HpkePublicKey, HpkeSecretKey};
+pub use kem::{HpkeAlgorithm, HpkePublicKey, HpkeSecretKey};
+pub(crate) use kem::{TAG_BYTES, open, seal};
 pub use signature::{Signature, SignatureError, SigningKey, VerifyingKey};
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ pub enum KeyAlgorithm {
     Ed25519 = 1,
     /// HPKE with DHKEM(X25519, HKDF-SHA256), RFC 9180.
     X25519 = 2,
-    /// HPKE with X-Wing. Reserved: known, not yet in force.
+    /// HPKE with X-Wing, MLKEM768-X25519 of draft-ietf-hpke-pq-03.
     XWing = 3,
     /// Ethereum accounts. Reserved: known, not yet in force.
     Secp256k1 = 4,
@@ -129,20 +130,21 @@ impl KeyEntry {
     /// canonical.
     pub fn public_key(&self) -> Result<PublicKey, KeyError> {
         let algorithm = KeyAlgorithm::from_code(self.0)?;
-        let bytes = || {
-            <&[u8; 32]>::try_from(self.key()).map_err(|_| KeyError::Length {
-                algorithm,
-                expected: 32,
-                found: self.1.len(),
-            })
-        };
+        let hpke =
+            |algorithm| HpkePublicKey::from_bytes_of(algorithm, self.key()).map(PublicKey::Hpke);
         match algorithm {
             KeyAlgorithm::Ed25519 => {
-                let key = VerifyingKey::from_bytes(bytes()?)?;
+                let bytes = <&[u8; 32]>::try_from(self.key()).map_err(|_| KeyError::Length {
+                    algorithm,
+                    expected: 32,
+                    found: self.1.len(),
+                })?;
+                let key = VerifyingKey::from_bytes(bytes)?;
                 key.check_for_member()?;
                 Ok(PublicKey::Ed25519(key))
             }
-            KeyAlgorithm::X25519 => HpkePublicKey::from_bytes(bytes()?).map(PublicKey::X25519),
+            KeyAlgorithm::X25519 => hpke(HpkeAlgorithm::X25519),
+            KeyAlgorithm::XWing => hpke(HpkeAlgorithm::XWing),
             reserved => Err(KeyError::NotInForce(reserved)),
         }
     }
@@ -162,7 +164,7 @@ impl From<&VerifyingKey> for KeyEntry {
 
 impl From<&HpkePublicKey> for KeyEntry {
     fn from(key: &HpkePublicKey) -> Self {
-        Self::new(KeyAlgorithm::X25519.code(), key.as_bytes())
+        Self::new(key.algorithm().key_algorithm().code(), key.as_bytes())
     }
 }
 
@@ -172,8 +174,8 @@ impl From<&HpkePublicKey> for KeyEntry {
 pub enum PublicKey {
     /// A key for signatures.
     Ed25519(VerifyingKey),
-    /// A key for HPKE.
-    X25519(HpkePublicKey),
+    /// A key for HPKE, of either algorithm.
+    Hpke(HpkePublicKey),
 }
 
 mod bytes_or_hex {

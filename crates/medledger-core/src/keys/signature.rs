@@ -207,7 +207,6 @@ macro_rules! public_bytes {
         }
     };
 }
-pub(super) use public_bytes;
 
 public_bytes!(Signature, "signature", |bytes| Ok::<_, KeyError>(Signature(bytes)));
 public_bytes!(VerifyingKey, "verifying key", |bytes| VerifyingKey::from_bytes(&bytes));

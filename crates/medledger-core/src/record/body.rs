@@ -33,6 +33,30 @@ pub struct Register {
     pub proof: Signature,
 }
 
+/// A member's keys are succeeded by new ones. The author is the member; of suspended keys, the registering hospital.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Succeed {
+    /// Whose keys.
+    pub member: MemberId,
+    /// The new keys: none of them a present one, and none of a weaker algorithm.
+    pub next: PublicIdentity,
+    /// Signature by the new signing key, which proves that it is at hand.
+    pub proof: Signature,
+    /// Signature by the present signing key over the succession, where keys of a patient are suspended and the
+    /// hospital is the author; none otherwise.
+    pub consent: Option<Signature>,
+}
+
+/// A member's keys are suspended: from then on they sign nothing and open nothing. The author is the member or the
+/// registering hospital.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspend {
+    /// Whose keys.
+    pub member: MemberId,
+}
+
 /// A patient enrols at a hospital. The author is the patient: nobody adds reports for a patient who
 /// did not agree to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +112,10 @@ pub struct AuditDigest {
 pub enum Body {
     /// See [`Register`].
     Register(Register),
+    /// See [`Succeed`].
+    Succeed(Succeed),
+    /// See [`Suspend`].
+    Suspend(Suspend),
     /// See [`Enrol`].
     Enrol(Enrol),
     /// See [`AddReport`].
@@ -120,6 +148,8 @@ impl Body {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Register(_) => Kind::Register,
+            Self::Succeed(_) => Kind::Succeed,
+            Self::Suspend(_) => Kind::Suspend,
             Self::Enrol(_) => Kind::Enrol,
             Self::AddReport(_) => Kind::AddReport,
             Self::RequestAccess(_) => Kind::RequestAccess,
@@ -148,3 +178,4 @@ macro_rules! body_from {
 
 body_from!(Register, Enrol, AddReport, RequestAccess, Grant, Refuse, Revoke, Delegate, Read);
 body_from!(Group, Rotate, Confirm, AuditDigest);
+body_from!(Succeed, Suspend);

@@ -9,7 +9,8 @@ mod body;
 
 pub use body::{
     AddReport, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, GroupAt, Read,
-    Refuse, Register, ReportList, ReportListError, RequestAccess, Revoke, Rotate, Scope,
+    Refuse, Register, ReportList, ReportListError, RequestAccess, Revoke, Rotate, Scope, Succeed,
+    Suspend,
 };
 pub(crate) use body::{first, is_first, is_zero};
 
@@ -86,6 +87,8 @@ impl Record {
     pub fn encode(&self) -> Vec<u8> {
         match &self.body {
             Body::Register(body) => self.wire(body),
+            Body::Succeed(body) => self.wire(body),
+            Body::Suspend(body) => self.wire(body),
             Body::Enrol(body) => self.wire(body),
             Body::AddReport(body) => self.wire(body),
             Body::RequestAccess(body) => self.wire(body),
@@ -127,6 +130,8 @@ impl Record {
             Kind::from_code(head.kind).ok_or(RecordError::UnknownKind { found: head.kind })?;
         match kind {
             Kind::Register => Self::unwire(bytes, Body::Register),
+            Kind::Succeed => Self::unwire(bytes, Body::Succeed),
+            Kind::Suspend => Self::unwire(bytes, Body::Suspend),
             Kind::Enrol => Self::unwire(bytes, Body::Enrol),
             Kind::AddReport => Self::unwire(bytes, Body::AddReport),
             Kind::RequestAccess => Self::unwire(bytes, Body::RequestAccess),

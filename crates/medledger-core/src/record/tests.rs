@@ -37,6 +37,9 @@ fn bodies() -> Vec<Body> {
     let head = BlockId::from_bytes([5; 32]);
     vec![
         World::founded().register(1, DOCTOR, Role::Doctor).into(),
+        succeed(None).into(),
+        succeed(Some(Signature::from_bytes([8; 64]))).into(),
+        Suspend { member: id(DOCTOR) }.into(),
         enrol(7, 1, 1).into(),
         AddReport { patient: id(7), envelope, collection: 1 }.into(),
         AddReport { patient: id(7), envelope, collection: 2 }.into(),
@@ -54,8 +57,15 @@ fn bodies() -> Vec<Body> {
         Read { grant: Some(grant), report, version: u32::MAX, head }.into(),
         Confirm { record: request }.into(),
         AuditDigest { first: 2, size: u64::MAX, root: AuditHash::from_bytes([8; 32]) }.into(),
-        Group { group: None, role: Some(Role::Nurse), epoch: 1, key, add: vec![], remove: vec![] }
-            .into(),
+        Group {
+            group: None,
+            role: Some(Role::Nurse),
+            epoch: 1,
+            key: key.clone(),
+            add: vec![],
+            remove: vec![],
+        }
+        .into(),
         Group {
             group: Some(group),
             role: None,
@@ -66,6 +76,12 @@ fn bodies() -> Vec<Body> {
         }
         .into(),
     ]
+}
+
+fn succeed(consent: Option<Signature>) -> Succeed {
+    let next = member(OTHER_DOCTOR);
+    let proof = next.prove_succession(&ChainId::from_bytes([6; 32]));
+    Succeed { member: id(DOCTOR), next: next.public().clone(), proof, consent }
 }
 
 fn record(body: Body) -> Record {

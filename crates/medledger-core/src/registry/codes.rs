@@ -58,9 +58,9 @@ kinds! {
     /// A hospital registers a member.
     Register = 1, "register", in_force: true;
     /// A member's keys are succeeded by new ones.
-    Succeed = 2, "succeed", in_force: false;
+    Succeed = 2, "succeed", in_force: true;
     /// A member is suspended.
-    Suspend = 3, "suspend", in_force: false;
+    Suspend = 3, "suspend", in_force: true;
     /// A quorum of hospitals admits or expels a hospital.
     Admit = 4, "admit", in_force: false;
     /// A patient enrols at a hospital and publishes a collection key for it.
@@ -322,6 +322,18 @@ outcomes! {
     WrongMembers = 31, "the members named cannot join or leave this way";
     /// Nothing waits for this confirmation by this author.
     UnknownConfirmation = 32, "nothing of this kind waits for your confirmation";
+    /// The author's keys are suspended.
+    Suspended = 40, "the author's keys are suspended";
+    /// The new key is of a weaker algorithm than the one before.
+    KeyDowngrade = 41, "the new key is of a weaker algorithm than the one before";
+    /// The present keys of a suspended patient did not sign the succession, or a signature stands where none belongs.
+    NoConsent = 42, "the succession of suspended keys lacks the patient's consent, or has one that none asked for";
+    /// Only suspended keys are succeeded by the hospital.
+    NotSuspended = 43, "the member's keys are not suspended, so only the member can succeed them";
+    /// The member's keys are suspended already.
+    AlreadySuspended = 44, "the member's keys are suspended already";
+    /// The new keys are the present ones.
+    SameKeys = 45, "one of the new keys is the present one";
     /// The audit digest takes back what one before it said.
     AuditShrinks = 60, "the digest covers less of the audit log than one before it, or contradicts it";
     /// The audit digest begins after its end.

@@ -32,8 +32,10 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let (access, secret) =
-            (AccessKey::generate(&mut rng()), HpkeSecretKey::generate(&mut rng()));
+        let (access, secret) = (
+            AccessKey::generate(&mut rng()),
+            HpkeSecretKey::generate_with(HpkeAlgorithm::X25519, &mut rng()),
+        );
         let slots = [
             Slot::wrap_with_access_key(&dek(), &access, &context()),
             Slot::wrap_to(&dek(), &secret.public_key(), &context(), &mut rng()),
@@ -147,12 +149,10 @@ fn pitfall_50_a_slot_under_another_suite_does_not_open() {
         context().to_bytes(SlotSuite::AccessKey, None),
         context().to_bytes(SlotSuite::HpkeX25519, None)
     );
-    assert_eq!(relabelled(3, by_hpke), Err(SlotError::SuiteNotInForce(SlotSuite::HpkeXWing)));
+    assert!(matches!(relabelled(3, by_hpke), Err(SlotError::Length { expected: 1152, .. })));
     for code in [0, 4, u16::MAX] {
         assert_eq!(relabelled(code, by_hpke), Err(SlotError::UnknownSuite(code)));
     }
-    let error = SlotError::SuiteNotInForce(SlotSuite::HpkeXWing).to_string();
-    assert_eq!(error, "slot suite 3 (HPKE with X-Wing) is not yet in force");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod access;
 mod groups;
 mod rotation;
+mod succession;
 
 use super::{Enrolment, MemberEntry, ReportEntry, Signatures, State, StateRead, key};
 use crate::cbor;
@@ -72,12 +73,22 @@ pub fn apply(
         return Err(VoidCode::Replayed.into());
     }
     let author = state.member(&statement.author)?.ok_or(VoidCode::UnknownAuthor)?;
-    if !signatures.check(&author.identity.signing_key(), record) {
+    let key = author.identity.signing_key();
+    let signed = match author.succession {
+        None => signatures.check(&key, record),
+        Some(_) => signatures.check_again(&key, record),
+    };
+    if !signed {
         return Err(VoidCode::BadSignature.into());
+    }
+    if author.suspended.is_some() {
+        return Err(VoidCode::Suspended.into());
     }
     let mut fold = Fold { state, at, record, author, changes: Vec::new() };
     match &statement.body {
         Body::Register(body) => fold.register(body),
+        Body::Succeed(body) => fold.succeed(body),
+        Body::Suspend(body) => fold.suspend(body),
         Body::Enrol(body) => fold.enrol(body),
         Body::AddReport(body) => fold.add_report(body),
         Body::RequestAccess(body) => fold.request_access(body),
@@ -152,12 +163,14 @@ impl Fold<'_> {
             .check_possession(&self.at.chain, &self.author_id(), &body.proof)
             .map_err(|_| VoidCode::NoPossession)?;
         let entry = MemberEntry {
-            identity: body.member,
+            identity: body.member.clone(),
             role: body.role,
             hospital: self.author_id(),
             custody: body.custody,
             mining: Vec::new(),
             height: self.at.height,
+            suspended: None,
+            succession: None,
         };
         self.set(key::member(&id), &entry);
         Ok(())
@@ -168,11 +181,12 @@ impl Fold<'_> {
         self.member_with(&body.hospital, |role| role == Role::Hospital)?;
         let patient = self.author_id();
         // Epochs count from 1, and only upwards.
-        let epoch = self.state.enrolment(&patient, &body.hospital)?.map_or(0, |e| e.epoch);
-        if epoch >= body.epoch {
+        let before = self.state.enrolment(&patient, &body.hospital)?;
+        if before.as_ref().map_or(0, |e| e.epoch) >= body.epoch {
             return Err(VoidCode::AlreadyEnrolled.into());
         }
-        let entry = Enrolment { epoch: body.epoch, key: body.key };
+        self.no_downgrade(&body.key, before.as_ref().map(|e| &e.key))?;
+        let entry = Enrolment { epoch: body.epoch, key: body.key.clone() };
         self.set(key::enrolment(&patient, &body.hospital), &entry);
         Ok(())
     }

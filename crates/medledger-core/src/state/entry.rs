@@ -26,6 +26,22 @@ pub struct MemberEntry {
     pub mining: Vec<VerifyingKey>,
     /// Height at which the member was registered.
     pub height: u64,
+    /// Height from which on the present keys are suspended, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<u64>,
+    /// How the present keys came about, if they are not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<Succession>,
+}
+
+/// Succession of a member's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Succession {
+    /// How often the keys changed.
+    pub count: u32,
+    /// Height since which the present keys are the member's.
+    pub since: u64,
 }
 
 /// A patient's enrolment at a hospital.

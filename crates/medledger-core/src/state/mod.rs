@@ -18,7 +18,7 @@ pub use apply::{ApplyError, At, Change, apply};
 pub use audit::AuditState;
 pub use entry::{
     Enrolment, GrantEntry, GrantStanding, GroupEntry, MemberEntry, ReportEntry, RequestEntry,
-    RequestStatus, RotationEntry,
+    RequestStatus, RotationEntry, Succession,
 };
 pub use known::Known;
 pub use overlay::{Changes, Overlay};
@@ -226,6 +226,22 @@ impl<'a> State<'a> {
         hospital: &MemberId,
     ) -> Result<Option<Enrolment>, StoreError> {
         self.read(&key::enrolment(patient, hospital))
+    }
+
+    /// A patient's enrolments, by hospital.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn enrolments_of(
+        &self,
+        patient: &MemberId,
+    ) -> Result<Vec<(MemberId, Enrolment)>, StoreError> {
+        let mut prefix = vec![b'e'];
+        prefix.extend_from_slice(patient.as_bytes());
+        self.rows(&prefix)?
+            .into_iter()
+            .map(|(key, value)| Ok((tail(&key)?, parse(&key, &value)?)))
+            .collect()
     }
 
     /// A report.

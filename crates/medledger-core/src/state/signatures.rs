@@ -12,6 +12,12 @@ pub trait Signatures {
     /// Is told of a record and the key its signature must verify under; `false` makes it void.
     fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool;
 
+    /// As [`check`](Self::check), for an author whose keys have changed: that these bytes were verified before says
+    /// nothing then, for it may have been under the keys before.
+    fn check_again(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
+        self.check(key, record)
+    }
+
     /// How many checks were put off and wait for [`settle`](Self::settle).
     fn waiting(&self) -> usize {
         0
@@ -41,6 +47,10 @@ impl Signatures for SignatureCheck {
             Self::Now => record.verify(key).is_ok(),
             Self::Done => true,
         }
+    }
+
+    fn check_again(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
+        record.verify(key).is_ok()
     }
 }
 
@@ -98,6 +108,10 @@ pub(crate) struct PutOff<'a>(pub(crate) &'a mut dyn Signatures);
 impl Signatures for PutOff<'_> {
     fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
         self.0.check(key, record)
+    }
+
+    fn check_again(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
+        self.0.check_again(key, record)
     }
 
     fn waiting(&self) -> usize {

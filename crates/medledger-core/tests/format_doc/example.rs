@@ -8,7 +8,7 @@ use medledger_core::engine::{Engine, MiningKey, OrderJob, PowEngine};
 use medledger_core::genesis::{Consensus, Founder, Genesis};
 use medledger_core::identity::Identity;
 use medledger_core::ids::{ChainId, RecordNonce};
-use medledger_core::keys::{HpkeSecretKey, SigningKey};
+use medledger_core::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
 use medledger_core::memory::MemoryStore;
 use medledger_core::pow::{Bits, Header, Inline, Schedule};
 use medledger_core::rand_core::{CryptoRng, UnwrapErr};
@@ -29,7 +29,7 @@ pub(crate) fn rng() -> impl CryptoRng {
 fn member(seed: u8) -> Identity {
     Identity::from_keys(
         SigningKey::from_seed(&[seed; 32]),
-        HpkeSecretKey::from_bytes(&[seed + 0x80; 32]),
+        HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[seed + 0x80; 32]),
     )
 }
 
@@ -57,7 +57,8 @@ pub(crate) struct Example {
 impl Example {
     pub(crate) fn new() -> Self {
         let bits = Bits::from_u32(0x2000_ffff);
-        let founder = Founder { identity: *hospital().public(), mining: mining().verifying_key() };
+        let founder =
+            Founder { identity: hospital().public().clone(), mining: mining().verifying_key() };
         let genesis = Genesis::single(founder, Consensus::Work(Schedule::Fixed { bits }));
         let draft = Rules::genesis_header(&genesis, Timestamp::from_secs(GENESIS_TIME));
         let nonce = (0..)
@@ -146,7 +147,7 @@ impl Example {
 fn registration(chain: ChainId) -> SignedRecord {
     let (hospital, patient) = (hospital(), patient());
     let body = Register {
-        member: *patient.public(),
+        member: patient.public().clone(),
         role: Role::Patient,
         custody: Custody::Own,
         proof: patient.prove_possession(&chain, &hospital.id()),

@@ -11,12 +11,12 @@ use medledger_core::keys::SigningKey;
 use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
     AddReport, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, Read, Record,
-    Refuse, RequestAccess, Revoke, Rotate, Scope,
+    Refuse, RequestAccess, Revoke, Rotate, Scope, Succeed, Suspend,
 };
 use medledger_core::registry::{CipherSuite, Kind, Purpose, Role};
 use medledger_core::state::{
     AuditState, Enrolment, GrantEntry, GroupEntry, MemberEntry, ReportEntry, RequestEntry,
-    RequestStatus, RotationEntry,
+    RequestStatus, RotationEntry, Succession,
 };
 use medledger_core::vote::{Ballot, Evidence, Phase, Vote, VoterState};
 use medledger_core::{Cid, cbor, cid::Codec, identity, seal};
@@ -55,7 +55,15 @@ fn bodies(example: &Example) -> Vec<Body> {
     let key = patient().collection_key(&hospital().id(), 1).public_key();
     vec![
         example.record.record().body.clone(),
-        Enrol { hospital: hospital().id(), epoch: 1, key }.into(),
+        Succeed {
+            member: patient().id(),
+            next: patient().public().clone(),
+            proof: patient().prove_succession(&example.record.record().chain),
+            consent: None,
+        }
+        .into(),
+        Suspend { member: patient().id() }.into(),
+        Enrol { hospital: hospital().id(), epoch: 1, key: key.clone() }.into(),
         AddReport {
             patient: patient().id(),
             envelope: Cid::of(Codec::DagCbor, b""),
@@ -196,14 +204,17 @@ fn state_entries_are_documented() {
     let until = Timestamp::from_secs(1);
     let key = patient().collection_key(&hospital().id(), 1).public_key();
     let member = MemberEntry {
-        identity: *patient().public(),
+        identity: patient().public().clone(),
         role: Role::Patient,
         hospital: hospital().id(),
         custody: medledger_core::registry::Custody::Own,
         mining: vec![],
         height: 1,
+        suspended: Some(1),
+        succession: Some(Succession { count: 1, since: 1 }),
     };
     expect_fields("Member entry", fields(&cbor::encode(&member)));
+    expect_fields("Succession", fields(&cbor::encode(&member.succession)));
     expect_fields("Enrolment entry", fields(&cbor::encode(&Enrolment { epoch: 1, key })));
     let entry = ReportEntry {
         patient: patient().id(),

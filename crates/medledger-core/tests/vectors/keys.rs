@@ -7,7 +7,7 @@ use medledger_core::access_key::AccessKey;
 use medledger_core::cid::Codec;
 use medledger_core::dek::Dek;
 use medledger_core::ids::{ChainId, GrantId, MemberId, ReportId, TokenHash};
-use medledger_core::keys::{HpkePublicKey, HpkeSecretKey};
+use medledger_core::keys::{HpkeAlgorithm, HpkePublicKey, HpkeSecretKey};
 use medledger_core::slot::{Slot, SlotContext, SlotRole, SlotSuite};
 use medledger_core::token::Token;
 
@@ -193,20 +193,24 @@ fn judge_slot(case: &Case) -> String {
         let key = AccessKey::from_bytes(case.array("access_key"));
         slot.unwrap_with_access_key(&key, &context)
     } else {
-        slot.unwrap_with(&HpkeSecretKey::from_bytes(&case.array("hpke_secret_key")), &context)
+        slot.unwrap_with(&secret_key(case).unwrap(), &context)
     };
     match opened {
         Ok(dek) => {
             assert_eq!(dek.expose(), &case.array("dek"), "{}", case.name());
-            let public = |bytes: &[u8; 32]| HpkeSecretKey::from_bytes(bytes).public_key();
-            let key: Option<HpkePublicKey> =
-                case.get("hpke_secret_key").map(|_| public(&case.array("hpke_secret_key")));
+            let key: Option<HpkePublicKey> = secret_key(case).map(|key| key.public_key());
             let bytes = context.to_bytes(slot.suite(), key.as_ref());
             assert_eq!(bytes, case.bytes("context"), "{}", case.name());
             "ok".into()
         }
         Err(error) => kind(&error),
     }
+}
+
+fn secret_key(case: &Case) -> Option<HpkeSecretKey> {
+    case.get("hpke_secret_key")?;
+    let algorithm: HpkeAlgorithm = case.text("hpke_algorithm").parse().unwrap();
+    Some(HpkeSecretKey::from_bytes(algorithm, &case.array("hpke_secret_key")))
 }
 
 /// A counter in place of randomness, so that the file is the same each time.
@@ -236,7 +240,8 @@ impl medledger_core::rand_core::TryCryptoRng for Counter {}
 pub(crate) fn slots() -> File {
     let mut file = file(
         "Slots: a report's key (`dek`) wrapped for one reader. `context` is what HKDF (suite 1) and \
-         HPKE (suite 2) take as info, `slot` the stored bytes.",
+         HPKE (suites 2 and 3) take as info, `slot` the stored bytes. A reader's secret key is an X25519 key or the \
+         seed of an X-Wing key, as `hpke_algorithm` says.",
         judge_slot,
     );
     let (dek, key, secret) = ([5; 16], [6; 16], [7; 32]);
@@ -245,33 +250,46 @@ pub(crate) fn slots() -> File {
             Slot::wrap_with_access_key(&Dek::from_bytes(dek), &AccessKey::from_bytes(key), context);
         (slot.to_bytes(), context.to_bytes(SlotSuite::AccessKey, None))
     };
-    let public = HpkeSecretKey::from_bytes(&secret).public_key();
-    let for_identity = |context: &SlotContext| {
+    let for_identity = |algorithm: HpkeAlgorithm, context: &SlotContext| {
+        let public = HpkeSecretKey::from_bytes(algorithm, &secret).public_key();
         let slot = Slot::wrap_to(&Dek::from_bytes(dek), &public, context, &mut Counter(0));
-        (slot.to_bytes(), context.to_bytes(SlotSuite::HpkeX25519, Some(&public)))
+        (slot.to_bytes(), context.to_bytes(SlotSuite::of(&public), Some(&public)))
     };
-    let mut add =
-        |name: &str, expect: &str, reason: &str, hpke: bool, place: &SlotContext, slot: &[u8]| {
-            let case = Case::new(name, expect, reason);
-            let case = if expect == "wrong_key_or_moved" { case.pitfall(7) } else { case };
-            let case = case
-                .with("chain", place.chain.to_string())
-                .with("report", place.report.to_string())
-                .with("version", place.version)
-                .with("epoch", place.epoch)
-                .with("role", place.role.code())
-                .with("grant", place.grant.map(|grant| grant.to_string()))
-                .with("reader", place.reader.to_string())
-                .with("envelope", place.envelope.to_string());
-            let (_, context) = if hpke { for_identity(place) } else { for_key(place) };
-            let case = match (hpke, name.contains("other_key")) {
-                (true, false) => case.hex("hpke_secret_key", secret),
-                (true, true) => case.hex("hpke_secret_key", [8; 32]),
-                (false, false) => case.hex("access_key", key),
-                (false, true) => case.hex("access_key", [8; 16]),
-            };
-            file.push(case.hex("context", context).hex("dek", dek).hex("slot", slot));
+    let wrapped = |hpke: Option<HpkeAlgorithm>, context: &SlotContext| match hpke {
+        Some(algorithm) => for_identity(algorithm, context),
+        None => for_key(context),
+    };
+    let mut add = |name: &str,
+                   expect: &str,
+                   reason: &str,
+                   hpke: Option<HpkeAlgorithm>,
+                   place: &SlotContext,
+                   slot: &[u8]| {
+        let case = Case::new(name, expect, reason);
+        let case = match expect {
+            "wrong_key_or_moved" => case.pitfall(7),
+            "other_suite" => case.pitfall(50),
+            _ => case,
         };
+        let case = case
+            .with("chain", place.chain.to_string())
+            .with("report", place.report.to_string())
+            .with("version", place.version)
+            .with("epoch", place.epoch)
+            .with("role", place.role.code())
+            .with("grant", place.grant.map(|grant| grant.to_string()))
+            .with("reader", place.reader.to_string())
+            .with("envelope", place.envelope.to_string());
+        let (_, context) = wrapped(hpke, place);
+        let other = name.contains("other_key");
+        let case = match hpke {
+            Some(algorithm) => case
+                .hex("hpke_secret_key", if other { [8; 32] } else { secret })
+                .with("hpke_algorithm", algorithm.name()),
+            None => case.hex("access_key", if other { [8; 16] } else { key }),
+        };
+        file.push(case.hex("context", context).hex("dek", dek).hex("slot", slot));
+    };
     let right = context();
     let moved = [
         ("chain", SlotContext { chain: ChainId::from_bytes([9; 32]), ..right }),
@@ -284,11 +302,15 @@ pub(crate) fn slots() -> File {
         ("reader", SlotContext { reader: MemberId::from_bytes([9; 16]), ..right }),
         ("envelope", SlotContext { envelope: Cid::of(Codec::DagCbor, b"other"), ..right }),
     ];
-    for hpke in [false, true] {
-        let (slot, _) = if hpke { for_identity(&right) } else { for_key(&right) };
-        let suite = if hpke { "hpke" } else { "access_key" };
+    let (x25519, x_wing) = (Some(HpkeAlgorithm::X25519), Some(HpkeAlgorithm::XWing));
+    for (hpke, suite, number) in
+        [(None, "access_key", 1u16), (x25519, "hpke", 2), (x_wing, "x_wing", 3)]
+    {
+        let (slot, _) = wrapped(hpke, &right);
+        // The fields of the context are the same in each suite; with long keys a few say it.
+        let moved = if hpke == x_wing { &moved[..3] } else { &moved[..] };
         add(suite, "ok", "key and context fit", hpke, &right, &slot);
-        for (what, place) in &moved {
+        for (what, place) in moved {
             let name = format!("{suite}_other_{what}");
             add(
                 &name,
@@ -306,8 +328,8 @@ pub(crate) fn slots() -> File {
         let name = format!("{suite}_flipped_bit");
         add(&name, "wrong_key_or_moved", "the last bit differs", hpke, &right, &flipped);
         let cut = medledger_core::cbor::encode(&(
-            if hpke { 2u16 } else { 1 },
-            serde_bytes::Bytes::new(&slot[4..slot.len() - 1]),
+            number,
+            serde_bytes::Bytes::new(&slot[head(number)..slot.len() - 1]),
         ));
         let name = format!("{suite}_short");
         add(&name, "length", "the wrapped key has not the length of its suite", hpke, &right, &cut);
@@ -319,14 +341,39 @@ pub(crate) fn slots() -> File {
         "other_suite",
         "other_suite",
         "a slot for an access key, opened with an identity",
-        true,
+        x25519,
         &right,
         &slot,
     );
+    let (weak, _) = wrapped(x25519, &right);
+    add(
+        "downgraded_suite",
+        "other_suite",
+        "a slot for an X25519 key, shown to a reader whose key is X-Wing",
+        x_wing,
+        &right,
+        &weak,
+    );
+    let relabelled =
+        medledger_core::cbor::encode(&(3u16, serde_bytes::Bytes::new(&weak[head(2)..])));
+    add(
+        "relabelled_suite",
+        "length",
+        "a slot of suite 2 called one of suite 3",
+        x_wing,
+        &right,
+        &relabelled,
+    );
     let with_suite =
         |suite: u16| medledger_core::cbor::encode(&(suite, serde_bytes::Bytes::new(&slot[4..])));
-    let reserved = with_suite(3);
-    add("reserved_suite", "suite_not_in_force", "X-Wing is reserved", false, &right, &reserved);
-    add("unknown_suite", "unknown_suite", "no suite has number 4", false, &right, &with_suite(4));
+    add("unknown_suite", "unknown_suite", "no suite has number 4", None, &right, &with_suite(4));
     file
+}
+
+/// Bytes before the wrapped key: list, suite, and the length in one, two or three bytes.
+const fn head(suite: u16) -> usize {
+    match suite {
+        3 => 5,
+        _ => 4,
+    }
 }

@@ -6,7 +6,7 @@ use medledger_core::engine::{Engine, Mined, MiningKey, OrderJob, PowEngine};
 use medledger_core::genesis::{Consensus, Founder, Genesis};
 use medledger_core::identity::Identity;
 use medledger_core::ids::{ChainId, RecordNonce, ReportId};
-use medledger_core::keys::{HpkeSecretKey, SigningKey};
+use medledger_core::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
 use medledger_core::memory::MemoryStore;
 use medledger_core::pow::{Header, Inline, Outcome, Schedule, Target, mine};
 use medledger_core::record::{
@@ -24,7 +24,7 @@ pub(crate) const DOCTOR: u8 = 2;
 pub(crate) const PATIENT: u8 = 3;
 
 pub(crate) fn member(number: u8) -> Identity {
-    let hpke = HpkeSecretKey::from_bytes(&[number ^ 0x80; 32]);
+    let hpke = HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[number ^ 0x80; 32]);
     Identity::from_keys(SigningKey::from_seed(&[number; 32]), hpke)
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn records(chain: ChainId) -> Vec<(&'static str, SignedRecord)> {
     let register = |number: u8, role| {
         let new = member(number);
         let proof = new.prove_possession(&chain, &hospital);
-        Register { member: *new.public(), role, custody: Custody::Own, proof }
+        Register { member: new.public().clone(), role, custody: Custody::Own, proof }
     };
     let enrol = Enrol {
         hospital,
@@ -114,7 +114,7 @@ pub(crate) fn world() -> World {
 /// The same on a chain of these hospitals; the first one mines. Several have cosigned nothing yet.
 pub(crate) fn world_of(hospitals: &[u8]) -> World {
     let founder = |number: &u8| Founder {
-        identity: *member(*number).public(),
+        identity: member(*number).public().clone(),
         mining: mining(*number).verifying_key(),
     };
     let schedule = Schedule::fixed(Target::from_expected_tries(16));

@@ -435,16 +435,16 @@ impl Branch {
         use medledger::core::engine::{MiningKey, PowEngine};
         use medledger::core::genesis::{Consensus, Founder, Genesis};
         use medledger::core::identity::Identity;
-        use medledger::core::keys::{HpkeSecretKey, SigningKey};
+        use medledger::core::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
         use medledger::core::pow::{Inline, Outcome, Schedule, Target, mine};
         use medledger::core::store::Store;
         let identity = |seed: u8| {
-            let hpke = HpkeSecretKey::from_bytes(&[seed; 32]);
+            let hpke = HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[seed; 32]);
             Identity::from_keys(SigningKey::from_seed(&[seed; 32]), hpke)
         };
         let mining = |seed: u8| SigningKey::from_seed(&[seed ^ 0xff; 32]);
         let founder = |seed: u8| Founder {
-            identity: *identity(seed).public(),
+            identity: identity(seed).public().clone(),
             mining: mining(seed).verifying_key(),
         };
         let work = Consensus::Work(Schedule::fixed(Target::from_expected_tries(2)));

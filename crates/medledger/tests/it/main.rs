@@ -19,4 +19,5 @@ mod names;
 mod progress;
 mod release;
 mod rotation;
+mod succession;
 mod support;

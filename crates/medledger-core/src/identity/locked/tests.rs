@@ -1,4 +1,5 @@
 use super::*;
+use crate::keys::KeyAlgorithm;
 use rand_core::UnwrapErr;
 
 fn rng() -> impl CryptoRng {
@@ -37,8 +38,8 @@ fn an_identity_with_later_keys_keeps_its_id() {
         HpkeSecretKey::generate(&mut rng()),
     );
     let bytes = lock(&identity, PASSWORD, &LockParams::weak_for_tests(), &mut rng()).unwrap();
-    let info = LockedInfo { id: identity.id(), public: *identity.public() };
-    assert_eq!(peek(&bytes), Ok(info));
+    let info = peek(&bytes).unwrap();
+    assert_eq!((info.id, &info.public), (identity.id(), identity.public()));
     assert_eq!(unlock(&bytes, PASSWORD), Ok(identity));
 }
 
@@ -95,11 +96,11 @@ fn pitfall_06_truncated_and_extended_files_fail_typed() {
 #[test]
 fn pitfall_50_an_unknown_version_is_refused_by_name() {
     let (_, bytes) = locked();
-    let later = changed(&bytes, |file| file.0.v = 2);
-    assert_eq!(unlock(&later, PASSWORD), Err(UnlockError::Version { found: 2 }));
+    let later = changed(&bytes, |file| file.0.v = 3);
+    assert_eq!(unlock(&later, PASSWORD), Err(UnlockError::Version { found: 3 }));
     assert_eq!(
         peek(&later).unwrap_err().to_string(),
-        "the locked identity has version 2; this program reads version 1"
+        "the locked identity has version 3; this program reads version 2 and those before"
     );
     // Whatever else a later version holds.
     let other = cbor::encode(&(std::collections::BTreeMap::from([("v", 9), ("new", 1)]), "more"));
@@ -163,4 +164,79 @@ fn argon2id_of_the_reference_implementation() {
     );
     let ours = password_key("password", &params, b"0123456789abcdef").unwrap();
     assert_eq!(data_encoding::HEXLOWER.encode(&*ours), argon(b"0123456789abcdef"));
+}
+
+#[test]
+fn former_keys_are_locked_with_the_present_ones() {
+    let mut identity = Identity::generate_with(HpkeAlgorithm::X25519, &mut rng());
+    for count in 1..=limit::FORMER_KEYS {
+        let algorithm = HpkeAlgorithm::ALL[count % 2];
+        identity = identity.next(algorithm, &mut rng()).unwrap();
+        let bytes = lock(&identity, PASSWORD, &LockParams::weak_for_tests(), &mut rng()).unwrap();
+        assert!(bytes.len() <= limit::LOCKED_IDENTITY_BYTES, "{} bytes", bytes.len());
+        assert_eq!(peek(&bytes).unwrap().former, count);
+        assert_eq!(unlock(&bytes, PASSWORD).as_ref(), Ok(&identity));
+    }
+    // One more than may be, and a part of one.
+    let bytes = lock(&identity, PASSWORD, &LockParams::weak_for_tests(), &mut rng()).unwrap();
+    for extra in [1, 33] {
+        let longer = changed(&bytes, |file| file.1.extend(vec![0; extra]));
+        let found = 80 + 8 * 33 + extra;
+        assert_eq!(unlock(&longer, PASSWORD), Err(UnlockError::Length { expected: 80, found }));
+    }
+}
+
+#[test]
+fn pitfall_50_a_former_key_of_an_unknown_algorithm_is_refused() {
+    let identity = Identity::generate(&mut rng());
+    assert_eq!(former_key(&[9; 33]), None);
+    assert_eq!(former_key(&[KeyAlgorithm::Ed25519.code(); 33]), None);
+    let mut known = [7; 33];
+    known[0] = KeyAlgorithm::XWing.code();
+    assert!(former_key(&known).is_some());
+    assert!(identity.former_hpke_keys().is_empty());
+}
+
+/// Written by the program when the format of locked identities was at version 1.
+const VERSION_1: &[u8] = include_bytes!("version-1.identity");
+
+#[test]
+fn files_of_version_1_are_still_read() {
+    let info = peek(VERSION_1).unwrap();
+    assert_eq!((info.version, info.former), (1, 0));
+    assert!(info.is_outdated(&LockParams::default()));
+    let identity = unlock(VERSION_1, "locked by version 1").unwrap();
+    assert_eq!((identity.id(), identity.public()), (info.id, &info.public));
+    assert_eq!(identity.public().hpke_key().algorithm(), HpkeAlgorithm::X25519);
+    assert_eq!(unlock(VERSION_1, "another"), Err(UnlockError::WrongPasswordOrDamaged));
+    // Locked anew it is of the present version, and the same identity.
+    let params = LockParams::default();
+    let anew = lock(&identity, "locked by version 1", &params, &mut rng()).unwrap();
+    assert!(!peek(&anew).unwrap().is_outdated(&params));
+    assert_eq!(unlock(&anew, "locked by version 1"), Ok(identity));
+    // What version 1 never held.
+    let longer = changed(VERSION_1, |file| file.1.extend([0; 33]));
+    assert_eq!(peek(&longer), Err(UnlockError::Length { expected: 80, found: 113 }));
+}
+
+#[test]
+fn weaker_parameters_are_told_from_stronger_ones() {
+    let of = |m, t| LockParams::new(m, t, 1).unwrap();
+    let (present, info) = (of(16 * 1024, 2), |params| LockedInfo {
+        id: MemberId::from_bytes([1; 16]),
+        public: Identity::generate_with(HpkeAlgorithm::X25519, &mut rng()).public().clone(),
+        params,
+        version: LOCKED_VERSION,
+        former: 0,
+    });
+    for (params, outdated) in [
+        (present, false),
+        (of(16 * 1024, 3), false),
+        (of(32 * 1024, 1), false),
+        (of(16 * 1024, 1), true),
+        (of(8 * 1024, 4), true),
+        (of(8 * 1024, 16), true),
+    ] {
+        assert_eq!(info(params).is_outdated(&present), outdated, "{params:?}");
+    }
 }

@@ -18,7 +18,7 @@ impl Fold<'_> {
             hospital: self.author_id(),
             role,
             epoch: body.epoch,
-            key: body.key,
+            key: body.key.clone(),
             height: self.at.height,
         };
         self.set(key::group(&id), &entry);
@@ -34,6 +34,7 @@ impl Fold<'_> {
         if body.epoch != 1 {
             return Err(VoidCode::WrongEpoch.into());
         }
+        self.no_downgrade(&body.key, None)?;
         if let Some(role) = body.role {
             if !role.reads() {
                 return Err(VoidCode::WrongRole.into());
@@ -62,6 +63,9 @@ impl Fold<'_> {
         // A key belongs to one epoch.
         if stays != (body.key == before.key) {
             return Err(VoidCode::WrongEpoch.into());
+        }
+        if !stays {
+            self.no_downgrade(&body.key, Some(&before.key))?;
         }
         // Who leaves keeps the key, and nothing but a list that grows leaves it as it is.
         if stays && (!body.remove.is_empty() || body.add.is_empty()) {

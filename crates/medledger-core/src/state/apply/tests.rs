@@ -26,7 +26,9 @@ macro_rules! void_cases {
             for code in VoidCode::ALL {
                 // No body of a kind that is not in force can be read, so the fold never meets one:
                 // the codec refuses it. The code is for engines that cannot judge.
-                assert_eq!(produced.contains(code), *code != VoidCode::NotInForce, "{code:?}");
+                // Those from 40 to 49 are produced by the tests of `succession`.
+                let here = *code != VoidCode::NotInForce && !(40..50).contains(&code.code());
+                assert_eq!(produced.contains(code), here, "{code:?}");
             }
         }
     };

@@ -1,0 +1,172 @@
+//! Locked identity files: changed so that a crash leaves one that opens, and which of them is in force.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `ID.identity` | the member's identity |
+//! | `ID.next` | keys that are to succeed, written before the ledger has them |
+//! | `ID.former` | the file before the last succession, until the former keys are forgotten |
+
+use crate::files::{parent, read_bounded, sync_folder, write_private};
+use crate::ledger::Ledger;
+use crate::people::{IDENTITIES, IdentityError};
+use medledger_core::identity::{self, Identity, LockError, LockParams, LockedInfo, peek};
+use medledger_core::ids::MemberId;
+use medledger_core::registry::limit;
+use std::io::ErrorKind::NotFound;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Why an identity file was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityFileError {
+    /// The identity was not unlocked.
+    #[error(transparent)]
+    Unlock(#[from] IdentityError),
+    /// The identity could not be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The file could not be written.
+    #[error("identity file {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+}
+
+/// The member's identity file.
+pub(crate) fn path_of(folder: &Path, member: &MemberId) -> PathBuf {
+    folder.join(IDENTITIES).join(format!("{member}.identity"))
+}
+
+fn locked(
+    identity: &Identity,
+    password: &str,
+    params: &LockParams,
+    path: &Path,
+) -> Result<(), IdentityFileError> {
+    let bytes = identity::lock(identity, password, params, &mut crate::system::os_rng())?;
+    write_private(path, &bytes)
+        .map_err(|source| IdentityFileError::Io { path: path.to_path_buf(), source })
+}
+
+/// Writes the file anew; a crash leaves the old one or the new one.
+pub(crate) fn replace(
+    folder: &Path,
+    identity: &Identity,
+    password: &str,
+    params: &LockParams,
+) -> Result<(), IdentityFileError> {
+    locked(identity, password, params, &path_of(folder, &identity.id()))
+}
+
+/// Writes keys that are to succeed beside the present ones.
+pub(crate) fn save_next(
+    folder: &Path,
+    next: &Identity,
+    password: &str,
+    params: &LockParams,
+) -> Result<(), IdentityFileError> {
+    locked(next, password, params, &path_of(folder, &next.id()).with_extension("next"))
+}
+
+/// Puts the next keys into the place of the present ones, which stay as the former.
+pub(crate) fn promote(folder: &Path, member: &MemberId) -> Result<(), IdentityFileError> {
+    let path = path_of(folder, member);
+    let rename = |from: &Path, to: &Path| match std::fs::rename(from, to) {
+        Err(error) if error.kind() != NotFound => Err(error),
+        _ => Ok(()),
+    };
+    rename(&path, &path.with_extension("former"))
+        .and_then(|()| rename(&path.with_extension("next"), &path))
+        .and_then(|()| sync_folder(parent(&path)))
+        .map_err(|source| IdentityFileError::Io { path, source })
+}
+
+/// Removes the file before the last succession.
+pub(crate) fn forget(folder: &Path, member: &MemberId) -> Result<(), IdentityFileError> {
+    let path = path_of(folder, member).with_extension("former");
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != NotFound => Err(IdentityFileError::Io { path, source }),
+        _ => Ok(()),
+    }
+}
+
+impl Ledger {
+    /// The bytes of the member's identity file: of several, of that whose keys the ledger names.
+    pub(crate) fn identity_file(
+        &self,
+        member: &MemberId,
+    ) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        let path = path_of(self.folder(), member);
+        let read = |path: PathBuf| match read_bounded(&path, limit::LOCKED_IDENTITY_BYTES) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == NotFound => Ok(None),
+            Err(source) => Err(IdentityError::Io { path, source }),
+        };
+        let present = read(path.clone())?;
+        let others = ["next", "former"].map(|other| path.with_extension(other));
+        if others.iter().any(|path| path.exists()) {
+            let named = self.members().ok().and_then(|members| {
+                members
+                    .into_iter()
+                    .find(|found| found.id == *member)
+                    .map(|found| found.entry.identity)
+            });
+            let fits = |bytes: &[u8]| peek(bytes).is_ok_and(|info| Some(info.public) == named);
+            if !present.as_ref().is_some_and(|bytes| fits(bytes)) {
+                for other in others {
+                    if let Some(bytes) = read(other)?
+                        && fits(&bytes)
+                    {
+                        return Ok(bytes);
+                    }
+                }
+            }
+        }
+        present.ok_or(IdentityError::Missing(*member))
+    }
+
+    /// What a member's identity file tells without its password: whose it is, what a guess costs, and how many
+    /// former keys it holds.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    pub fn identity_info(&self, member: &MemberId) -> Result<LockedInfo, IdentityError> {
+        Ok(peek(&self.identity_file(member)?)?)
+    }
+
+    /// Locks a member's identity file with another password, and with the parameters of today.
+    ///
+    /// # Errors
+    /// See [`IdentityFileError`]; the old file stays until the new one is durable.
+    pub fn change_password(
+        &self,
+        member: &MemberId,
+        password: &str,
+        new: &str,
+    ) -> Result<(), IdentityFileError> {
+        let identity = self.unlock(member, password)?;
+        replace(self.folder(), &identity, new, &self.lock_params)
+    }
+
+    /// Locks a member's identity file anew if that makes a guess at the password dearer, or the file newer. Tells
+    /// whether it did.
+    ///
+    /// # Errors
+    /// See [`IdentityFileError`]; the old file stays until the new one is durable.
+    pub fn upgrade_identity(
+        &self,
+        member: &MemberId,
+        password: &str,
+    ) -> Result<bool, IdentityFileError> {
+        if !self.identity_info(member)?.is_outdated(&self.lock_params) {
+            return Ok(false);
+        }
+        let identity = self.unlock(member, password)?;
+        replace(self.folder(), &identity, password, &self.lock_params)?;
+        Ok(true)
+    }
+}
