@@ -4,9 +4,9 @@
 use crate::commands::ipfs;
 use crate::commands::{
     accesses, approve, audit, backup, bench, blocks, checkpoint, cid, collection, delegate, demo,
-    export, group, header, import, init, key, log, mail, member, mine, open, pickup, prune,
-    receipt, refuse, reports, request, requests, restore, revoke, rotate, seal, share, simulate,
-    slot, storage, unseal, upload, verify, wait,
+    export, group, header, hospital, import, init, key, log, mail, member, mine, open, pickup,
+    prune, receipt, refuse, reports, request, requests, restore, revoke, rotate, seal, share,
+    simulate, slot, storage, unseal, upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +45,9 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a ledger and its hospital
     Init(init::InitArgs),
+    /// Several hospitals on one chain: make one's keys, write its card, join the chain
+    #[command(subcommand)]
+    Hospital(hospital::HospitalCommand),
     /// Register members, list them
     #[command(subcommand)]
     Member(member::MemberCommand),

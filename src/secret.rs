@@ -125,6 +125,11 @@ impl PasswordArgs {
         self.source(what).create()
     }
 
+    /// A password that exists already.
+    pub(crate) fn existing(&self, what: &str) -> Result<Zeroizing<String>> {
+        self.source(what).get()
+    }
+
     /// A member's identity, unlocked.
     pub(crate) fn unlock(&self, ledger: &Ledger, member: &Member) -> Result<Identity> {
         let what = format!("password of {}", member.contact.name);

@@ -7,6 +7,7 @@
 
 pub mod car;
 pub mod gateway;
+pub mod hospitals;
 pub mod lanes;
 pub mod oracle;
 pub mod scan;
@@ -80,6 +81,12 @@ pub const TARGETS: &[Target] = &[
         oracle: structures::locked_identity,
         seeds: structures::locked_identity_seeds,
     },
+    Target {
+        name: "hospital_card",
+        oracle: hospitals::hospital_card,
+        seeds: hospitals::hospital_card_seeds,
+    },
+    Target { name: "news", oracle: hospitals::news, seeds: hospitals::news_seeds },
     Target { name: "lanes", oracle: lanes::lanes, seeds: lanes::lanes_seeds },
     Target { name: "nonce_scan", oracle: scan::nonce_scan, seeds: scan::nonce_scan_seeds },
     Target { name: "receipt", oracle: structures::receipt, seeds: structures::receipt_seeds },

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum ExportCommand {
     /// Write a report's ciphertext; it opens only with a key and a permission
     Report(ReportArgs),
+    /// Vote, and write what waits here and all votes, for the other hospitals
+    News(NewsArgs),
     /// Write the chain: every block and record, and the newest checkpoint
     Chain(ChainArgs),
 }
@@ -26,6 +28,41 @@ pub(crate) struct ReportArgs {
     /// Where the CAR file goes; - is standard output
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct NewsArgs {
+    /// Where the file goes; it replaces what is there
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Told {
+    chain: String,
+    length: u64,
+    output: String,
+}
+
+impl Show for Told {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(out, &[("file", format!("{}, {}", self.output, bytes(self.length)))])
+    }
+}
+
+/// Votes first, so unlike the other exports it opens the ledger for writing.
+fn news(context: &Context, args: &NewsArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let news = ledger.export_news()?;
+    let failed = |error: io::Error| failures::file(&args.output, &error);
+    let (partial, mut file) = Partial::create(&args.output).map_err(failed)?;
+    file.write_all(&news).and_then(|()| file.sync_all()).map_err(failed)?;
+    partial.finish(&args.output).map_err(failed)?;
+    context.print(&Told {
+        chain: ledger.chain().to_string(),
+        length: news.len() as u64,
+        output: args.output.display().to_string(),
+    })
 }
 
 #[derive(Args, Debug)]
@@ -65,6 +102,7 @@ impl Show for Written {
 
 pub(crate) fn run(context: &Context, command: &ExportCommand) -> Result<()> {
     let output = match command {
+        ExportCommand::News(args) => return news(context, args),
         ExportCommand::Report(args) => &args.output,
         ExportCommand::Chain(args) => &args.output,
     };
@@ -100,6 +138,8 @@ fn write(ledger: &Ledger, command: &ExportCommand, out: &mut dyn Write) -> Resul
             bar.finish_and_clear();
             Ok(exported?)
         }
+        // Has its own way above, for it is written at once.
+        ExportCommand::News(_) => unreachable!("news are written elsewhere"),
         ExportCommand::Chain(args) => {
             let bar = progress::blocks("exporting", 0);
             let exported = ledger.export_chain(out, args.with_reports, &mut |done, all| {

@@ -6,6 +6,7 @@ use crate::output::{Done, Show, bytes, fields};
 use crate::{failures, interrupt, progress};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
+use medledger::core::registry::limit;
 use medledger::{ChainId, ImportStep, ImportedChain, ImportedReports, Ledger};
 use serde::Serialize;
 use std::fs::File;
@@ -18,6 +19,8 @@ pub(crate) enum ImportCommand {
     Report(ReportArgs),
     /// Add the blocks that go on from this ledger's newest one
     Chain(ChainArgs),
+    /// Take another hospital's waiting records and votes, each judged on its own; then vote
+    News(NewsArgs),
     /// Make a ledger that follows a chain and takes no records of its own
     Follow(FollowArgs),
 }
@@ -32,6 +35,38 @@ pub(crate) struct ReportArgs {
 pub(crate) struct ChainArgs {
     /// The CAR file; - is standard input
     file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct NewsArgs {
+    /// The file that `export news` wrote; - is standard input
+    file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Heard {
+    records: u64,
+    refused: u64,
+    votes: u64,
+    ignored: u64,
+    votes_cast: u64,
+    cosigned: bool,
+    finalized: u64,
+}
+
+impl Show for Heard {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let cosigned = if self.cosigned { ", and a checkpoint cosigned" } else { "" };
+        fields(
+            out,
+            &[
+                ("records taken in", format!("{}, refused {}", self.records, self.refused)),
+                ("votes counted", format!("{}, ignored {}", self.votes, self.ignored)),
+                ("own votes", format!("{}{cosigned}", self.votes_cast)),
+                ("final", format!("{} blocks", self.finalized)),
+            ],
+        )
+    }
 }
 
 #[derive(Args, Debug)]
@@ -130,6 +165,22 @@ pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
             let imported = shown(|step| ledger.import_chain(input, step))?;
             taken(context, imported)
         }
+        ImportCommand::News(args) => {
+            let bytes = super::hospital::read_bounded(&args.file, limit::NEWS_BYTES)?;
+            let ledger = context.open()?;
+            let taken = ledger.import_news(&bytes)?;
+            let done = Done::new("the news are taken in", "`medledger status` shows what waits");
+            let heard = Heard {
+                records: taken.records,
+                refused: taken.refused,
+                votes: taken.votes,
+                ignored: taken.ignored,
+                votes_cast: taken.voted.votes,
+                cosigned: taken.voted.cosigned,
+                finalized: taken.voted.finalized,
+            };
+            context.print_done(&heard, &done)
+        }
         ImportCommand::Follow(args) => {
             let input = open(&args.file)?;
             interrupt::writes();
@@ -142,12 +193,12 @@ pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
     }
 }
 
-fn taken(context: &Context, imported: ImportedChain) -> Result<()> {
+pub(crate) fn taken(context: &Context, imported: ImportedChain) -> Result<()> {
     let done = Done::new("the chain is here", "`medledger status` shows it");
     context.print_done(&Taken::from(imported), &done)
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read>> {
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
     }
@@ -156,7 +207,9 @@ fn open(path: &Path) -> Result<Box<dyn Read>> {
 }
 
 /// Shows bytes while the file is read, blocks while they are judged.
-fn shown<T, E>(work: impl FnOnce(&mut dyn FnMut(ImportStep)) -> Result<T, E>) -> Result<T, E> {
+pub(crate) fn shown<T, E>(
+    work: impl FnOnce(&mut dyn FnMut(ImportStep)) -> Result<T, E>,
+) -> Result<T, E> {
     let mut bar: Option<(bool, ProgressBar)> = None;
     let mut show = |judging: bool, at: u64, of: u64| {
         if bar.as_ref().is_none_or(|(before, _)| *before != judging) {

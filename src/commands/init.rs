@@ -1,5 +1,6 @@
 //! `medledger init`: a new ledger and its hospital.
 
+use super::hospital;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, fields, grouped, span};
@@ -14,6 +15,7 @@ use medledger::{
 };
 use serde::Serialize;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct InitArgs {
@@ -55,6 +57,12 @@ pub(crate) struct InitArgs {
     /// Sender of letters, such as "Hospital <ledger@hospital.example>"
     #[arg(long, value_name = "ADDRESS")]
     mail_from: Option<String>,
+    /// The card of another hospital that founds the chain with this one, and then joins it; may be repeated
+    #[arg(long = "founder", value_name = "FILE")]
+    founders: Vec<PathBuf>,
+    /// How many blocks must lie between two of the same hospital; 0 with fewer than four hospitals
+    #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
+    diversity: u32,
     #[command(flatten)]
     password: PasswordArgs,
 }
@@ -83,6 +91,8 @@ struct Initialized {
     chain: String,
     hospital: String,
     number: u32,
+    /// Hospitals that found the chain.
+    founders: usize,
     engine: &'static str,
     bits: Option<String>,
     expected_tries: Option<u128>,
@@ -109,6 +119,15 @@ impl Show for Initialized {
                 ("difficulty", work),
             ],
         )?;
+        if self.founders > 1 {
+            writeln!(
+                out,
+                "\n{} hospitals found this chain. Each of the others joins it:",
+                self.founders
+            )?;
+            writeln!(out, "  medledger export chain -o chain.car")?;
+            writeln!(out, "  medledger hospital join chain.car --chain {}", self.chain)?;
+        }
         writeln!(out, "\nWhoever knows the chain id can check receipts. Next: register members,")?;
         writeln!(out, "  medledger member add --role doctor --name \"Dr Ada\"")
     }
@@ -119,6 +138,9 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
     options.hospital =
         Contact { name: args.name.clone(), email: args.email.clone(), delivery: None };
     options.engine = engine(args)?;
+    options.founders =
+        args.founders.iter().map(|path| hospital::read(path)).collect::<Result<_>>()?;
+    options.diversity = args.diversity;
     options.settings.mail = mail(&args.mail)?;
     if let Some(from) = &args.mail_from {
         options.settings.mail_from.clone_from(from);
@@ -148,6 +170,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
         chain: chain.to_string(),
         hospital: hospital.id().to_string(),
         number,
+        founders: ledger.rules().genesis.founders.len(),
         engine: if bits.is_some() { "pow" } else { "log" },
         bits: bits.map(|bits| bits.to_string()),
         expected_tries: tries,

@@ -15,6 +15,7 @@ pub(crate) mod export;
 mod grants;
 pub(crate) mod group;
 pub(crate) mod header;
+pub(crate) mod hospital;
 pub(crate) mod import;
 pub(crate) mod init;
 #[cfg(feature = "kubo")]
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     let context = Context::new(cli.global);
     match cli.command {
         Command::Init(args) => init::run(&context, &args),
+        Command::Hospital(command) => hospital::run(&context, &command),
         Command::Member(command) => member::run(&context, &command),
         Command::Upload(args) => upload::run(&context, &args),
         Command::Request(args) => request::run(&context, &args),

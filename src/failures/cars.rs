@@ -52,6 +52,10 @@ pub(super) fn import(error: &ImportError) -> Failure {
             .hint("`medledger export chain` writes the file that is needed"),
         ImportError::Genesis(_) => Failure::of(Refused, "genesis", error),
         ImportError::OtherChain { .. } => Failure::of(Refused, "other_chain", error),
+        ImportError::JoinedBefore(_) => Failure::of(Usage, "joined_before", error)
+            .hint("`medledger import chain` takes what came later"),
+        ImportError::NotAHospital { .. } => Failure::of(Refused, "not_a_hospital", error)
+            .hint("the chain must be founded with this hospital's card"),
         ImportError::Forked { .. } => Failure::of(Refused, "forked", error),
         ImportError::Follow(error) => follow(error),
         ImportError::Checkpoint(_) => Failure::of(Refused, "checkpoint", error),

@@ -4,6 +4,7 @@
 
 mod cars;
 mod grants;
+mod hospitals;
 mod receipts;
 mod storage;
 mod use_cases;
@@ -16,12 +17,14 @@ pub(crate) use use_cases::unseal;
 use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
 use grants::{approve, group, release_slot, revoke, rotate};
+use hospitals::{card, hospital, news};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::checkpoint::EvidenceError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::finality::CompareError;
 use medledger::core::genesis::GenesisError;
+use medledger::core::hospital::ApplicationError;
 use medledger::core::ids::ParseIdError;
 use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError, ScheduleError};
 use medledger::core::receipt::{CheckError, ReceiptError};
@@ -35,9 +38,9 @@ use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
     ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, GroupError,
-    IdempotencyError, IdentityError, ImportError, NodeKeyError, OpenError, OpenReportError,
-    PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError,
-    RotateError, SettingsError, StorageError, UploadError, WaitError,
+    HospitalError, IdempotencyError, IdentityError, ImportError, NewsError, NodeKeyError,
+    OpenError, OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError,
+    RequestError, RevokeError, RotateError, SettingsError, StorageError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
@@ -130,6 +133,9 @@ from_ref! {
     WaitError => wait,
     ExportError => export,
     ImportError => import,
+    HospitalError => hospital,
+    ApplicationError => card,
+    NewsError => news,
     FolderError => folder,
     ReceiptError => receipt,
     CheckError => check,
@@ -264,6 +270,8 @@ fn open(error: &OpenError) -> Failure {
         ),
         OpenError::ReadOnlyFolder(_) => Failure::of(Environment, "read_only", error)
             .hint("log, reports, requests, verify and status only read"),
+        OpenError::NoChain(_) => Failure::of(Refused, "no_chain", error)
+            .hint("`medledger hospital join` makes the folder a ledger of a chain"),
         OpenError::Settings(error) => settings(error),
         OpenError::NodeKey(error) => node_key(error),
         OpenError::Mail(error) => notify(error),
@@ -339,6 +347,8 @@ fn create(error: &CreateError) -> Failure {
             .hint("name another folder with --ledger or MEDLEDGER_DIR"),
         CreateError::Seconds(_) => Failure::of(Usage, "seconds", error),
         CreateError::Genesis(error) => genesis(error),
+        CreateError::Card { .. } => Failure::of(Usage, "card", error)
+            .hint("`medledger hospital new` and `hospital card` write the files that are needed"),
         CreateError::Settings(error) => settings(error),
         CreateError::NodeKey(error) => node_key(error),
         CreateError::Hospital(error) => register(error),

@@ -20,6 +20,8 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger/src/storage/mod.rs", &["StorageError"]),
     ("crates/medledger-ipfs/src/store/mirror/mod.rs", &["CatchUpError"]),
     ("crates/medledger/src/create.rs", &["CreateError"]),
+    ("crates/medledger/src/create/joining.rs", &["HospitalError"]),
+    ("crates/medledger/src/news.rs", &["NewsError"]),
     ("crates/medledger/src/settings.rs", &["SettingsError"]),
     ("crates/medledger/src/node_key.rs", &["NodeKeyError"]),
     ("crates/medledger/src/mail/mod.rs", &["NotifyError"]),
@@ -50,6 +52,7 @@ const MAPPING: &str = concat!(
     include_str!("mod.rs"),
     include_str!("cars.rs"),
     include_str!("grants.rs"),
+    include_str!("hospitals.rs"),
     include_str!("receipts.rs"),
     include_str!("storage.rs"),
     include_str!("use_cases.rs")

@@ -8,6 +8,7 @@ mod cli;
 mod cli_blocks;
 mod cli_faults;
 mod cli_grants;
+mod cli_hospitals;
 mod cli_keeping;
 mod cli_keys;
 mod cli_many;

@@ -120,6 +120,7 @@ impl Classify for ImportError {
             Self::Car(CarError::Io(_)) | Self::Spool { .. } => Class::Storage,
             Self::Car(_) | Self::NotABlock { .. } | Self::Copy(CopyError::Dag(_)) => Class::Damaged,
             Self::UnknownReport { .. } => Class::NotFound,
+            Self::JoinedBefore(_) | Self::NotAHospital { .. } => Class::Conflict,
             Self::OtherChain { .. } | Self::Forked { .. } => Class::Conflict,
             Self::Genesis(_) | Self::Checkpoint(_) | Self::NotFinal { .. } => Class::Damaged,
             Self::Follow(FollowError::Store(error)) | Self::Store(error) => error.class(),

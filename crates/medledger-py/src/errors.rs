@@ -251,6 +251,7 @@ classify! {
     }
     OpenError, error => {
         Self::InUse(_) => Class::InUse,
+        Self::NoChain(_) => Class::NotFound,
         Self::ReadOnlyFolder(_) => Class::ReadOnly,
         Self::Settings(error) => error.class(),
         Self::NodeKey(error) => error.class(),
@@ -279,6 +280,7 @@ classify! {
     }
     CreateError, error => {
         Self::NotEmpty(_) | Self::Seconds(_) | Self::Genesis(_) => Class::InvalidArgument,
+        Self::Card { .. } => Class::InvalidArgument,
         Self::Settings(error) => error.class(),
         Self::NodeKey(error) => error.class(),
         Self::Hospital(error) => error.class(),

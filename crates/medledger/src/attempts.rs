@@ -140,21 +140,22 @@ impl Ledger {
         key: &Key<'_>,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        let before = effort::spent();
         // Whoever only claims a member's id must not keep that member from trying.
         let member = self.authenticate(who)?.map(|_| who.id());
-        self.limited_for(member, target, Some((who, key)), call)
+        self.limited_for(before, member, target, Some((who, key)), call)
     }
 
     /// The same for a member who is known to be the one who asks, `tried` being what is tried again where
-    /// nothing can open.
+    /// nothing can open; what was spent is counted from `before`.
     pub(crate) fn limited_for<T, E: Refusal>(
         &self,
+        before: effort::Effort,
         member: Option<MemberId>,
         target: Target,
         tried: Option<(&Identity, &Key<'_>)>,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let before = effort::spent();
         // Whatever way it is named, the pair is the one of person and report.
         let target = match target {
             Target::Request(id) => self.request_entry(&id)?.map(|entry| entry.report),

@@ -356,7 +356,7 @@ pub(crate) mod joining;
 mod pace;
 
 #[cfg(feature = "sqlite")]
-pub use joining::HospitalOptions;
+pub use joining::{HospitalError, HospitalOptions};
 pub use pace::Pace;
 
 const MINING_KEY: &[u8] = b"mining-key";

@@ -88,12 +88,12 @@ pub enum ImportError {
     #[error("{0} is a ledger of a chain already")]
     JoinedBefore(std::path::PathBuf),
     /// The hospital of the folder is none of the chain's.
-    #[error("{hospital} is no hospital {}", of_chain(.chain))]
+    #[error("{hospital} is no hospital of chain {chain}")]
     NotAHospital {
         /// The hospital.
         hospital: medledger_core::ids::MemberId,
-        /// The chain; none where it is about the folder.
-        chain: Option<ChainId>,
+        /// The chain.
+        chain: ChainId,
     },
     /// The file's chain and this ledger's part ways, below a final block or without the file's having more
     /// work.
@@ -143,10 +143,6 @@ pub enum ImportError {
     /// The ledger's store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-fn of_chain(chain: &Option<ChainId>) -> String {
-    chain.map_or_else(|| "of this folder".to_owned(), |chain| format!("of chain {chain}"))
 }
 
 impl From<car::ImportError> for ImportError {

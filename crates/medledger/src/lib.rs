@@ -109,9 +109,9 @@ pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
-#[cfg(feature = "sqlite")]
-pub use create::HospitalOptions;
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
+#[cfg(feature = "sqlite")]
+pub use create::{HospitalError, HospitalOptions};
 pub use delegate::Delegation;
 pub use delivery::{DeliveryMode, PickedUp};
 pub use export::{ExportError, Exported};

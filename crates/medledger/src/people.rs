@@ -228,20 +228,7 @@ impl Ledger {
     /// # Errors
     /// See [`IdentityError`].
     pub fn unlock(&self, member: &MemberId, password: &str) -> Result<Identity, IdentityError> {
-        let path = identity_path(self.folder(), member);
-        let read = read_bounded(&path, limit::LOCKED_IDENTITY_BYTES);
-        let bytes = read.map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => IdentityError::Missing(*member),
-            _ => IdentityError::Io { path: path.clone(), source },
-        })?;
-        let identity = identity::unlock(&bytes, password)?;
-        // A file put in another's place would act as somebody else.
-        let found = identity.id();
-        if found == *member {
-            Ok(identity)
-        } else {
-            Err(IdentityError::OtherMember { wanted: *member, found })
-        }
+        unlock_in(self.folder(), member, password)
     }
 
     /// Whose locked identity files lie in this ledger's folder. What is something else there, or
@@ -334,6 +321,28 @@ pub(crate) const IDENTITIES: &str = "identities";
 
 fn identity_path(folder: &Path, member: &MemberId) -> PathBuf {
     folder.join(IDENTITIES).join(format!("{member}.identity"))
+}
+
+/// Unlocks a member's identity file of a ledger's folder.
+pub(crate) fn unlock_in(
+    folder: &Path,
+    member: &MemberId,
+    password: &str,
+) -> Result<Identity, IdentityError> {
+    let path = identity_path(folder, member);
+    let read = read_bounded(&path, limit::LOCKED_IDENTITY_BYTES);
+    let bytes = read.map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => IdentityError::Missing(*member),
+        _ => IdentityError::Io { path: path.clone(), source },
+    })?;
+    let identity = identity::unlock(&bytes, password)?;
+    // A file put in another's place would act as somebody else.
+    let found = identity.id();
+    if found == *member {
+        Ok(identity)
+    } else {
+        Err(IdentityError::OtherMember { wanted: *member, found })
+    }
 }
 
 /// Locks an identity with a password into a file of a ledger's folder.

@@ -4,6 +4,7 @@
 use crate::approve::Key;
 use crate::attempts::{Refusal, Target};
 use crate::audit::AuditEvent;
+use crate::effort;
 use crate::grants::grantee_id;
 use crate::groups::member_place;
 use crate::ledger::Ledger;
@@ -121,6 +122,7 @@ impl Ledger {
         hospital: &Identity,
         request: &[u8],
     ) -> Result<Vec<u8>, ReleaseSlotError> {
+        let before = effort::spent();
         let SlotRequest { read, token } = SlotRequest::open(request, &self.chain(), hospital)?;
         let statement = read.record();
         let Body::Read(body) = &statement.body else { return Err(ReleaseSlotError::NoAccess) };
@@ -136,10 +138,11 @@ impl Ledger {
             return Err(ReleaseSlotError::NoAccess);
         }
         let target = Target::Report(body.report);
-        let (member, entry, grant) = self.limited_for(Some(reader), target, None, || {
-            let found = self.asked_for(hospital, &reader, body, token.as_ref())?;
-            found.ok_or(ReleaseSlotError::NoAccess)
-        })?;
+        let (member, entry, grant) =
+            self.limited_for(before, Some(reader), target, None, || {
+                let found = self.asked_for(hospital, &reader, body, token.as_ref())?;
+                found.ok_or(ReleaseSlotError::NoAccess)
+            })?;
         let id = read.id();
         if self.view()?.record(&id)?.is_none() {
             self.accept(&[read.clone()], |_| Ok::<_, ReleaseSlotError>(()))?;

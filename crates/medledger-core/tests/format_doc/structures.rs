@@ -128,6 +128,19 @@ fn genesis_block_node_and_receipt_are_documented() {
     expect_fields("Evidence of conflicting checkpoints", fields(&evidence().encode()));
 }
 
+#[test]
+fn cards_and_news_are_documented() {
+    use medledger_core::hospital::{Application, HospitalCard};
+    use medledger_core::ids::ChainId;
+    let mining = medledger_core::keys::SigningKey::from_seed(&[1; 32]);
+    let application = Application::new(None, &hospital(), &mining);
+    expect_fields("Application of a hospital", fields(&cbor::encode(&application)));
+    let card = HospitalCard::new("A".into(), application);
+    expect_fields("Card of a hospital", fields(&card.encode()));
+    let news = medledger_core::news::News::new(ChainId::from_bytes([1; 32]));
+    expect_fields("News of a hospital", fields(&news.encode()));
+}
+
 /// Evidence against a hospital that signed two roots of one size.
 fn evidence() -> medledger_core::checkpoint::Evidence {
     use medledger_core::checkpoint::{Checkpoint, Evidence, NoteKey, SignedNote};

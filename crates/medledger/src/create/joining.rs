@@ -4,7 +4,7 @@ use super::{CreateError, DATABASE, HOSPITAL, in_new_folder, mining_key};
 use crate::import::{ChainFile, ImportError, ImportStep, ImportedChain};
 use crate::ledger::{BLOCKS, Ledger, OpenError, node_key_path, take_lock};
 use crate::node_key::NodeKey;
-use crate::people::{self, Contact, IDENTITIES, check_contact};
+use crate::people::{self, Contact, IDENTITIES, IdentityError, check_contact};
 use crate::settings::Settings;
 use crate::sqlite::SqliteStore;
 use crate::system::os_rng;
@@ -19,7 +19,7 @@ use medledger_core::state::State;
 use medledger_core::store::{Drawer, Store, StoreError, View};
 use medledger_ipfs::{FileStore, car};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Options for the folder of a hospital that is to join a chain.
 #[derive(Debug)]
@@ -45,6 +45,24 @@ impl HospitalOptions {
     }
 }
 
+/// Why there is no card of a hospital.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HospitalError {
+    /// The folder is that of no hospital, but of a follower.
+    #[error("{0} is the folder of no hospital")]
+    NoHospital(PathBuf),
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The hospital's identity file.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Ledger {
     /// Makes the keys of a hospital in `folder`, which must not exist or be empty. It is on no chain
     /// until it [joins](Self::join) one; until then nothing but [`hospital_card`](Self::hospital_card)
@@ -64,27 +82,28 @@ impl Ledger {
     }
 
     /// The card of the hospital in `folder`: for founding a chain, or for being admitted to `chain`. It
-    /// holds public keys only.
+    /// holds public keys only; `password` is that of the hospital's identity file, which signs it.
     ///
     /// # Errors
-    /// See [`ImportError`]: `NotAHospital` when `identity` is not that of the folder's hospital, or the folder has none.
+    /// See [`HospitalError`].
     pub fn hospital_card(
         folder: impl AsRef<Path>,
         chain: Option<ChainId>,
-        identity: &Identity,
-    ) -> Result<HospitalCard, ImportError> {
+        password: &str,
+    ) -> Result<HospitalCard, HospitalError> {
         let folder = folder.as_ref();
         let settings = Settings::load(folder).map_err(OpenError::from)?;
         let node_key = NodeKey::load(&node_key_path(folder, &settings)).map_err(OpenError::from)?;
         let store = SqliteStore::open(&folder.join(DATABASE), true)?;
         let view = store.view()?;
-        let own = own_hospital(view.as_ref())?.filter(|own| *own == identity.id());
+        let own = own_hospital(view.as_ref())?;
         let mining = mining_key(view.as_ref(), &node_key)?;
         let (Some(own), Some(mining)) = (own, mining) else {
-            return Err(ImportError::NotAHospital { hospital: identity.id(), chain: None });
+            return Err(HospitalError::NoHospital(folder.into()));
         };
+        let identity = people::unlock_in(folder, &own, password)?;
         let name = people::contact_of(view.as_ref(), &node_key, &own)?.name;
-        Ok(HospitalCard::new(name, Application::new(chain, identity, &mining)))
+        Ok(HospitalCard::new(name, Application::new(chain, &identity, &mining)))
     }
 
     /// Makes the folder of a [new hospital](Self::new_hospital) a ledger of a chain: that of a CAR as
@@ -130,8 +149,9 @@ impl Ledger {
                 _ => false,
             };
             if !is_member {
+                // A folder without a hospital has no mining key either.
                 let hospital = hospital.unwrap_or(MemberId::from_bytes([0; 16]));
-                return Err(ImportError::NotAHospital { hospital, chain: Some(*chain) });
+                return Err(ImportError::NotAHospital { hospital, chain: *chain });
             }
             let blocks = FileStore::open(folder.join(BLOCKS))?;
             for envelope in file.reports(unit.as_ref())? {

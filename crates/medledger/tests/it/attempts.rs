@@ -130,17 +130,13 @@ fn pitfall_40_ids_that_do_not_exist_and_approvals_count_too() {
     let asked = t.w.ledger.request(&t.reader, report, Purpose::Research, t.w.in_days(1)).unwrap();
     let wrong = AccessKey::from_bytes([7; 16]);
     let wrong = Key::Access(&wrong);
-    let permission = Permission {
-        report: *report,
-        reader: t.reader.id(),
-        purpose: Purpose::Treatment,
-        until: t.w.in_days(1),
-    };
+    let permission = Permission::new(*report, t.reader.id(), Purpose::Treatment, t.w.in_days(1));
     let patient = &t.w.patient;
     for _ in 0..2 {
         let error = t.w.ledger.approve(patient, &asked, &wrong).unwrap_err();
         assert!(matches!(error, ApproveError::NoAccess), "{error}");
-        let error = t.w.ledger.share(patient, permission, &wrong, ReaderKey::Access).unwrap_err();
+        let error =
+            t.w.ledger.share(patient, permission.clone(), &wrong, ReaderKey::Access).unwrap_err();
         assert!(matches!(error, ApproveError::NoAccess), "{error}");
     }
     assert!(matches!(
@@ -217,12 +213,7 @@ fn pitfall_35_whatever_is_wrong_the_answer_and_what_it_costs_are_the_same() {
 
     // Sharing another's report, and asking in a role that may not.
     let shares = [*foreign, absent].map(|report| {
-        let permission = Permission {
-            report,
-            reader: t.reader.id(),
-            purpose: Purpose::Treatment,
-            until: t.w.in_days(1),
-        };
+        let permission = Permission::new(report, t.reader.id(), Purpose::Treatment, t.w.in_days(1));
         cost(|| t.w.ledger.share(&t.w.patient, permission, &key, ReaderKey::Access))
     });
     assert_eq!(shares[0], shares[1]);

@@ -4,10 +4,11 @@ use crate::support::{PASSWORD, member, options, rng};
 use medledger::core::hospital::Application;
 use medledger::core::identity::LockParams;
 use medledger::core::keys::SigningKey;
+use medledger::core::news::News;
 use medledger::core::receipt::Receipt;
 use medledger::{
-    CreateError, HospitalCard, HospitalOptions, Identity, ImportError, Ledger, OpenError, RecordId,
-    Role,
+    CreateError, HospitalCard, HospitalError, HospitalOptions, Identity, ImportError, Ledger,
+    NewsError, OpenError, RecordId, Role,
 };
 use std::path::Path;
 
@@ -153,12 +154,12 @@ fn a_folder_that_waits_for_its_chain_is_no_ledger_yet() {
     let (card, identity) = new_hospital(&folder, "B");
     assert!(matches!(Ledger::open(&folder), Err(OpenError::NoChain(_))));
     // The card can be had again, and for a chain.
-    assert_eq!(Ledger::hospital_card(&folder, None, &identity).unwrap(), card);
-    let stranger = Identity::generate(&mut rng());
-    assert!(matches!(
-        Ledger::hospital_card(&folder, None, &stranger),
-        Err(ImportError::NotAHospital { .. })
-    ));
+    assert_eq!(Ledger::hospital_card(&folder, None, PASSWORD).unwrap(), card);
+    let wrong = Ledger::hospital_card(&folder, None, "wrong");
+    assert!(matches!(wrong, Err(HospitalError::Identity(_))));
+    let chain = medledger::ChainId::from_bytes([1; 32]);
+    let other = Ledger::hospital_card(&folder, Some(chain), PASSWORD).unwrap().application;
+    assert_eq!((other.check(Some(&chain)), other.id()), (Ok(()), identity.id()));
     assert_eq!(HospitalCard::decode(&card.encode()).unwrap(), card);
 
     // A chain it did not found is none of its own.
@@ -191,4 +192,71 @@ fn pitfall_51_no_chain_is_founded_with_keys_that_nobody_has_shown_to_hold() {
     let refused = Ledger::create(&folder, options, PASSWORD);
     assert!(matches!(refused, Err(CreateError::Card { index: 0, .. })));
     assert!(!folder.exists());
+}
+
+#[test]
+fn pitfall_23_what_is_wrong_in_the_news_counts_for_nothing_and_costs_the_rest_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let houses = founders(dir.path(), 2);
+    let [a, b] = &houses[..] else { unreachable!() };
+    let (_, at_b) = member(&b.ledger, &b.identity, Role::Doctor, "Dr Bob");
+    b.ledger.wait_mined(&at_b.record).unwrap();
+    a.ledger.import_chain(&chain_of(&b.ledger)[..], &mut |_| {}).unwrap();
+    let policy = medledger::MiningControl::new();
+    a.ledger.mine_with(&policy, true).unwrap().unwrap();
+    b.ledger.import_chain(&chain_of(&a.ledger)[..], &mut |_| {}).unwrap();
+    let (_, waits) = member(&b.ledger, &b.identity, Role::Nurse, "Nora");
+
+    let honest = News::decode(&b.ledger.export_news().unwrap()).unwrap();
+    assert!(!honest.votes.is_empty() && honest.records.len() == 1);
+    let mut news = honest.clone();
+    // A vote whose signature is that of another, one cut short, and a record that nobody signed.
+    let mut forged = honest.votes[0].to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    news.votes = vec![forged.into(), honest.votes[0][..20].to_vec().into()];
+    let mut unsigned = honest.records[0].to_vec();
+    *unsigned.last_mut().unwrap() ^= 1;
+    news.records.insert(0, vec![0xff; 40].into());
+    news.records.insert(1, unsigned.into());
+    news.checkpoints = vec!["medledger/no note".into()];
+    news.certificates = vec![vec![0x80].into()];
+    let taken = a.ledger.import_news(&news.encode()).unwrap();
+    assert_eq!((taken.votes, taken.ignored), (0, 4));
+    assert_eq!((taken.records, taken.refused), (1, 2));
+    assert_eq!(taken.voted.finalized, 0);
+    assert_eq!(a.ledger.waiting().unwrap(), 1);
+    // The honest ones still do what they should, twice as well as once.
+    for _ in 0..2 {
+        a.ledger.import_news(&honest.encode()).unwrap();
+    }
+    settle(&[a, b]);
+    for house in [a, b] {
+        assert!(is_final(house, &at_b.record) && is_final(house, &waits.record));
+    }
+
+    let (other, _) = Ledger::create(dir.path().join("x"), options(), PASSWORD).unwrap();
+    let foreign = other.export_news().unwrap();
+    assert!(matches!(a.ledger.import_news(&foreign), Err(NewsError::OtherChain { .. })));
+    assert!(matches!(a.ledger.import_news(b"no news"), Err(NewsError::Decode(_))));
+}
+
+#[test]
+fn three_of_four_go_on_while_one_is_away_and_it_catches_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let houses = founders(dir.path(), 4);
+    let [a, b, c, away] = &houses[..] else { unreachable!() };
+    let mut records = Vec::new();
+    for (house, name) in [(a, "Dr Ada"), (b, "Dr Bob"), (c, "Dr Cid")] {
+        records.push(member(&house.ledger, &house.identity, Role::Doctor, name).1.record);
+    }
+    settle(&[a, b, c]);
+    for house in [a, b, c] {
+        assert!(records.iter().all(|record| is_final(house, record)));
+    }
+    assert!(!is_final(away, &records[0]));
+    let (_, late) = member(&away.ledger, &away.identity, Role::Doctor, "Dr Dan");
+    settle(&[a, b, c, away]);
+    for house in &houses {
+        assert!(records.iter().chain([&late.record]).all(|record| is_final(house, record)));
+    }
 }

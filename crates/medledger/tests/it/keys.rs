@@ -8,12 +8,7 @@ use medledger::{
 };
 
 fn share(w: &World, report: &medledger::ReportId, reader: &Identity) -> medledger::Approved {
-    let permission = Permission {
-        report: *report,
-        reader: reader.id(),
-        purpose: Purpose::Treatment,
-        until: w.in_days(5),
-    };
+    let permission = Permission::new(*report, reader.id(), Purpose::Treatment, w.in_days(5));
     let shared = w.ledger.share(&w.patient, permission, &Key::Identity, ReaderKey::Access).unwrap();
     w.ledger.wait_mined(&shared.record).unwrap();
     shared
@@ -56,7 +51,7 @@ fn a_key_that_waits_is_shown_once_to_its_owner_and_the_letter_holds_nothing_of_i
     for (owner, grant) in [(&w.patient, None), (&reader, Some(shared.grant))] {
         let keys = w.ledger.pick_up(owner).unwrap();
         let [picked] = &keys[..] else { panic!("{keys:?}") };
-        assert_eq!((picked.report, picked.grant), (uploaded.report, grant));
+        assert_eq!((picked.report, picked.grant), (Some(uploaded.report), grant));
         assert_eq!(picked.label, uploaded.label);
         let text = picked.key.to_text();
         assert!(letters.iter().all(|letter| !letter.contains(text.as_str())));

@@ -110,11 +110,11 @@ fn pitfall_32_only_the_patient_rotates_and_only_what_is_the_same_is_confirmed() 
     let other = w.add(Role::Patient, "Other");
     for who in [&other, &w.doctor, &w.hospital] {
         let error = w.ledger.rotate(who, &uploaded.report, &Key::Access(&key)).unwrap_err();
-        assert!(matches!(error, RotateError::Refused(VoidCode::UnknownReport)), "{error}");
+        assert!(matches!(error, RotateError::Open(OpenReportError::NoAccess)), "{error}");
     }
     let absent = ReportId::from_bytes([9; 16]);
     let error = w.ledger.rotate(&w.patient, &absent, &Key::Identity).unwrap_err();
-    assert!(matches!(error, RotateError::Refused(VoidCode::UnknownReport)), "{error}");
+    assert!(matches!(error, RotateError::Open(OpenReportError::NoAccess)), "{error}");
     // A patient's own program states another report's envelope: the hospital has no keys that fit.
     let (decoy, _) = w.upload(b"something else");
     w.ledger.rotate(&w.patient, &uploaded.report, &Key::Identity).unwrap();

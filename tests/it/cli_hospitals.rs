@@ -1,0 +1,129 @@
+//! Two hospitals on one chain, by commands and files alone.
+
+use crate::command::{PASSWORD, Run, command, run, text};
+use std::path::{Path, PathBuf};
+
+struct Two(tempfile::TempDir);
+
+impl Two {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.path(name).to_str().expect("text").to_owned()
+    }
+
+    /// A command over the folder of one of them.
+    fn at(&self, who: &str, args: &[&str]) -> Run {
+        let mut command = command(args);
+        command
+            .arg("--json")
+            .env("MEDLEDGER_DIR", self.path(who))
+            .env("MEDLEDGER_PASSWORD", PASSWORD)
+            .env("MEDLEDGER_NEW_PASSWORD", PASSWORD);
+        run(command, None)
+    }
+
+    /// One gives the other everything it has; blocks that are final there then.
+    fn give(&self, from: &str, to: &str) -> u64 {
+        let (car, news) = (self.file("chain.car"), self.file("news"));
+        self.at(from, &["export", "news", "-o", &news]).json();
+        self.at(from, &["export", "chain", "-o", &car, "--with-reports"]).json();
+        self.at(to, &["import", "chain", &car]).json();
+        let heard = self.at(to, &["import", "news", &news]).json();
+        heard["finalized"].as_u64().expect("a number")
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    path.try_exists().expect("looked")
+}
+
+#[test]
+fn two_hospitals_found_a_chain_and_make_a_record_final_together() {
+    let two = Two(tempfile::tempdir().expect("a folder"));
+    let card = two.file("b.card");
+    let new = two.at("b", &["hospital", "new", "--name", "B", "-o", &card]).json();
+    assert!(new["chain"].is_null());
+    // Not yet a ledger, and it says what to do.
+    let early = two.at("b", &["status"]);
+    assert!(early.fails(3, "refused", "no_chain").contains("not joined"));
+    let again = two.at("b", &["hospital", "card", "-o", &two.file("again.card")]).json();
+    assert_eq!(again["hospital"], new["hospital"]);
+    assert_eq!(
+        std::fs::read(two.path("again.card")).expect("a card"),
+        std::fs::read(&card).expect("a card")
+    );
+
+    let init = ["init", "--name", "A", "--bits", "207fffff", "--founder", &card];
+    let made = two.at("a", &init).json();
+    assert_eq!(made["founders"], 2);
+    let chain = text(&made, "chain").to_owned();
+    let car = two.file("genesis.car");
+    two.at("a", &["export", "chain", "-o", &car]).json();
+    let joined = two.at("b", &["hospital", "join", &car, "--chain", &chain]).json();
+    assert_eq!((text(&joined, "chain"), joined["height"].as_u64()), (chain.as_str(), Some(0)));
+    let twice = two.at("b", &["hospital", "join", &car, "--chain", &chain]);
+    twice.fails(2, "usage", "joined_before");
+
+    // B registers a doctor; the record travels as news and A mines it.
+    let add = ["member", "add", "--role", "doctor", "--name", "Dr Bob"];
+    let record = text(&two.at("b", &add).json(), "record").to_owned();
+    two.give("b", "a");
+    two.at("a", &["wait", &record, "--until", "mined", "--timeout", "0"]).fails(
+        6,
+        "environment",
+        "timeout",
+    );
+    two.at("a", &["mine"]).json();
+    two.at("a", &["wait", &record, "--until", "mined", "--timeout", "0"]).json();
+    // Alone it makes nothing final, however much it mines.
+    two.at("a", &["receipt", "get", "-o", &two.file("early.bin"), &record]).fails(
+        3,
+        "refused",
+        "not_final",
+    );
+    assert!(!exists(&two.path("early.bin")));
+    two.give("a", "b");
+    two.at("b", &["mine", "--empty"]).json();
+    let mut finalized = 0;
+    for _ in 0..6 {
+        two.give("b", "a");
+        finalized = two.give("a", "b");
+        if finalized > 1 {
+            break;
+        }
+    }
+    assert!(finalized > 1, "the record's block is final");
+    for who in ["a", "b"] {
+        let receipt = two.file(who);
+        let receipt = format!("{receipt}.receipt");
+        two.at(who, &["receipt", "get", "-o", &receipt, &record]).json();
+        let checked =
+            run(command(&["receipt", "check", &receipt, "--chain", &chain, "--json"]), None);
+        let checked = checked.json();
+        assert_eq!((&checked["hospitals"], &checked["quorum"]), (&2.into(), &2.into()));
+    }
+}
+
+#[test]
+fn cards_and_news_that_are_none_are_refused_by_name() {
+    let two = Two(tempfile::tempdir().expect("a folder"));
+    let garbage = two.file("garbage");
+    std::fs::write(&garbage, b"\xa1\x61v\x01").expect("written");
+    let init = ["init", "--bits", "207fffff", "--founder", &garbage];
+    two.at("a", &init).fails(2, "usage", "card");
+    assert!(!exists(&two.path("a")));
+    two.at("a", &["init", "--bits", "207fffff"]).json();
+    two.at("a", &["import", "news", &garbage]).fails(2, "usage", "not_news");
+    let (mine, news) = (two.file("b.card"), two.file("news"));
+    two.at("b", &["init", "--bits", "207fffff", "--name", "Other"]).json();
+    two.at("b", &["export", "news", "-o", &news]).json();
+    two.at("a", &["import", "news", &news]).fails(3, "refused", "other_chain");
+    // A card for a chain that is there does not found another.
+    two.at("c", &["hospital", "new", "--name", "C", "-o", &mine]).json();
+    let elsewhere = "01".repeat(32);
+    two.at("c", &["hospital", "card", "--chain", &elsewhere, "-o", &mine]).json();
+    two.at("d", &["init", "--bits", "207fffff", "--founder", &mine]).fails(2, "usage", "card");
+}
