@@ -78,6 +78,27 @@ fn every_known_attack_is_answered_and_every_test_named_exists() {
     }
 }
 
+/// The claims of the protocol: each is numbered, says against whom, and names tests that are there.
+#[test]
+fn every_claim_of_the_protocol_names_tests_that_exist() {
+    let functions = functions();
+    let text = read("docs/protocol.md");
+    let claims: Vec<&str> = text.split("\n### C").skip(1).collect();
+    assert!(!claims.is_empty());
+    for (number, claim) in (1..).zip(claims) {
+        let claim = claim.split("\n## ").next().unwrap();
+        assert!(claim.starts_with(&format!("{number}. ")), "claim {number} is out of order");
+        assert!(claim.contains("\n*Against:* "), "claim {number} names no attacker");
+        let tests = claim.split("\n*Tests:* ").nth(1).unwrap_or_default();
+        assert!(tests.contains('`'), "claim {number} names no test");
+    }
+    // Elsewhere in the text, too, what looks like the name of a test is one.
+    for name in text.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 2) {
+        let known = name.contains('/') || functions.contains(name);
+        assert!(known, "docs/protocol.md: there is no test {name}");
+    }
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut documents =

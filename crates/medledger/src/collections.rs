@@ -1,6 +1,6 @@
 //! Collections: a patient's key pair at a hospital, and its next epoch.
 
-use crate::approve::ApproveError;
+use crate::approve::{ApproveError, Key};
 use crate::grants::{Recipient, Wrapped};
 use crate::ledger::Ledger;
 use crate::secrets::KeyPlace;
@@ -67,7 +67,7 @@ impl Ledger {
         let owner = KeyOwner::Collection { patient: patient.id(), hospital: *hospital };
         let mut wrapped = Wrapped::default();
         let mut ended = Vec::new();
-        for (grant, recipient) in self.collection_readers(&patient.id(), hospital)? {
+        for (grant, entry, recipient) in self.collection_readers(&patient.id(), hospital)? {
             if without.contains(&grant) {
                 continue;
             }
@@ -76,7 +76,14 @@ impl Ledger {
             let place = KeyPlace { owner, epoch, role, grant: id, reader };
             let view = self.view()?;
             let key = self.secret(&self.stored_slots(view.as_ref()), &place)?;
-            let key = key.map(|kept| kept.unwrap_access_key(&secret)).transpose()?;
+            // Anybody can wrap a key to a public one: it must be the one the ledger knows.
+            let key = key
+                .and_then(|kept| kept.unwrap_access_key(&secret).ok())
+                .filter(|key| self.key_fits(&grant, &entry, &Key::Access(key)));
+            if entry.token.is_some() && key.is_none() {
+                tracing::warn!(%grant, "a reader's key is not kept here: they have nothing of what comes");
+                continue;
+            }
             self.wrap_collection(
                 &mut wrapped,
                 owner,
@@ -111,15 +118,14 @@ impl Ledger {
         Ok(found.map(|enrolment| (enrolment.epoch, enrolment.key)))
     }
 
-    /// The live grants on a collection, and whose key each is for.
+    /// The live grants on a collection, and for whom each is.
     fn collection_readers(
         &self,
         patient: &MemberId,
         hospital: &MemberId,
-    ) -> Result<Vec<(GrantId, Recipient)>, StoreError> {
+    ) -> Result<Vec<(GrantId, GrantEntry, Recipient)>, StoreError> {
         let fits = |entry: &GrantEntry| entry.scope == Scope::Collection(*hospital);
-        let live = self.live_grants(patient, fits)?;
-        Ok(live.into_iter().map(|(id, _, recipient)| (id, recipient)).collect())
+        self.live_grants(patient, fits)
     }
 
     /// A patient's live grants of some kind, each with the present key of whom it is for.

@@ -168,7 +168,7 @@ impl Ledger {
         let body = self.seal_anew(report, &mut next, &dek, &metadata, &mut source)?;
 
         let (wrapped, access_key, readers) =
-            self.wrap_anew(patient, report, &entry, &next, &dek, &to, key)?;
+            self.wrap_anew(patient, report, &entry, &next, (&old, &dek), &to, key)?;
         let confirm = self.slots_to_confirm(report, [(&entry, &old), (&next, &dek)])?;
         let statement = Rotate {
             report: *report,
@@ -358,7 +358,7 @@ impl Ledger {
         report: &ReportId,
         entry: &ReportEntry,
         next: &ReportEntry,
-        dek: &Dek,
+        (old, dek): (&Dek, &Dek),
         collection: &HpkePublicKey,
         key: &Key<'_>,
     ) -> Result<(Wrapped, Option<AccessKey>, usize), RotateError> {
@@ -366,7 +366,9 @@ impl Ledger {
         let own = SlotPlace::current(*report, entry, SlotRole::AccessKey, None, patient.id());
         let known = match key {
             Key::Access(key) => Some(AccessKey::from_bytes(*key.expose())),
-            Key::Identity => self.kept_access_key(patient, entry, &own)?,
+            Key::Identity => self
+                .kept_access_key(patient, entry, &own)?
+                .filter(|key| self.opens_the_present(patient, report, entry, key, old)),
         };
         let fresh = known.is_none().then(|| AccessKey::generate(&mut self.rng()));
         let place = |role, grant, reader| SlotPlace::current(*report, next, role, grant, reader);
@@ -384,7 +386,10 @@ impl Ledger {
             let reader = recipient.id();
             let kept = SlotPlace::current(*report, entry, SlotRole::AccessKey, Some(*id), reader);
             let access_key = match (&grant.reader, &grant.token) {
-                (Grantee::Member(_), Some(_)) => self.kept_access_key(patient, entry, &kept)?,
+                // Anybody can wrap a key to a public one: it must be the one the ledger knows.
+                (Grantee::Member(_), Some(_)) => self
+                    .kept_access_key(patient, entry, &kept)?
+                    .filter(|key| self.key_fits(id, grant, &Key::Access(key))),
                 _ => None,
             };
             // A reader with an access key that is not known here cannot be given another: they ask again.
@@ -397,6 +402,24 @@ impl Ledger {
             self.wrap_report(&mut wrapped, place, next, dek, &recipient.key, collection, key);
         }
         Ok((wrapped, fresh, live.len()))
+    }
+
+    /// Whether the key that was kept for the patient is the one of the present letter: no token on the ledger
+    /// tells, but who does not know the report's key cannot make a slot of it.
+    fn opens_the_present(
+        &self,
+        patient: &Identity,
+        report: &ReportId,
+        entry: &ReportEntry,
+        key: &AccessKey,
+        old: &Dek,
+    ) -> bool {
+        let opened = self.patient_dek(patient, report, entry, &Key::Access(key));
+        let fits = opened.is_ok_and(|dek| dek == *old);
+        if !fits {
+            tracing::warn!(%report, "the patient's key that is kept here is not that of the letter");
+        }
+        fits
     }
 
     /// An access key that was wrapped for the patient, if it was.

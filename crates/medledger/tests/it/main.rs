@@ -4,6 +4,7 @@ mod access;
 mod attempts;
 mod blocks;
 mod cars;
+mod claims;
 mod delivery;
 mod durability;
 mod elsewhere;
