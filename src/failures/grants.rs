@@ -68,6 +68,7 @@ pub(super) fn release_slot(error: &ReleaseSlotError) -> Failure {
     match error {
         ReleaseSlotError::Message(error) => release(error),
         ReleaseSlotError::NoAccess => Failure::of(Refused, "no_access", error),
+        ReleaseSlotError::TooMany { .. } => Failure::of(Refused, "too_many_attempts", error),
         ReleaseSlotError::Stale { .. } => Failure::of(Refused, "stale", error)
             .hint("let the reader ask again: `medledger slot ask REPORT --as READER --to FILE`"),
         ReleaseSlotError::Submit(error) => submit(error),

@@ -228,7 +228,7 @@ fn a_grant_is_passed_on_as_far_as_it_says() {
     let deeper = [&delegate[..], &["--delegable", "1"]].concat();
     hospital.run_with_key(&deeper, key).fails(3, "refused", "too_wide");
     let thief = ["delegate", grant, "--with", "6", "--as", "6"];
-    hospital.run_with_key(&thief, key).fails(3, "refused", "unknown_grant");
+    hospital.run_with_key(&thief, key).fails(3, "refused", "no_access");
 
     // The patient sees where it comes from.
     let seen = grants(&hospital, "3");

@@ -138,7 +138,7 @@ fn pitfall_32_who_may_not_rotate_or_confirm_does_not() {
     for who in ["1", "2", "4"] {
         let rotate = ["rotate", report, "--as", who];
         hospital.run(&rotate).fails(3, "refused", "unknown_report");
-        hospital.run_with_key(&rotate, key).fails(3, "refused", "unknown_report");
+        hospital.run_with_key(&rotate, key).fails(3, "refused", "no_access");
     }
     let absent = "09".repeat(16);
     hospital.run(&["rotate", &absent, "--as", "3"]).fails(3, "refused", "unknown_report");

@@ -395,6 +395,7 @@ classify! {
     ReleaseSlotError, error => {
         Self::Message(error) => error.class(),
         Self::NoAccess => Class::NoAccess,
+        Self::TooMany { .. } => Class::TooMany,
         Self::Stale { .. } => Class::Expired,
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),

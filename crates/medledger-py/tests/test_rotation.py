@@ -64,7 +64,7 @@ def test_what_is_marked_is_rotated_bit_by_bit(fresh):
 def test_pitfall_32_only_the_patient_rotates(fresh):
     uploaded, _ = fresh.granted()
     for who in (fresh.stranger, fresh.doctor, fresh.hospital):
-        with pytest.raises(medledger.RefusedError) as refused:
+        with pytest.raises(medledger.NoAccessError) as refused:
             fresh.ledger.rotate(who, uploaded.report, access_key=uploaded.access_key)
         assert refused.value.result == []
         with pytest.raises(medledger.RefusedError):

@@ -22,7 +22,7 @@ use medledger_core::release::{ReleaseError, SlotRelease, SlotRequest};
 use medledger_core::seal::Backend;
 use medledger_core::slot::SlotRole;
 use medledger_core::state::{GrantEntry, GrantStanding, MemberEntry, ReportEntry, State};
-use medledger_core::store::StoreError;
+use medledger_core::store::{Standing, StoreError};
 use medledger_core::token::Token;
 
 /// A request to be carried to the custodian.
@@ -144,8 +144,11 @@ impl Ledger {
                 found.ok_or(ReleaseSlotError::NoAccess)
             })?;
         let id = read.id();
-        if self.view()?.record(&id)?.is_none() {
-            self.accept(&[read.clone()], |_| Ok::<_, ReleaseSlotError>(()))?;
+        match self.view()?.record(&id)?.map(|stored| stored.standing) {
+            None => self.accept(&[read.clone()], |_| Ok::<_, ReleaseSlotError>(()))?,
+            // It took no effect: nothing says that this was read.
+            Some(Standing::Refused { .. }) => return Err(ReleaseSlotError::NoAccess),
+            Some(_) => {}
         }
         let rows = self.rows_for(&reader, &body.report, &entry, grant.as_ref())?;
         let release = SlotRelease { read: id, rows };
