@@ -68,7 +68,7 @@ impl Show for Entries {
                     entry.time.clone(),
                     entry.event.to_owned(),
                     short(&entry.member),
-                    named.map(|id| short(id)).unwrap_or_default(),
+                    named.map(short).unwrap_or_default(),
                 ]
             })
             .collect();

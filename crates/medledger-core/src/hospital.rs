@@ -199,7 +199,7 @@ mod tests {
             Application { mining: mixed.mining, ..application.clone() },
             Application { identity: mixed.identity, ..application.clone() },
             Application { mining_proof: application.proof, ..application.clone() },
-            Application { proof: mixed.proof, ..application.clone() },
+            Application { proof: mixed.proof, ..application },
         ] {
             assert_eq!(forged.check(Some(&chain)), Err(ApplicationError::Possession));
         }

@@ -240,16 +240,6 @@ impl Ledger {
         })
     }
 
-    pub(crate) fn patient_secret(
-        &self,
-        patient: &Identity,
-        hospital: &MemberId,
-        epoch: u32,
-    ) -> Result<HpkeSecretKey, ApproveError> {
-        let view = self.view()?;
-        self.patient_secret_in(&self.stored_slots(view.as_ref()), patient, hospital, epoch)
-    }
-
     /// A patient's collection key of one epoch. That of the present one is derived; from there the way leads
     /// back, whatever became of the identity since.
     pub(crate) fn patient_secret_in(

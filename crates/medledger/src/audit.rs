@@ -330,7 +330,7 @@ impl Ledger {
         match self.audit_end(view) {
             Ok(end) if end.size == report.size && end.hash == hashes[hashes.len() - 1] => {}
             Ok(end) => {
-                report.findings.push(AuditFinding::End { said: end.size, found: report.size })
+                report.findings.push(AuditFinding::End { said: end.size, found: report.size });
             }
             Err(StoreError::Damaged(_)) => {
                 report.findings.push(AuditFinding::End { said: 0, found: report.size });

@@ -1,9 +1,9 @@
 //! Collections: a patient's key pair at a hospital, and its next epoch.
 
 use crate::approve::{ApproveError, Key};
-use crate::grants::{Recipient, Wrapped};
+use crate::grants::{Recipient, TypedKey, Wrapped};
 use crate::ledger::Ledger;
-use crate::secrets::KeyPlace;
+use crate::secrets::{KeyPlace, with_any_key};
 use medledger_core::identity::{CollectionKey, Identity};
 use medledger_core::ids::{GrantId, MemberId, RecordId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
@@ -44,7 +44,9 @@ impl Ledger {
     ) -> Result<RecordId, ApproveError> {
         let next = self.next_collection(patient, hospital, &[])?;
         let id = next.record.id();
-        self.accept(&[next.record.clone()], |unit| Ok::<_, ApproveError>(next.put(self, unit)?))?;
+        self.accept(std::slice::from_ref(&next.record), |unit| {
+            Ok::<_, ApproveError>(next.put(self, unit)?)
+        })?;
         Ok(id)
     }
 
@@ -74,6 +76,7 @@ impl Ledger {
         let next_epoch = epoch.checked_add(1).ok_or_else(|| refused(VoidCode::AlreadyEnrolled))?;
         let next = next_keys.collection_key(hospital, next_epoch).into_secret_key();
         let owner = KeyOwner::Collection { patient: patient.id(), hospital: *hospital };
+        let own = next_keys.public().hpke_key();
         let mut wrapped = Wrapped::default();
         let mut ended = Vec::new();
         for (grant, entry, recipient) in self.collection_readers(&patient.id(), hospital)? {
@@ -87,7 +90,7 @@ impl Ledger {
             let key = self.secret(&self.stored_slots(view.as_ref()), &place)?;
             // Anybody can wrap a key to a public one: it must be the one the ledger knows.
             let key = key
-                .and_then(|kept| kept.unwrap_access_key(&secret).ok())
+                .and_then(|kept| with_any_key(patient, |own| kept.unwrap_access_key(own)).ok())
                 .filter(|key| self.key_fits(&grant, &entry, &Key::Access(key)));
             if entry.token.is_some() && key.is_none() {
                 tracing::warn!(%grant, "a reader's key is not kept here: they have nothing of what comes");
@@ -100,7 +103,7 @@ impl Ledger {
                 &grant,
                 &next,
                 &recipient,
-                key.as_ref(),
+                key.as_ref().map(|key| TypedKey { key, patient: &own }),
             );
             for role in [KeySlotRole::Collection, KeySlotRole::AccessKey] {
                 ended.push(KeyPlace { role, ..place });

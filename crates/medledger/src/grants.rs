@@ -115,6 +115,16 @@ pub(crate) struct Parties {
     pub(crate) custodian: MemberId,
     /// The patient's newest collection key there, and its epoch.
     pub(crate) collection: (u32, HpkePublicKey),
+    /// The patient's own key.
+    pub(crate) patient: HpkePublicKey,
+}
+
+/// An access key, and the patient's own public key to which a copy of it is wrapped: not the collection's, which
+/// readers of the collection have as well.
+#[derive(Clone, Copy)]
+pub(crate) struct TypedKey<'a> {
+    pub(crate) key: &'a AccessKey,
+    pub(crate) patient: &'a HpkePublicKey,
 }
 
 /// The keys of one grant, wrapped and ready to be stored.
@@ -219,6 +229,7 @@ impl Ledger {
         access_key: Option<&AccessKey>,
     ) -> Wrapped {
         let recipient = &parties.recipient;
+        let access_key = access_key.map(|key| TypedKey { key, patient: &parties.patient });
         let mut wrapped = Wrapped::default();
         for item in opened {
             match item {
@@ -226,16 +237,8 @@ impl Ledger {
                     let reader = recipient.id();
                     let role = SlotRole::Grant;
                     let place = SlotPlace::current(*id, entry, role, Some(*grant), reader);
-                    let collection = &parties.collection.1;
-                    self.wrap_report(
-                        &mut wrapped,
-                        place,
-                        entry,
-                        dek,
-                        &recipient.key,
-                        collection,
-                        access_key,
-                    );
+                    let to = &recipient.key;
+                    self.wrap_report(&mut wrapped, place, entry, dek, to, access_key);
                 }
                 Opened::Collection { hospital, epoch, secret } => {
                     let owner = KeyOwner::Collection { patient: *patient, hospital: *hospital };
@@ -255,7 +258,6 @@ impl Ledger {
     }
 
     /// A report's key for one reader; where they have an access key, that too, for the patient.
-    #[expect(clippy::too_many_arguments, reason = "each is another key or place")]
     pub(crate) fn wrap_report(
         &self,
         wrapped: &mut Wrapped,
@@ -263,20 +265,19 @@ impl Ledger {
         entry: &ReportEntry,
         dek: &Dek,
         reader: &HpkePublicKey,
-        collection: &HpkePublicKey,
-        access_key: Option<&AccessKey>,
+        access_key: Option<TypedKey<'_>>,
     ) {
         let mut rng = self.rng();
         let context = self.slot_context(&place, entry.envelope);
         let slot = match access_key {
-            Some(key) => Slot::wrap_with_access_key(dek, key, &context),
+            Some(typed) => Slot::wrap_with_access_key(dek, typed.key, &context),
             None => Slot::wrap_to(dek, reader, &context, &mut rng),
         };
         wrapped.slots.push((place, slot));
-        if let Some(key) = access_key {
+        if let Some(TypedKey { key, patient }) = access_key {
             let place = SlotPlace { role: SlotRole::AccessKey, ..place };
             let context = self.slot_context(&place, entry.envelope);
-            wrapped.slots.push((place, Slot::wrap_access_key(key, collection, &context, &mut rng)));
+            wrapped.slots.push((place, Slot::wrap_access_key(key, patient, &context, &mut rng)));
         }
     }
 
@@ -291,18 +292,18 @@ impl Ledger {
         grant: &GrantId,
         secret: &HpkeSecretKey,
         recipient: &Recipient,
-        access_key: Option<&AccessKey>,
+        access_key: Option<TypedKey<'_>>,
     ) {
         let (grant, reader) = (Some(*grant), Some(recipient.id()));
         let place = KeyPlace { owner, epoch, role: KeySlotRole::Collection, grant, reader };
         let kept = match access_key {
-            Some(key) => self.wrap_secret_with(&place, secret, key),
+            Some(typed) => self.wrap_secret_with(&place, secret, typed.key),
             None => self.wrap_secret(&place, secret, &recipient.key),
         };
         wrapped.secrets.push((place, kept));
-        if let Some(key) = access_key {
+        if let Some(TypedKey { key, patient }) = access_key {
             let place = KeyPlace { role: KeySlotRole::AccessKey, ..place };
-            let kept = self.wrap_access_key(&place, key, &secret.public_key());
+            let kept = self.wrap_access_key(&place, key, patient);
             wrapped.secrets.push((place, kept));
         }
     }
@@ -467,6 +468,9 @@ fn find_parties(
             }
         },
     };
-    let collection = (enrolment.epoch, enrolment.key);
-    Ok(Ok(Parties { reports, recipient, custodian, collection }))
+    let Some(owner) = state.member(patient)? else {
+        return refused(VoidCode::UnknownMember);
+    };
+    let (collection, patient) = ((enrolment.epoch, enrolment.key), owner.identity.hpke_key());
+    Ok(Ok(Parties { reports, recipient, custodian, collection, patient }))
 }

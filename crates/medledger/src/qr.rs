@@ -105,7 +105,7 @@ mod tests {
                 let Some(c) = lines.get(y / 2).and_then(|line| line.get(x)) else { return true };
                 match c {
                     '█' => true,
-                    '▀' => y % 2 == 0,
+                    '▀' => y.is_multiple_of(2),
                     '▄' => y % 2 == 1,
                     ' ' => false,
                     other => panic!("{other:?}"),

@@ -22,7 +22,7 @@ use medledger_core::release::{ReleaseError, SlotRelease, SlotRequest};
 use medledger_core::seal::Backend;
 use medledger_core::slot::SlotRole;
 use medledger_core::state::{GrantEntry, GrantStanding, MemberEntry, ReportEntry, State};
-use medledger_core::store::{Standing, StoreError};
+use medledger_core::store::{Row, Standing, StoreError};
 use medledger_core::token::Token;
 
 /// A request to be carried to the custodian.
@@ -145,7 +145,7 @@ impl Ledger {
             })?;
         let id = read.id();
         match self.view()?.record(&id)?.map(|stored| stored.standing) {
-            None => self.accept(&[read.clone()], |_| Ok::<_, ReleaseSlotError>(()))?,
+            None => self.accept(std::slice::from_ref(&read), |_| Ok::<_, ReleaseSlotError>(()))?,
             // It took no effect: nothing says that this was read.
             Some(Standing::Refused { .. }) => return Err(ReleaseSlotError::NoAccess),
             Some(_) => {}
@@ -263,7 +263,7 @@ impl Ledger {
         report: &ReportId,
         entry: &ReportEntry,
         grant: Option<&(GrantId, GrantEntry)>,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Vec<Row>, StoreError> {
         let current =
             |role, grant, reader| SlotPlace::current(*report, entry, role, grant, reader).key();
         let owner = KeyOwner::Collection { patient: entry.patient, hospital: entry.hospital };

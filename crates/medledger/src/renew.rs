@@ -4,7 +4,7 @@ use crate::approve::{ApproveError, Approved, Key, ReaderKey};
 use crate::attempts::Target;
 use crate::audit::{AuditEvent, Noted};
 use crate::delivery::{Parcel, Sent};
-use crate::grants::{Permission, Wrapped};
+use crate::grants::{Permission, TypedKey, Wrapped};
 use crate::ledger::Ledger;
 use crate::slots::SlotPlace;
 use crate::upload::Delivery;
@@ -58,14 +58,13 @@ impl Ledger {
         if self.is_follower() {
             return Err(StoreError::Follower.into());
         }
-        let collection = self.enrolment(&owner, &entry.hospital)?;
-        let (_, collection) = collection.ok_or(ApproveError::Refused(VoidCode::NotEnrolled))?;
         let access_key = AccessKey::generate(&mut self.rng());
         let place = SlotPlace::current(*report, &entry, SlotRole::Patient, None, owner);
         let mut wrapped = Wrapped::default();
-        let key = Some(&access_key);
+        let own = patient.public().hpke_key();
+        let key = Some(TypedKey { key: &access_key, patient: &own });
         // The copy for the next rotation goes with it.
-        self.wrap_report(&mut wrapped, place, &entry, &dek, &collection, &collection, key);
+        self.wrap_report(&mut wrapped, place, &entry, &dek, &own, key);
         let mut unit = self.store().unit()?;
         wrapped.put(self, unit.as_mut())?;
         let noted = Noted::of(&owner, Target::Report(*report));

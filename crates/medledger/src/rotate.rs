@@ -6,9 +6,10 @@
 use crate::approve::{ApproveError, Key};
 use crate::attempts::{Refusal, Target};
 use crate::audit::AuditEvent;
-use crate::grants::Wrapped;
+use crate::grants::{TypedKey, Wrapped};
 use crate::ledger::{Blocks, Ledger};
 use crate::open_report::OpenReportError;
+use crate::secrets::with_any_key;
 use crate::slots::SlotPlace;
 use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
@@ -373,10 +374,11 @@ impl Ledger {
         let fresh = known.is_none().then(|| AccessKey::generate(&mut self.rng()));
         let place = |role, grant, reader| SlotPlace::current(*report, next, role, grant, reader);
         let by_key = place(SlotRole::Patient, None, patient.id());
-        let own_key = known.as_ref().or(fresh.as_ref());
-        self.wrap_report(&mut wrapped, by_key, next, dek, collection, collection, own_key);
+        let own = patient.public().hpke_key();
+        let own_key = known.as_ref().or(fresh.as_ref()).map(|key| TypedKey { key, patient: &own });
+        self.wrap_report(&mut wrapped, by_key, next, dek, collection, own_key);
         let by_collection = place(SlotRole::Collection, None, patient.id());
-        self.wrap_report(&mut wrapped, by_collection, next, dek, collection, collection, None);
+        self.wrap_report(&mut wrapped, by_collection, next, dek, collection, None);
 
         let fits = |grant: &medledger_core::state::GrantEntry| {
             grant.covers(report, entry) && !matches!(grant.scope, Scope::Collection(_))
@@ -398,8 +400,8 @@ impl Ledger {
                 continue;
             }
             let place = place(SlotRole::Grant, Some(*id), reader);
-            let key = access_key.as_ref();
-            self.wrap_report(&mut wrapped, place, next, dek, &recipient.key, collection, key);
+            let key = access_key.as_ref().map(|key| TypedKey { key, patient: &own });
+            self.wrap_report(&mut wrapped, place, next, dek, &recipient.key, key);
         }
         Ok((wrapped, fresh, live.len()))
     }
@@ -432,17 +434,11 @@ impl Ledger {
         let view = self.view()?;
         let Some(slot) = self.slot(view.as_ref(), place)? else { return Ok(None) };
         let context = self.slot_context(place, entry.envelope);
-        let newest = self.enrolment(&entry.patient, &entry.hospital)?.map_or(1, |(epoch, _)| epoch);
-        // It was wrapped to the collection key of when it was given.
-        for epoch in (1..=newest).rev() {
-            let secret = self.patient_secret(patient, &entry.hospital, epoch)?;
-            match slot.unwrap_access_key(&secret, &context) {
-                Ok(key) => return Ok(Some(key)),
-                Err(SlotError::WrongKeyOrMoved) => {}
-                Err(error) => return Err(error.into()),
-            }
+        match with_any_key(patient, |own| slot.unwrap_access_key(own, &context)) {
+            Ok(key) => Ok(Some(key)),
+            Err(SlotError::WrongKeyOrMoved | SlotError::OtherSuite { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        Ok(None)
     }
 
     /// Both keys for the hospital, to compare what they open.

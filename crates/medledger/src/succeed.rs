@@ -66,6 +66,8 @@ enum Anew {
 enum Place {
     Slot(SlotPlace, medledger_core::Cid),
     Secret(KeyPlace),
+    /// An access key kept for a patient.
+    AccessKey(KeyPlace),
 }
 
 impl Ledger {
@@ -238,7 +240,22 @@ impl Ledger {
             for id in state.grants_of(&reader, entry)? {
                 let Some(grant) = state.grant(&id)? else { continue };
                 if grant.token.is_none() && grant.reader == Grantee::Member(reader) {
-                    places_of_grant(&state, &id, &grant, &mut places)?;
+                    let roles = (SlotRole::Grant, KeySlotRole::Collection);
+                    places_of_grant(&state, &id, &grant, roles, &mut places)?;
+                }
+            }
+            // A patient's: the access keys that are kept for them alone.
+            for report in state.reports_of(&reader)? {
+                if let Some(found) = state.report(&report)? {
+                    let role = SlotRole::AccessKey;
+                    let place = SlotPlace::current(report, &found, role, None, reader);
+                    places.push(Place::Slot(place, found.envelope));
+                }
+            }
+            for id in state.grants_by(&reader)? {
+                if let Some(grant) = state.grant(&id)?.filter(|grant| grant.token.is_some()) {
+                    let roles = (SlotRole::AccessKey, KeySlotRole::AccessKey);
+                    places_of_grant(&state, &id, &grant, roles, &mut places)?;
                 }
             }
             for group in state.groups_of(&reader, entry)? {
@@ -280,6 +297,15 @@ impl Ledger {
                 let kept = |secret| self.wrap_secret(place, &secret, &to);
                 Ok(opened.ok().map(|secret| Anew::Secret(*place, kept(secret))))
             }
+            Place::AccessKey(place) => {
+                let Some(kept) = self.secret(&slots, place)? else { return Ok(None) };
+                if kept.unwrap_access_key(present).is_ok() {
+                    return Ok(None);
+                }
+                let opened = with_any_key(identity, |key| kept.unwrap_access_key(key));
+                let kept = |key| self.wrap_access_key(place, &key, &to);
+                Ok(opened.ok().map(|key| Anew::Secret(*place, kept(key))))
+            }
         }
     }
 
@@ -295,20 +321,26 @@ fn places_of_grant(
     state: &State<'_>,
     id: &GrantId,
     grant: &GrantEntry,
+    (slot_role, role): (SlotRole, KeySlotRole),
     places: &mut Vec<Place>,
 ) -> Result<(), StoreError> {
     let reader = grantee_id(&grant.reader);
     if let Scope::Collection(hospital) = grant.scope {
         let owner = KeyOwner::Collection { patient: grant.patient, hospital };
         let newest = state.enrolment(&grant.patient, &hospital)?.map_or(0, |newest| newest.epoch);
-        let (role, grant) = (KeySlotRole::Collection, Some(*id));
+        let (grant, reader) = (Some(*id), Some(reader));
         places.extend((1..=newest).map(|epoch| {
-            Place::Secret(KeyPlace { owner, epoch, role, grant, reader: Some(reader) })
+            let place = KeyPlace { owner, epoch, role, grant, reader };
+            if role == KeySlotRole::AccessKey {
+                Place::AccessKey(place)
+            } else {
+                Place::Secret(place)
+            }
         }));
     }
     for report in grant.scope.reports() {
         if let Some(entry) = state.report(report)? {
-            let place = SlotPlace::current(*report, &entry, SlotRole::Grant, Some(*id), reader);
+            let place = SlotPlace::current(*report, &entry, slot_role, Some(*id), reader);
             places.push(Place::Slot(place, entry.envelope));
         }
     }

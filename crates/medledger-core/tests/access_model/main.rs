@@ -133,24 +133,22 @@ fn who_writes_rows_learns_no_more_than_who_reads_them() {
     holds(&BUILT, &who_writes_twice());
 }
 
-/// The weakness that `docs/protocol.md` names.
 #[test]
-fn a_reader_of_the_collection_with_the_node_key_before_and_after_keeps_the_access_keys() {
-    let fault = first_fault(&BUILT, &reader_of_the_collection());
-    assert!(matches!(fault, Some(Fault::Learnt(..))), "{fault:?}");
-}
-
-#[test]
-fn wrapped_to_the_patient_alone_access_keys_stay_with_their_readers() {
-    let rules = Rules { kept_for_patient_alone: true, ..BUILT };
-    holds(&rules, &reader_of_the_collection());
+fn a_reader_of_the_collection_with_the_node_key_before_and_after_has_nothing_of_what_comes() {
+    holds(&BUILT, &reader_of_the_collection());
 }
 
 #[test]
 fn each_rule_is_needed() {
     let learnt = |fault| matches!(fault, Fault::Learnt(..));
     type Expected = fn(Fault) -> bool;
-    let cases: [(&str, Rules, Vec<Attacker>, Expected); 11] = [
+    let cases: [(&str, Rules, Vec<Attacker>, Expected); 12] = [
+        (
+            "kept for the patient alone",
+            Rules { kept_for_patient_alone: false, ..BUILT },
+            reader_of_the_collection(),
+            learnt,
+        ),
         ("subject bound", Rules { bind_subject: false, ..BUILT }, who_writes(), learnt),
         ("role bound", Rules { bind_role: false, ..BUILT }, who_writes_twice(), learnt),
         ("kept keys checked", Rules { check_kept: false, ..BUILT }, who_writes(), learnt),
@@ -181,7 +179,7 @@ fn each_rule_is_needed() {
         ("slots deleted", Rules { slots_deleted: false, ..BUILT }, with_the_node_key(), learnt),
         (
             "collection renewed",
-            Rules { collection_renewed: false, kept_for_patient_alone: true, ..BUILT },
+            Rules { collection_renewed: false, ..BUILT },
             reader_of_the_collection(),
             learnt,
         ),

@@ -37,7 +37,7 @@ pub(crate) const BUILT: Rules = Rules {
     bind_subject: true,
     bind_role: true,
     check_kept: true,
-    kept_for_patient_alone: false,
+    kept_for_patient_alone: true,
     record_first: true,
     pending_counts: true,
     reader_checked: true,

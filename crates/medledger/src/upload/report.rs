@@ -30,6 +30,8 @@ pub(super) struct Draft<'a> {
     pub(super) patient: MemberId,
     /// The patient's newest collection key, and its epoch.
     pub(super) collection: (u32, HpkePublicKey),
+    /// The patient's own key.
+    pub(super) own: HpkePublicKey,
     pub(super) options: UploadOptions,
     pub(super) source: Tee<Box<dyn Read + Send + 'a>>,
     pub(super) nonce: RecordNonce,
@@ -88,7 +90,7 @@ impl Ledger {
             once.hash_all(&mut source).map_err(UploadError::Source)?;
             return Ok(Drafted::Known(once.matching(remembered)?.uploaded()));
         }
-        let collection = self.patient_collection(author, &patient)?;
+        let (collection, own) = self.patient_keys(author, &patient)?;
         let mut rng = self.rng();
         let nonce = RecordNonce::random(&mut rng);
         let report = ReportId::derive(&author.id(), &nonce);
@@ -97,6 +99,7 @@ impl Ledger {
             place,
             patient,
             collection,
+            own,
             options,
             source: Tee { source, once },
             nonce,
@@ -107,25 +110,26 @@ impl Ledger {
     }
 
     /// Who may upload for whom, told before any work: the same rules as the chain's.
-    fn patient_collection(
+    fn patient_keys(
         &self,
         author: &Identity,
         patient: &MemberId,
-    ) -> Result<(u32, HpkePublicKey), UploadError> {
+    ) -> Result<((u32, HpkePublicKey), HpkePublicKey), UploadError> {
         let member =
             self.authenticate(author)?.ok_or(UploadError::Refused(VoidCode::UnknownAuthor))?;
         let view = self.view()?;
         let mut found = Err(VoidCode::RoleNotAllowed);
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            found = if !member.role.uploads() {
-                Err(VoidCode::RoleNotAllowed)
-            } else if state.member(patient)?.is_none() {
-                Err(VoidCode::UnknownMember)
-            } else {
-                let enrolment = state.enrolment(patient, &member.hospital)?;
-                let found = enrolment.map(|enrolment| (enrolment.epoch, enrolment.key));
-                found.ok_or(VoidCode::NotEnrolled)
+            found = match state.member(patient)? {
+                _ if !member.role.uploads() => Err(VoidCode::RoleNotAllowed),
+                None => Err(VoidCode::UnknownMember),
+                Some(owner) => {
+                    let enrolment = state.enrolment(patient, &member.hospital)?;
+                    let own = owner.identity.hpke_key();
+                    let found = enrolment.map(|enrolment| ((enrolment.epoch, enrolment.key), own));
+                    found.ok_or(VoidCode::NotEnrolled)
+                }
             };
             Ok(())
         })?;
@@ -173,7 +177,7 @@ impl Ledger {
     }
 
     /// The report's key for the patient twice: for a key that goes by mail, and for the collection. The
-    /// first of these keys once more for the collection, so that a rotation needs no new letter.
+    /// first of these keys once more for the patient alone, so that a rotation needs no new letter.
     fn patient_slots(
         &self,
         draft: &Draft<'_>,
@@ -198,7 +202,7 @@ impl Ledger {
         let collection_slot = Slot::wrap_to(&draft.dek, collection, &context, &mut rng);
         let again = place(SlotRole::AccessKey);
         let context = self.slot_context(&again, envelope);
-        let again_slot = Slot::wrap_access_key(&access_key, collection, &context, &mut rng);
+        let again_slot = Slot::wrap_access_key(&access_key, &draft.own, &context, &mut rng);
         let slots = [(by_key, key_slot), (by_collection, collection_slot), (again, again_slot)];
         (access_key, slots)
     }

@@ -64,7 +64,7 @@ fn one_key_opens_every_report_of_a_list_and_no_other() {
     assert!(matches!(other, OpenReportError::NoAccess), "{other}");
     // An access key of the patient's opens one report only.
     let (_, patients_key) = w.upload(b"four");
-    let list = ReportList::new(reports.clone()).unwrap();
+    let list = ReportList::new(reports).unwrap();
     let permission = permission(&w, list, nurse.id());
     let error = w
         .ledger

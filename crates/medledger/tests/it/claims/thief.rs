@@ -44,7 +44,8 @@ impl Thief {
     }
 
     pub(super) fn knows(mut self, secret: &HpkeSecretKey) -> Self {
-        self.secrets.push(HpkeSecretKey::from_bytes(secret.algorithm(), &secret.expose()));
+        self.secrets
+            .push(HpkeSecretKey::from_bytes(secret.public_key().algorithm(), &secret.expose()));
         self
     }
 
