@@ -25,8 +25,10 @@ pub fn hospital_card(data: &[u8]) {
 /// Seeds of [`hospital_card`].
 pub fn hospital_card_seeds() -> Vec<Vec<u8>> {
     let mining = SigningKey::from_seed(&[1; 32]);
-    let identity =
-        Identity::from_keys(SigningKey::from_seed(&[2; 32]), HpkeSecretKey::from_bytes(medledger_core::keys::HpkeAlgorithm::X25519, &[3; 32]));
+    let identity = Identity::from_keys(
+        SigningKey::from_seed(&[2; 32]),
+        HpkeSecretKey::from_bytes(medledger_core::keys::HpkeAlgorithm::X25519, &[3; 32]),
+    );
     let card = |chain| HospitalCard::new("B".into(), Application::new(chain, &identity, &mining));
     vec![card(None).encode(), card(Some(chain())).encode()]
 }

@@ -45,7 +45,10 @@ impl TryRng for Sevens {
 impl TryCryptoRng for Sevens {}
 
 fn author() -> Identity {
-    Identity::from_keys(SigningKey::from_seed(&[1; 32]), HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[2; 32]))
+    Identity::from_keys(
+        SigningKey::from_seed(&[1; 32]),
+        HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[2; 32]),
+    )
 }
 
 fn records() -> Vec<SignedRecord> {

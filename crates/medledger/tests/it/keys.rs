@@ -151,7 +151,10 @@ fn the_patient_sees_who_saw_what_when_and_for_which_purpose() {
     assert_eq!((second.reader, second.purpose, second.grant), (w.patient.id(), None, None));
     assert_eq!(second.time.as_secs(), first.time.as_secs() + 60);
     assert!(matches!(second.standing, Standing::Accepted { .. }));
-    assert_eq!(w.ledger.accesses(&w.patient.id(), 1, 1).unwrap(), std::slice::from_ref(&second));
+    assert_eq!(
+        w.ledger.accesses(&w.patient.id(), 1, 1).unwrap().as_slice(),
+        std::slice::from_ref(second)
+    );
     assert!(w.ledger.accesses(&reader.id(), 0, 0).unwrap().is_empty());
 }
 
