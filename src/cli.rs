@@ -4,9 +4,9 @@
 use crate::commands::ipfs;
 use crate::commands::{
     accesses, approve, audit, backup, bench, blocks, checkpoint, cid, collection, delegate, demo,
-    export, group, header, hospital, import, init, key, log, mail, member, mine, open, pickup,
-    prune, receipt, refuse, reports, request, requests, restore, revoke, rotate, seal, share,
-    simulate, slot, storage, unseal, upload, verify, wait,
+    export, group, header, hospital, identity, import, init, key, log, mail, member, mine, open,
+    pickup, prune, receipt, refuse, reports, request, requests, restore, revoke, rotate, seal,
+    share, simulate, slot, storage, unseal, upload, verify, wait,
 };
 use crate::exit::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Register members, list them
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// A member's own keys: the file, its password, new keys, lost keys
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
     /// Encrypt and store reports about a patient
     Upload(upload::UploadArgs),
     /// Ask a patient for permission to read a report

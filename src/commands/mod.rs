@@ -16,6 +16,7 @@ mod grants;
 pub(crate) mod group;
 pub(crate) mod header;
 pub(crate) mod hospital;
+pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod init;
 #[cfg(feature = "kubo")]
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Init(args) => init::run(&context, &args),
         Command::Hospital(command) => hospital::run(&context, &command),
         Command::Member(command) => member::run(&context, &command),
+        Command::Identity(command) => identity::run(&context, &command),
         Command::Upload(args) => upload::run(&context, &args),
         Command::Request(args) => request::run(&context, &args),
         Command::Requests(args) => requests::run(&context, &args),

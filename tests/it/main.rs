@@ -9,6 +9,7 @@ mod cli_blocks;
 mod cli_faults;
 mod cli_grants;
 mod cli_hospitals;
+mod cli_identity;
 mod cli_keeping;
 mod cli_keys;
 mod cli_many;

@@ -22,7 +22,7 @@ use medledger_core::release::ReleaseError;
 use medledger_core::seal::{Backend, UnsealError, UnsealReader};
 use medledger_core::slot::{SlotError, SlotRole};
 use medledger_core::state::{GrantEntry, GrantStanding, MemberEntry, ReportEntry, State};
-use medledger_core::store::StoreError;
+use medledger_core::store::{Standing, StoreError};
 use medledger_core::token::Token;
 use medledger_ipfs::store::BlockRead;
 use medledger_ipfs::unixfs::FileReader;
@@ -409,7 +409,8 @@ impl Ledger {
         // Neither a slow clock nor a slow chain makes a grant live longer.
         let now = self.now().max(tip.median_time);
         let mined = State::new(view.as_ref());
-        let mut live = None;
+        // Of several the one given last: those before may be wrapped to keys that were lost.
+        let mut live: Option<((u64, u32), (GrantId, GrantEntry))> = None;
         // A reader may know what became of their own grants: of several, of the one given last.
         let mut dead: Option<(Timestamp, OpenReportError)> = None;
         let mut other_key = false;
@@ -426,7 +427,14 @@ impl Ledger {
                     GrantStanding::Expired => OpenReportError::Expired,
                     GrantStanding::Live if mined.grant(&id)?.is_none() => OpenReportError::NotMined,
                     GrantStanding::Live => {
-                        live = Some((id, grant));
+                        let place = view.record(&grant.record)?.map(|stored| stored.standing);
+                        let place = match place {
+                            Some(Standing::Mined { height, index }) => (height, index),
+                            _ => (0, 0),
+                        };
+                        if live.as_ref().is_none_or(|(before, _)| place >= *before) {
+                            live = Some((place, (id, grant)));
+                        }
                         continue;
                     }
                 };
@@ -437,7 +445,7 @@ impl Ledger {
             }
             Ok(())
         })?;
-        live.ok_or(match dead {
+        live.map(|(_, found)| found).ok_or(match dead {
             Some((_, reason)) => reason,
             None if other_key => OpenReportError::WrongKey,
             None => OpenReportError::NoAccess,

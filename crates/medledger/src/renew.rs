@@ -116,7 +116,10 @@ impl Ledger {
                 self.try_mail();
                 Delivery::Waits
             }
-            Sent::Caller => Delivery::PickUp(key),
+            Sent::Caller => {
+                self.try_mail();
+                Delivery::PickUp(key)
+            }
         }
     }
 }

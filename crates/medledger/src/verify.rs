@@ -240,10 +240,13 @@ impl Ledger {
             Ok(replayed) => {
                 report.blocks = replayed.blocks;
                 report.records = replayed.records;
-                if let Some(key) = first_difference(view, copy.view()?.as_ref())? {
-                    let key = data_encoding::HEXLOWER.encode(&key);
-                    report.findings.push(Finding::State { key });
-                }
+                // A page of the state that cannot be read is a finding, too.
+                let state = first_difference(view, copy.view()?.as_ref()).map(|key| {
+                    let differs =
+                        |key: Vec<u8>| Finding::State { key: data_encoding::HEXLOWER.encode(&key) };
+                    key.map(differs).into_iter().collect()
+                });
+                report.note(state, Finding::Stored)?;
                 let tree = verify_tree(view, &copy, replayed.blocks);
                 report.note(tree, Finding::Stored)?;
             }

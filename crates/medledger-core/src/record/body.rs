@@ -71,7 +71,7 @@ pub struct Enrol {
 }
 
 /// A report is added, as version 1 and epoch 1. The author is the doctor or lab that wrote it; its id
-/// is [`ReportId::derive`] of author and nonce.
+/// is [`ReportId::derive`](crate::ids::ReportId::derive) of author and nonce.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddReport {

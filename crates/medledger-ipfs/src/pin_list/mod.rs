@@ -213,7 +213,7 @@ pub(crate) fn may_hold(name: &str, owner: Owner, reason: &str) -> bool {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "http"))]
 mod tests {
     use super::*;
     use crate::store::{MAX_WORD_BYTES, Reason, Word};

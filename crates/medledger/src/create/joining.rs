@@ -199,7 +199,8 @@ fn prepare(
 
 /// Whether a store is that of a hospital that has joined no chain yet.
 pub(crate) fn waits_for_a_chain(view: &dyn View) -> Result<bool, StoreError> {
-    Ok(view.block(0)?.is_none() && view.local(Drawer::Node, HOSPITAL)?.is_some())
+    let nothing = view.block(0)?.is_none() && State::new(view).genesis()?.is_none();
+    Ok(nothing && view.local(Drawer::Node, HOSPITAL)?.is_some())
 }
 
 fn own_hospital(view: &dyn View) -> Result<Option<MemberId>, StoreError> {

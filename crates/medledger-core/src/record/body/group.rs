@@ -6,7 +6,7 @@ use crate::registry::Role;
 use serde::{Deserialize, Serialize};
 
 /// A hospital makes a group of readers, or changes one. The author is the hospital; a new group's id is
-/// [`GroupId::derive`] of author and nonce.
+/// [`GroupId::derive`](crate::ids::GroupId::derive) of author and nonce.
 ///
 /// A group has a key for each epoch. Whoever joins is given the present one; when somebody leaves, the group
 /// moves to the next epoch, and what is granted from then on is wrapped to that.
