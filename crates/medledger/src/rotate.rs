@@ -229,19 +229,26 @@ impl Ledger {
         Ok(rows.iter().filter_map(|(key, _)| id(key)).collect())
     }
 
-    /// Rotates up to `limit` of the reports that were marked, with the identity. What was interrupted goes on
-    /// with the next call: a mark goes with the record of its rotation.
+    /// Rotates up to `limit` of the reports that were marked, with the identity: what became of each, the last one
+    /// being the first that failed. What was interrupted goes on with the next call: a mark goes with the record of
+    /// its rotation.
     ///
     /// # Errors
-    /// See [`RotateError`]; what was done until then stays done.
+    /// When the marks cannot be read.
     pub fn rotate_marked(
         &self,
         patient: &Identity,
         limit: usize,
-    ) -> Result<Vec<Rotated>, RotateError> {
-        let marked = self.marked_for_rotation(&patient.id())?;
-        let now = marked.iter().take(limit);
-        now.map(|report| self.rotate(patient, report, &Key::Identity)).collect()
+    ) -> Result<Vec<Result<Rotated, RotateError>>, StoreError> {
+        let mut outcomes = Vec::new();
+        for report in self.marked_for_rotation(&patient.id())?.iter().take(limit) {
+            // What is done may hold a new access key: it is not lost for what comes after.
+            outcomes.push(self.rotate(patient, report, &Key::Identity));
+            if matches!(outcomes.last(), Some(Err(_))) {
+                break;
+            }
+        }
+        Ok(outcomes)
     }
 
     /// As the hospital of these reports: opens the old and the new ciphertext of each rotation that waits,

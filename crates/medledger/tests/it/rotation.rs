@@ -5,6 +5,7 @@ use medledger::core::record::Scope;
 use medledger::core::registry::VoidCode;
 use medledger::core::store::Drawer;
 use medledger::ipfs::collect::CollectOptions;
+use medledger::ipfs::store::Reason;
 use medledger::{
     Confirmed, Identity, Key, OpenReportError, Permission, Purpose, ReaderKey, ReportId, Role,
     RotateError, VerifyDepth,
@@ -135,7 +136,7 @@ fn what_is_marked_is_rotated_bit_by_bit() {
     assert_eq!(w.ledger.mark_for_rotation(&w.patient, &scope).unwrap(), 5);
     assert_eq!(w.ledger.marked_for_rotation(&w.patient.id()).unwrap().len(), 5);
     let first = w.ledger.rotate_marked(&w.patient, 2).unwrap();
-    assert_eq!(first.len(), 2);
+    assert_eq!(first.iter().filter(|outcome| outcome.is_ok()).count(), 2);
     assert_eq!(w.ledger.marked_for_rotation(&w.patient.id()).unwrap().len(), 3);
     assert_eq!(w.ledger.rotate_marked(&w.patient, 100).unwrap().len(), 3);
     assert!(w.ledger.rotate_marked(&w.patient, 100).unwrap().is_empty());
@@ -145,6 +146,18 @@ fn what_is_marked_is_rotated_bit_by_bit() {
         let text = format!("report {n}");
         assert_eq!(opens(&w, &w.patient, report, &Key::Identity), text.as_bytes());
     }
+    // What fails ends it, and takes nothing from what was done before.
+    w.ledger.mark_for_rotation(&w.patient, &scope).unwrap();
+    let last = w.ledger.marked_for_rotation(&w.patient.id()).unwrap().pop().unwrap();
+    let listed = w.ledger.reports(&w.patient.id()).unwrap();
+    let envelope = listed.iter().find(|report| report.id == last).unwrap().envelope;
+    let blocks = w.ledger.blocks();
+    blocks.release(&envelope, &Reason::Report(last)).unwrap();
+    assert!(blocks.delete(&envelope).unwrap());
+    let outcomes = w.ledger.rotate_marked(&w.patient, 100).unwrap();
+    assert_eq!((outcomes.len(), outcomes.iter().filter(|outcome| outcome.is_ok()).count()), (5, 4));
+    assert!(outcomes[4].is_err());
+    assert_eq!(w.ledger.marked_for_rotation(&w.patient.id()).unwrap(), [last]);
     let error = w.ledger.mark_for_rotation(&w.doctor, &Scope::Report(reports[0])).unwrap_err();
     assert!(matches!(error, RotateError::Refused(VoidCode::UnknownReport)), "{error}");
 }
