@@ -9,7 +9,6 @@
 //! protects a little less; it never leaves one that the database does not know.
 
 use medledger_core::chain::Rules;
-use medledger_core::checkpoint::quorum;
 use medledger_core::cid::Cid;
 use medledger_core::finality;
 use medledger_core::ids::{BlockId, RecordId};
@@ -78,8 +77,7 @@ impl Head {
             return Ok(true);
         }
         // Alone, a hospital makes its own block final: that is the second history itself.
-        Ok(quorum(rules.genesis.founders.len()) > 1
-            && self.height < finality::final_size(view, rules)?)
+        Ok(!finality::alone(view, rules)? && self.height < finality::final_size(view, rules)?)
     }
 }
 

@@ -69,6 +69,7 @@ mod files;
 mod grants;
 mod groups;
 mod head;
+mod hospitals;
 mod idempotency;
 mod identity_file;
 mod import;
@@ -111,6 +112,7 @@ pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
+pub use checkpoints::CheckEvidenceError;
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
 #[cfg(feature = "sqlite")]
 pub use create::{HospitalError, HospitalOptions};
@@ -120,6 +122,7 @@ pub use export::{ExportError, Exported};
 pub use grants::{Permission, Reader};
 pub use groups::{Group, GroupError};
 pub use head::Head;
+pub use hospitals::{Approvals, HospitalChangeError, Hospitals};
 pub use idempotency::{IdempotencyError, idempotency_key_of_part};
 pub use identity_file::IdentityFileError;
 pub use import::{ImportError, ImportStep, ImportedChain, ImportedReports};

@@ -67,7 +67,7 @@ pub(super) fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subjec
             None => (Some(statement.author), None),
         }),
         Body::Read(body) => of_report(body.report),
-        Body::Group(_) | Body::AuditDigest(_) => Ok((None, None)),
+        Body::Admit(_) | Body::Group(_) | Body::AuditDigest(_) => Ok((None, None)),
         Body::Rotate(body) => of_report(body.report),
         Body::Confirm(body) => match state.rotation_of(&body.record)? {
             Some(report) => of_report(report),

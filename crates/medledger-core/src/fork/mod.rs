@@ -27,13 +27,14 @@ pub(crate) use choose::prune;
 pub use finalize::{CheckpointError, Checkpointed, conflicts, receive_checkpoint};
 
 use crate::Cid;
-use crate::block::Block;
+use crate::block::{self, Block};
 use crate::chain::{BlockError, HeaderError, Rules, tip};
 use crate::clock::Timestamp;
 use crate::finality;
+use crate::hospital::HospitalSet;
 use crate::ids::{BlockId, MemberId};
 use crate::registry::limit;
-use crate::state::Signatures;
+use crate::state::{Signatures, State};
 use crate::store::{StoreError, StoredBlock, Unit, View};
 use branches::Kept;
 use view::BranchView;
@@ -66,7 +67,8 @@ pub enum Deferral {
     /// Its time is too far ahead.
     #[error(transparent)]
     TooEarly(HeaderError),
-    /// Its miner is no hospital in the state of the best chain; perhaps it is in that of its branch.
+    /// No hospital that is known here signed it; perhaps it is one on its branch, which is not here yet or changes the
+    /// hospitals.
     #[error("the miner {0} is not a registered hospital here")]
     UnknownMiner(MemberId),
     /// As many blocks of this hospital are kept as may be.
@@ -136,10 +138,10 @@ impl Fault {
 }
 
 /// The blocks beside the best chain whose branches hang together, as far as their headers and signatures
-/// are judged.
-pub(crate) fn beside(view: &dyn View) -> Result<Vec<StoredBlock>, StoreError> {
+/// are judged; with each, whether it changes the hospitals.
+pub(crate) fn beside(view: &dyn View) -> Result<Vec<(StoredBlock, bool)>, StoreError> {
     let kept = branches::all(view)?.into_iter().filter(|kept| !kept.orphan);
-    Ok(kept.map(|kept| kept.stored).collect())
+    Ok(kept.map(|kept| (kept.stored, kept.changes_set)).collect())
 }
 
 /// Makes the choice between branches again, because another block must be on the best chain now.
@@ -268,18 +270,18 @@ fn place(
     if expected != *node {
         return answer(Received::Refused(Fault::Node { expected, found: *node }));
     }
-    // Of whom nobody knows who it is, nothing is kept.
-    match rules.check_signer(unit, block) {
-        Ok(()) => {}
-        Err(BlockError::NotAHospital(miner)) => {
+    let known = Branch::to(unit, rules, height - 1, &parent)?;
+    match check_signer(unit, rules, block, known.as_ref())? {
+        Signer::Known => {}
+        // Of whom nobody knows who it is, nothing is kept.
+        Signer::Unknown(miner) => {
             return answer(Received::Deferred(Deferral::UnknownMiner(miner)));
         }
-        Err(error) => return rule(error),
+        Signer::Wrong(error) => return rule(error),
     }
     if let Err(error) = rules.check_body(block) {
         return rule(error);
     }
-    let known = Branch::to(unit, rules, height - 1, &parent)?;
     let (stored, orphan) = match &known {
         Some(branch) => match branch.judge_header(unit, rules, block, node, now) {
             Ok(stored) => (stored, false),
@@ -299,6 +301,47 @@ fn place(
     }
     branches::put(unit, kept, block)?;
     if orphan { answer(Received::Orphan { parent }) } else { Ok(Placed::Kept) }
+}
+
+/// Whether a hospital signed a block that does not stand on the best chain's newest.
+enum Signer {
+    /// One did, as far as it is known who they are.
+    Known,
+    /// Nobody who was ever known; perhaps it is a hospital on its branch.
+    Unknown(MemberId),
+    /// Nobody who may.
+    Wrong(BlockError),
+}
+
+/// Looks for the miner among the hospitals of the branch below. Where these may have changed on the way, or the branch
+/// is not here, whoever was a hospital at any time will do until the block is judged whole.
+fn check_signer(
+    view: &dyn View,
+    rules: &Rules,
+    block: &Block,
+    below: Option<&Branch>,
+) -> Result<Signer, StoreError> {
+    let miner = block.descriptor.miner;
+    let state = State::new(view);
+    let id = block.id();
+    let signed = |set: &HospitalSet| {
+        let key = set.mining_key(&miner);
+        key.is_some_and(|key| {
+            block::verify_header(key, &rules.chain, &id, &block.signature).is_ok()
+        })
+    };
+    let unchanged = below.filter(|below| !below.blocks.iter().any(|kept| kept.changes_set));
+    if let Some(below) = unchanged {
+        let set = state.hospitals_at(&rules.genesis, below.fork)?;
+        return Ok(match signed(&set) {
+            true => Signer::Known,
+            false if set.contains(&miner) => Signer::Wrong(BlockError::Signature(miner)),
+            false => Signer::Wrong(BlockError::NotAHospital(miner)),
+        });
+    }
+    let mut sets = state.hospital_changes()?;
+    sets.push(HospitalSet::founders(&rules.genesis));
+    Ok(if sets.iter().any(signed) { Signer::Known } else { Signer::Unknown(miner) })
 }
 
 /// The block of the best chain at a height, if it has this node.

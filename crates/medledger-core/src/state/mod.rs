@@ -26,6 +26,8 @@ pub(crate) use signatures::PutOff;
 pub use signatures::{BatchedSignatures, SignatureCheck, Signatures};
 
 use crate::cbor;
+use crate::genesis::Genesis;
+use crate::hospital::HospitalSet;
 use crate::ids::{GrantId, GroupId, MemberId, RecordId, ReportId};
 use crate::store::{Row, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -152,6 +154,10 @@ pub(crate) mod key {
     pub(crate) fn seen(id: &RecordId) -> Vec<u8> {
         join(b'i', &[id.as_bytes()])
     }
+    /// The hospitals from a height on; those before the first such entry are the founders.
+    pub(crate) fn hospitals(since: u64) -> Vec<u8> {
+        join(b's', &[&since.to_be_bytes()])
+    }
     /// Newest audit digest of a hospital.
     pub(crate) fn audit(hospital: &MemberId) -> Vec<u8> {
         join(b'a', &[hospital.as_bytes()])
@@ -186,8 +192,34 @@ impl<'a> State<'a> {
     ///
     /// # Errors
     /// When the store fails; so for every method of this type.
-    pub fn genesis(&self) -> Result<Option<crate::genesis::Genesis>, StoreError> {
+    pub fn genesis(&self) -> Result<Option<Genesis>, StoreError> {
         self.read(key::GENESIS)
+    }
+
+    /// The hospitals now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hospitals(&self, genesis: &Genesis) -> Result<HospitalSet, StoreError> {
+        self.hospitals_at(genesis, u64::MAX)
+    }
+
+    /// The hospitals after the block at a height.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hospitals_at(&self, genesis: &Genesis, height: u64) -> Result<HospitalSet, StoreError> {
+        let changes = self.hospital_changes()?.into_iter();
+        let newest = changes.take_while(|set| set.since <= height).last();
+        Ok(newest.unwrap_or_else(|| HospitalSet::founders(genesis)))
+    }
+
+    /// The sets of hospitals after the first, oldest first: one for each change.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hospital_changes(&self) -> Result<Vec<HospitalSet>, StoreError> {
+        self.rows(b"s")?.iter().map(|(key, value)| parse(key, value)).collect()
     }
 
     /// A member.

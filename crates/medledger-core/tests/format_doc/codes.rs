@@ -89,6 +89,8 @@ fn limits_are_documented() {
         EVIDENCE_BYTES,
         EVIDENCE_HEADERS,
         HOSPITAL_CARD_BYTES,
+        HOSPITALS,
+        PROPOSAL_BYTES,
         NEWS_BYTES,
         VOTE_ROUNDS,
         ATTEMPTS_OF_PAIR,
