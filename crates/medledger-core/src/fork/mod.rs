@@ -12,6 +12,7 @@
 //!      ^ final
 //! ```
 
+mod branch;
 mod branches;
 mod choose;
 mod finalize;
@@ -27,17 +28,16 @@ pub(crate) use choose::prune;
 pub use finalize::{CheckpointError, Checkpointed, conflicts, receive_checkpoint};
 
 use crate::Cid;
-use crate::block::{self, Block};
+use crate::block::Block;
 use crate::chain::{BlockError, HeaderError, Rules, tip};
 use crate::clock::Timestamp;
 use crate::finality;
-use crate::hospital::HospitalSet;
 use crate::ids::{BlockId, MemberId};
 use crate::registry::limit;
-use crate::state::{Signatures, State};
+use crate::state::Signatures;
 use crate::store::{StoreError, StoredBlock, Unit, View};
+use branch::{Branch, Signer, check_signer};
 use branches::Kept;
-use view::BranchView;
 
 /// What became of a block.
 #[derive(Debug)]
@@ -67,8 +67,7 @@ pub enum Deferral {
     /// Its time is too far ahead.
     #[error(transparent)]
     TooEarly(HeaderError),
-    /// No hospital that is known here signed it; perhaps it is one on its branch, which is not here yet or changes the
-    /// hospitals.
+    /// No hospital that is known here signed it; perhaps one did that is a hospital on its branch, which is not here yet.
     #[error("the miner {0} is not a registered hospital here")]
     UnknownMiner(MemberId),
     /// As many blocks of this hospital are kept as may be.
@@ -303,105 +302,9 @@ fn place(
     if orphan { answer(Received::Orphan { parent }) } else { Ok(Placed::Kept) }
 }
 
-/// Whether a hospital signed a block that does not stand on the best chain's newest.
-enum Signer {
-    /// One did, as far as it is known who they are.
-    Known,
-    /// Nobody who was ever known; perhaps it is a hospital on its branch.
-    Unknown(MemberId),
-    /// Nobody who may.
-    Wrong(BlockError),
-}
-
-/// Looks for the miner among the hospitals of the branch below. Where these may have changed on the way, or the branch
-/// is not here, whoever was a hospital at any time will do until the block is judged whole.
-fn check_signer(
-    view: &dyn View,
-    rules: &Rules,
-    block: &Block,
-    below: Option<&Branch>,
-) -> Result<Signer, StoreError> {
-    let miner = block.descriptor.miner;
-    let state = State::new(view);
-    let id = block.id();
-    let signed = |set: &HospitalSet| {
-        let key = set.mining_key(&miner);
-        key.is_some_and(|key| {
-            block::verify_header(key, &rules.chain, &id, &block.signature).is_ok()
-        })
-    };
-    let unchanged = below.filter(|below| !below.blocks.iter().any(|kept| kept.changes_set));
-    if let Some(below) = unchanged {
-        let set = state.hospitals_at(&rules.genesis, below.fork)?;
-        return Ok(match signed(&set) {
-            true => Signer::Known,
-            false if set.contains(&miner) => Signer::Wrong(BlockError::Signature(miner)),
-            false => Signer::Wrong(BlockError::NotAHospital(miner)),
-        });
-    }
-    let mut sets = state.hospital_changes()?;
-    sets.push(HospitalSet::founders(&rules.genesis));
-    Ok(if sets.iter().any(signed) { Signer::Known } else { Signer::Unknown(miner) })
-}
-
 /// The block of the best chain at a height, if it has this node.
 fn on_best(view: &dyn View, height: u64, node: &Cid) -> Result<Option<StoredBlock>, StoreError> {
     Ok(view.block(height)?.filter(|block| block.node == *node))
-}
-
-/// Blocks that part from the best chain, up to one that is known.
-struct Branch {
-    /// Height of the last block on the best chain.
-    fork: u64,
-    /// The blocks above it, in order.
-    blocks: Vec<Kept>,
-}
-
-impl Branch {
-    /// The branch that ends in `node`; `None` when it hangs together nowhere, or only below a final block.
-    fn to(
-        view: &dyn View,
-        rules: &Rules,
-        height: u64,
-        node: &Cid,
-    ) -> Result<Option<Self>, StoreError> {
-        let finalized = final_height(view, rules)?;
-        let (mut height, mut node) = (height, *node);
-        let mut blocks = Vec::new();
-        while on_best(view, height, &node)?.is_none() {
-            match branches::get(view, &node)? {
-                Some(kept) if !kept.orphan && height > finalized => {
-                    (height, node) = (height - 1, kept.parent());
-                    blocks.push(kept);
-                }
-                _ => return Ok(None),
-            }
-        }
-        blocks.reverse();
-        Ok((height >= finalized).then_some(Self { fork: height, blocks }))
-    }
-
-    fn view<'a>(&self, base: &'a dyn View) -> BranchView<'a> {
-        let blocks = self.blocks.iter().map(|kept| kept.stored.clone()).collect();
-        BranchView::of_headers(base, self.fork, blocks)
-    }
-
-    /// Judges the header and the place of the block after this branch.
-    fn judge_header(
-        &self,
-        base: &dyn View,
-        rules: &Rules,
-        block: &Block,
-        node: &Cid,
-        now: Timestamp,
-    ) -> Result<StoredBlock, BlockError> {
-        let view = self.view(base);
-        let parent = tip(&view)?;
-        rules.check_header(&view, &parent, &block.header, now)?;
-        rules.check_place(&parent, block)?;
-        rules.check_turn(&view, &parent, &block.descriptor.miner)?;
-        Ok(rules.stored(&view, &parent, block, *node)?)
-    }
 }
 
 /// Gives orphans that hang below `node` their place, and those below them.

@@ -7,6 +7,7 @@ mod cars;
 mod claims;
 mod delivery;
 mod durability;
+mod admission;
 mod elsewhere;
 mod grants;
 mod hospitals;

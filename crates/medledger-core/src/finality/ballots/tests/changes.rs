@@ -300,6 +300,51 @@ fn pitfall_23_a_receipt_with_a_changed_handover_proves_nothing() {
     assert!(reasons.contains(&Reason::Handover), "{reasons:?}");
 }
 
+/// One by the new hospital came while the block that admits it lay beside the chain: it was not kept, and asked for by nobody.
+#[test]
+fn blocks_by_who_is_admitted_beside_the_chain_are_kept() {
+    let steps: Vec<(usize, u16, bool)> = vec![
+        (0, 16111, false),
+        (0, 50546, true),
+        (0, 10813, false),
+        (1, 3541, false),
+        (3, 43617, true),
+        (2, 13102, true),
+        (2, 14152, true),
+        (0, 20984, true),
+        (3, 7649, true),
+        (1, 25750, true),
+        (2, 25643, true),
+        (3, 4192, true),
+        (3, 64774, true),
+        (3, 23534, true),
+        (1, 47800, true),
+        (1, 24632, false),
+    ];
+    let mut network = three_and_a_candidate();
+    let change = joins(&network, NEW);
+    let change = changed(&network, change, OTHERS);
+    network.submit(0, &change);
+    for (who, pick, lost) in steps {
+        let waiting = network.mail.len();
+        if waiting > 0 && pick % 3 != 0 {
+            let (to, news) = network.mail.remove(usize::from(pick) % waiting);
+            if !lost {
+                network.hear(to, &news);
+            }
+        } else if hospitals(&network.hospitals[who]).contains(&id(FOUNDERS[who])) {
+            network.mine(who);
+        }
+    }
+    network.heal();
+    while network.hospitals[0].store.view().unwrap().count_pending().unwrap() > 0 {
+        network.mine(0);
+        network.deliver();
+    }
+    network.settle();
+    assert!((0..4).all(|who| network.is_final(who, &change)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
