@@ -6,7 +6,7 @@
 
 use crate::approve::Key;
 use crate::audit::{AuditEvent, Noted};
-use crate::effort;
+use crate::effort::{self, Tried};
 use crate::ledger::Ledger;
 use medledger_core::cbor;
 use medledger_core::clock::Timestamp;
@@ -143,7 +143,7 @@ impl Ledger {
         let before = effort::spent();
         // Whoever only claims a member's id must not keep that member from trying.
         let member = self.authenticate(who)?.map(|_| who.id());
-        self.limited_for(before, member, target, Some((who, key)), call)
+        self.limited_for(before, member, target, Tried::Key(who, key), call)
     }
 
     /// The same for a member who is known to be the one who asks, `tried` being what is tried again where
@@ -153,7 +153,7 @@ impl Ledger {
         before: effort::Effort,
         member: Option<MemberId>,
         target: Target,
-        tried: Option<(&Identity, &Key<'_>)>,
+        tried: Tried<'_>,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         // Whatever way it is named, the pair is the one of person and report.

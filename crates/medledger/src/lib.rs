@@ -118,7 +118,7 @@ pub use delegate::Delegation;
 pub use delivery::{DeliveryMode, PickedUp};
 pub use export::{ExportError, Exported};
 pub use grants::{Permission, Reader};
-pub use groups::{Group, GroupError};
+pub use groups::{CreatedGroup, Group, GroupError};
 pub use head::Head;
 pub use idempotency::{IdempotencyError, idempotency_key_of_part};
 pub use identity_file::IdentityFileError;

@@ -80,7 +80,7 @@ fn a_reader_with_new_keys_has_what_was_granted_wrapped_anew() {
     let w = world();
     let (report, _) = w.upload(b"one");
     let nurse = of_x25519(&w, Role::Nurse, "Nurse Old");
-    let group = w.ledger.create_role_group(&w.hospital, Role::Nurse).unwrap();
+    let group = w.ledger.create_role_group(&w.hospital, Role::Nurse).unwrap().id;
     share(&w, &w.patient, report.report, &nurse);
     share(&w, &w.patient, Scope::Collection(w.hospital.id()), &nurse);
     let next = succeed(&w, &nurse);

@@ -12,8 +12,8 @@ use medledger::core::seal;
 use medledger::core::slot::{Slot, SlotContext, SlotRole};
 use medledger::core::store::Drawer;
 use medledger::{
-    AccessKey, ApproveError, Approved, Confirmed, Identity, Key, OpenError, OpenReportError,
-    Permission, Purpose, ReaderKey, ReportId, Role,
+    AccessKey, ApproveError, Approved, Confirmed, Delivery, Identity, Key, OpenError,
+    OpenReportError, Permission, Purpose, ReaderKey, ReportId, Role,
 };
 use thief::{KeyRow, Thief, context, plant, row};
 
@@ -39,7 +39,10 @@ fn rotate(w: &World, report: &ReportId) -> Option<AccessKey> {
     let confirmed = w.ledger.confirm_rotations(&w.hospital).unwrap();
     let [(_, Confirmed::Same(record))] = confirmed[..] else { panic!("{confirmed:?}") };
     w.ledger.wait_mined(&record).unwrap();
-    rotated.access_key
+    match rotated.delivery {
+        Delivery::PickUp(key) => Some(key),
+        _ => None,
+    }
 }
 
 /// One report; one reader with a letter, one with an identity, one of the collection with a letter.
