@@ -5,6 +5,7 @@ use crate::audit::{AuditEvent, Noted};
 use crate::ledger::Ledger;
 use crate::mail::{LetterId, texts};
 use crate::people::Contact;
+use crate::refusals::Asker;
 use medledger_core::access_key::AccessKey;
 use medledger_core::cbor;
 use medledger_core::clock::Timestamp;
@@ -198,6 +199,8 @@ impl Ledger {
     /// When the store fails; then no key is shown and none is destroyed.
     pub fn pick_up(&self, owner: &Identity) -> Result<Vec<PickedUp>, StoreError> {
         if self.authenticate(owner)?.is_none() {
+            let target = Target::Collection(self.hospital());
+            self.note_or_count(&Asker::Stranger(owner.id()), target)?;
             return Ok(Vec::new());
         }
         let member = owner.id();

@@ -9,6 +9,7 @@ use crate::grants::grantee_id;
 use crate::groups::member_place;
 use crate::ledger::Ledger;
 use crate::open_report::{OpenReportError, OpenedReport};
+use crate::refusals::Asker;
 use crate::secrets::KeyPlace;
 use crate::slots::{ReleasedSlots, SlotPlace, SlotSource};
 use medledger_core::clock::Timestamp;
@@ -134,10 +135,11 @@ impl Ledger {
         // Whoever is not the reader records nothing, and costs the reader no attempts; what they are answered, and
         // what that takes, is the same.
         let signed = self.is_signed_by_author(hospital, &read)?;
+        let asker = if signed { Asker::Member(reader) } else { Asker::Stranger(reader) };
         let (target, id) = (Target::Report(body.report), read.id());
         let tried = token.as_ref().map_or(Tried::Nothing, Tried::Token);
         let (member, entry, grant, stored) =
-            self.limited_for(before, signed.then_some(reader), target, tried, || {
+            self.limited_for(before, asker, target, tried, || {
                 let found = match signed {
                     true => self.asked_for(hospital, &reader, body, token.as_ref())?,
                     false => None,
