@@ -116,9 +116,11 @@ fn new_keys_leave_alone_what_another_hospital_keeps_and_say_so() {
     enrol(&patient, there);
     settle(&all);
     let upload = |bytes: &[u8]| {
-        let report = there.ledger.upload(&author, &patient.id(), bytes).unwrap().report;
+        let uploaded = there.ledger.upload(&author, &patient.id(), bytes).unwrap();
+        // In a block of its own hospital: with that goes the ciphertext.
+        there.ledger.wait_mined(&uploaded.record).unwrap();
         settle(&all);
-        report
+        uploaded.report
     };
     let early = upload(b"early");
     let until = there.ledger.now().plus(86_400);
