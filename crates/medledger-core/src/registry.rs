@@ -218,6 +218,8 @@ pub mod limit {
     pub const ATTEMPTS_SECONDS: u64 = 15 * 60;
     /// How long, in seconds, a wait lasts at most, and until when after one the next would be longer.
     pub const ATTEMPTS_WAIT_SECONDS: u64 = 24 * 60 * 60;
+    /// Refusals of one person on one day that are each an entry of the audit log; what goes beyond is counted.
+    pub const AUDIT_REFUSALS_A_DAY: u32 = 16;
     /// Bytes of an entry of the audit log.
     pub const AUDIT_ENTRY_BYTES: usize = 512;
 }

@@ -83,7 +83,7 @@ impl Ledger {
     /// Raises InvalidArgumentError when the folder is not empty or a value cannot be, StorageError.
     #[staticmethod]
     #[pyo3(signature = (path, *, hospital, password, email = None, mail = "none",
-        seconds_per_block = 1.0, engine = "work", padding = "padme"))]
+        delivery = None, mail_qr = false, seconds_per_block = 1.0, engine = "work", padding = "padme"))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn create(
         py: Python<'_>,
@@ -92,6 +92,8 @@ impl Ledger {
         password: &str,
         email: Option<&str>,
         mail: &str,
+        delivery: Option<&str>,
+        mail_qr: bool,
         seconds_per_block: f64,
         engine: &str,
         padding: &str,
@@ -103,6 +105,13 @@ impl Ledger {
             "outbox" => MailSettings::Outbox("outbox".into()),
             other => return Err(unknown("mail", other, "none, outbox")),
         };
+        options.settings.delivery = match delivery {
+            None => None,
+            Some(mode) => {
+                Some(mode.parse().map_err(|_| unknown("delivery", mode, "mail, pickup, caller"))?)
+            }
+        };
+        options.settings.mail_qr = mail_qr;
         options.engine = match engine {
             "work" => EngineChoice::Work(Difficulty::AboutSeconds(seconds_per_block)),
             "log" => EngineChoice::Log,

@@ -45,3 +45,23 @@ def test_a_lost_key_is_replaced_and_the_patient_sees_who_read(tmp_path):
         audit = ledger.verify_audit()
         # A wrong key, one of a permission taken back, and two renewals.
         assert (audit.size, audit.digests, audit.vouched, audit.findings) == (4, 1, 4, ())
+
+
+def test_how_keys_reach_people_is_said_when_the_ledger_is_made(tmp_path):
+    world = make_world(tmp_path / "waits", delivery="pickup")
+    with world.ledger as ledger:
+        done = ledger.upload(world.doctor, world.patient.id, b"a report")
+        assert (done.delivery, done.access_key) == ("waits", None)
+        (key,) = ledger.pick_up(world.patient)
+        assert key.report == done.report
+    with pytest.raises(medledger.InvalidArgumentError, match="mail, pickup, caller"):
+        make_world(tmp_path / "wrong", delivery="pigeon")
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_a_rotation_hands_nothing_over_where_the_patients_key_stays(tmp_path):
+    world = make_world(tmp_path / "ledger")
+    with world.ledger as ledger:
+        done = ledger.upload(world.doctor, world.patient.id, b"a report", wait=True)
+        rotated = ledger.rotate(world.patient, done.report)
+        assert (rotated.delivery, rotated.access_key) == ("none", None)

@@ -34,6 +34,10 @@ pub enum AuditEvent {
     KeyRenewed,
     /// A key that waited was picked up.
     KeyPickedUp,
+    /// Something was tried while nothing is tried after too many failures.
+    Waiting,
+    /// Whoever asked is not the member they say they are, or none. The id is the one they claim.
+    Stranger,
 }
 
 impl AuditEvent {
@@ -48,6 +52,8 @@ impl AuditEvent {
             Self::LockedOut => "locked-out",
             Self::KeyRenewed => "key-renewed",
             Self::KeyPickedUp => "key-picked-up",
+            Self::Waiting => "waiting",
+            Self::Stranger => "stranger",
         }
     }
 }
@@ -69,18 +75,28 @@ pub struct AuditEntry {
     pub request: Option<RecordId>,
     /// The grant they named.
     pub grant: Option<GrantId>,
+    /// How many attempts the entry stands for. More than one where a day had so many that they were only
+    /// counted.
+    pub count: u64,
 }
 
 /// Member and what they named, for an entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Noted {
     member: MemberId,
-    target: Target,
+    /// None where one entry stands for many attempts.
+    target: Option<Target>,
+    count: u64,
 }
 
 impl Noted {
     pub(crate) const fn of(member: &MemberId, target: Target) -> Self {
-        Self { member: *member, target }
+        Self { member: *member, target: Some(target), count: 1 }
+    }
+
+    /// So many attempts by one member, on whatever.
+    pub(crate) const fn more(member: &MemberId, count: u64) -> Self {
+        Self { member: *member, target: None, count }
     }
 }
 
@@ -97,6 +113,8 @@ struct Wire {
     request: Option<RecordId>,
     grant: Option<GrantId>,
     before: AuditHash,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
 }
 
 /// How many entries there are, and the hash of the last.
@@ -216,13 +234,14 @@ impl Ledger {
             request: None,
             grant: None,
             before: end.hash,
+            count: (noted.count != 1).then_some(noted.count),
         };
         match noted.target {
-            Target::Report(id) => wire.report = Some(id),
-            Target::Request(id) => wire.request = Some(id),
-            Target::Grant(id) => wire.grant = Some(id),
+            Some(Target::Report(id)) => wire.report = Some(id),
+            Some(Target::Request(id)) => wire.request = Some(id),
+            Some(Target::Grant(id)) => wire.grant = Some(id),
             // The hospital keeps this log: it is the collection here.
-            Target::Collection(_) => {}
+            Some(Target::Collection(_)) | None => {}
         }
         let bytes = cbor::encode(&wire);
         let end = End { size: end.size + 1, hash: hash(&[&bytes]) };
@@ -264,8 +283,9 @@ impl Ledger {
         rows.iter()
             .map(|(key, sealed)| {
                 let (wire, _) = self.audit_wire(key, sealed)?;
-                let Wire { number, time, event, member, report, request, grant, .. } = wire;
-                Ok(AuditEntry { number, time, event, member, report, request, grant })
+                let Wire { number, time, event, member, report, request, grant, count, .. } = wire;
+                let count = count.unwrap_or(1);
+                Ok(AuditEntry { number, time, event, member, report, request, grant, count })
             })
             .collect()
     }
@@ -280,6 +300,7 @@ impl Ledger {
         if here != found {
             return Err(AuditError::OtherHospital { here, found });
         }
+        self.note_what_was_counted()?;
         let report = self.verify_audit()?;
         if let Some(finding) = report.findings.into_iter().next() {
             return Err(AuditError::Damaged(finding));

@@ -27,6 +27,15 @@ pub struct Group {
     pub members: Vec<MemberId>,
 }
 
+/// A group that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CreatedGroup {
+    /// The group.
+    pub id: GroupId,
+    /// The record that made it.
+    pub record: RecordId,
+}
+
 /// Why a group was not made or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -58,7 +67,7 @@ impl Ledger {
         hospital: &Identity,
         name: &str,
         members: &[MemberId],
-    ) -> Result<GroupId, GroupError> {
+    ) -> Result<CreatedGroup, GroupError> {
         self.new_group(hospital, name, None, members)
     }
 
@@ -70,7 +79,7 @@ impl Ledger {
         &self,
         hospital: &Identity,
         role: Role,
-    ) -> Result<GroupId, GroupError> {
+    ) -> Result<CreatedGroup, GroupError> {
         self.new_group(hospital, &format!("every {role}"), Some(role), &[])
     }
 
@@ -80,7 +89,7 @@ impl Ledger {
         name: &str,
         role: Option<Role>,
         members: &[MemberId],
-    ) -> Result<GroupId, GroupError> {
+    ) -> Result<CreatedGroup, GroupError> {
         check_name(name)?;
         let nonce = RecordNonce::random(&mut self.rng());
         let id = GroupId::derive(&hospital.id(), &nonce);
@@ -88,14 +97,15 @@ impl Ledger {
         let (add, keys) = self.keys_of(&hospital.id(), role, members)?;
         let (key, remove) = (secret.public_key(), Vec::new());
         let body = record::Group { group: None, role, epoch: 1, key, add, remove };
-        let record = self.sign_with_nonce(hospital, nonce, body);
+        let signed = self.sign_with_nonce(hospital, nonce, body);
+        let record = signed.id();
         let given = self.for_members(&id, 1, &secret, &keys);
-        self.accept(&[record], |unit| -> Result<(), GroupError> {
+        self.accept(&[signed], |unit| -> Result<(), GroupError> {
             self.set_group_name(unit, &id, name)?;
             self.put_all(unit, &given)?;
             Ok(())
         })?;
-        Ok(id)
+        Ok(CreatedGroup { id, record })
     }
 
     /// Lets members join and leave. Joining wraps the group's present key once for each who comes, whatever

@@ -6,11 +6,13 @@
 use crate::approve::{ApproveError, Key};
 use crate::attempts::{Refusal, Target};
 use crate::audit::AuditEvent;
+use crate::delivery::{Parcel, Sent, Why};
 use crate::grants::{TypedKey, Wrapped};
 use crate::ledger::{Blocks, Ledger};
 use crate::open_report::OpenReportError;
 use crate::secrets::with_any_key;
 use crate::slots::SlotPlace;
+use crate::upload::Delivery;
 use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
 use medledger_core::dek::Dek;
@@ -45,8 +47,8 @@ pub struct Rotated {
     pub length: u64,
     /// Grants whose readers were given the new key; those on the collection need none.
     pub readers: usize,
-    /// The patient's new access key, only where the one they have is not known here.
-    pub access_key: Option<AccessKey>,
+    /// How the patient gets a new access key, only where the one they have is not known here.
+    pub delivery: Delivery,
 }
 
 /// What became of a rotation that waited.
@@ -180,22 +182,28 @@ impl Ledger {
         };
         let record = self.sign(patient, statement);
         let id = record.id();
-        let accepted = self.accept(&[record], |unit| -> Result<(), RotateError> {
+        let accepted = self.accept(&[record], |unit| -> Result<Option<Sent>, RotateError> {
             wrapped.put(self, unit)?;
             confirm.iter().try_for_each(|(place, slot)| self.put_slot(unit, place, slot))?;
             unit.set_local(Drawer::Node, &mark(&entry.patient, report), None)?;
-            Ok(())
+            let Some(key) = &access_key else { return Ok(None) };
+            let (owner, scope) = (&entry.patient, Scope::Report(*report));
+            let parcel = Parcel { owner, scope: &scope, grant: None, key, why: Why::Rotated };
+            Ok(Some(self.deliver(unit, &parcel)?))
         });
-        if let Err(error) = accepted {
+        let sent = accepted.inspect_err(|_| {
             let reason = Reason::Report(*report);
             if let Err(error) = self.blocks().release(&next.envelope, &reason) {
                 tracing::warn!(%error, cid = %next.envelope, "a pin without record stays");
             }
-            return Err(error);
-        }
+        })?;
         drop(under_way);
+        let delivery = match (sent, access_key) {
+            (Some(sent), Some(key)) => self.delivered(sent, key),
+            _ => Delivery::None,
+        };
         let report = *report;
-        Ok(Rotated { report, record: id, epoch, length: body.length, readers, access_key })
+        Ok(Rotated { report, record: id, epoch, length: body.length, readers, delivery })
     }
 
     /// Notes reports to be rotated later: each by the next [`Ledger::rotate_marked`]. Reports in `scope` that

@@ -10,7 +10,7 @@ use crate::secret::{AccessKeyArgs, PasswordArgs, key};
 use crate::{interrupt, lookup};
 use clap::{Args, Subcommand};
 use medledger::core::record::{ReportList, Scope};
-use medledger::{Delivery, Identity, Key, Ledger, MemberId, RecordId, ReportId, Rotated};
+use medledger::{Identity, Key, Ledger, MemberId, RecordId, ReportId, Rotated};
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
 
@@ -102,8 +102,8 @@ impl Serialize for Told {
 
 impl Row {
     fn accepted(rotated: Rotated) -> Self {
-        let Rotated { report, record, epoch, length, readers, access_key } = rotated;
-        let handover = access_key.map_or(Delivery::None, Delivery::PickUp).into();
+        let Rotated { report, record, epoch, length, readers, delivery } = rotated;
+        let handover = delivery.into();
         let record = record.to_string();
         let outcome = Outcome::Accepted { record, epoch, length, readers, handover };
         Self { report: report.to_string(), outcome }

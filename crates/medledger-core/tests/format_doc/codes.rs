@@ -97,6 +97,7 @@ fn limits_are_documented() {
         ATTEMPTS_OF_PERSON,
         ATTEMPTS_SECONDS,
         ATTEMPTS_WAIT_SECONDS,
+        AUDIT_REFUSALS_A_DAY,
         AUDIT_ENTRY_BYTES,
     ];
     let limits = REGISTRY.split("pub mod limit").nth(1).unwrap().split("\n}").next().unwrap();

@@ -195,6 +195,8 @@ class Ledger:
         password: str,
         email: str | None = None,
         mail: Literal["none", "outbox"] = "none",
+        delivery: Literal["mail", "pickup", "caller"] | None = None,
+        mail_qr: bool = False,
         seconds_per_block: float = 1.0,
         engine: Literal["work", "log"] = "work",
         padding: Literal["padme", "none"] = "padme",

@@ -278,8 +278,10 @@ class Rotated:
     """Bytes of the report."""
     readers: int
     """Permissions whose readers were given the new key; those on the collection need none."""
+    delivery: Delivery
+    """How the patient gets a new key, only where the one they have is not known here."""
     access_key: AccessKey | None
-    """The patient's new key, only where the one they have is not known here."""
+    """That key, when it is to be picked up. Nothing keeps a copy."""
 
 
 @dataclass(frozen=True, slots=True)

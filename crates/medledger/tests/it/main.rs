@@ -1,6 +1,7 @@
 //! The service as a whole: each test plays a part of a report's journey in a folder of its own.
 
 mod access;
+mod alike;
 mod attempts;
 mod blocks;
 mod cars;
