@@ -4,6 +4,8 @@
 use medledger::core::dek::Dek;
 use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::identity::{LockError, UnlockError};
+use medledger::core::hospital::ApplicationError;
+use medledger::core::news::NewsError as NewsDecodeError;
 use medledger::core::receipt::{CheckError, Reason, ReceiptError};
 use medledger::core::registry::VoidCode;
 use medledger::core::release::ReleaseError;
@@ -14,8 +16,8 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, IdempotencyError,
-    IdentityError, IdentityFileError, NodeKeyError, OpenError, OpenReportError, PruneError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, HospitalError,
+    IdempotencyError, IdentityError, IdentityFileError, NewsError, NodeKeyError, OpenError, OpenReportError, PruneError,
     RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError,
     SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
@@ -280,13 +282,32 @@ classify! {
     }
     CreateError, error => {
         Self::NotEmpty(_) | Self::Seconds(_) | Self::Genesis(_) => Class::InvalidArgument,
-        Self::Card { .. } => Class::InvalidArgument,
+        Self::Card { error, .. } => error.class(),
         Self::Settings(error) => error.class(),
         Self::NodeKey(error) => error.class(),
         Self::Hospital(error) => error.class(),
         Self::Open(error) => error.class(),
         Self::Store(error) => error.class(),
         _ => Class::Storage,
+    }
+    HospitalError, error => {
+        Self::NoHospital(_) => Class::NotFound,
+        Self::Open(error) => error.class(),
+        Self::Identity(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
+    ApplicationError, error => {
+        Self::UnknownVersion { .. } => Class::UpdateNeeded,
+        Self::OtherChain { .. } => Class::InvalidArgument,
+        _ => Class::Damaged,
+    }
+    NewsError, error => {
+        Self::Decode(NewsDecodeError::UnknownVersion { .. }) => Class::UpdateNeeded,
+        Self::Decode(_) => Class::Damaged,
+        Self::OtherChain { .. } | Self::Checkpoint(_) => Class::Conflict,
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
     }
     RegisterError, error => {
         Self::Address(_) | Self::Name { .. } => Class::InvalidArgument,
@@ -317,6 +338,7 @@ classify! {
     }
     SuccessionError, error => {
         Self::Refused(code) => Class::Refused(*code),
+        Self::FormerKeys(_) => Class::InvalidArgument,
         Self::Collection(cause) => cause.class(),
         Self::File(error) => error.class(),
         Self::Submit(error) => error.class(),
