@@ -3,8 +3,8 @@
 
 use medledger::core::dek::Dek;
 use medledger::core::engine::{OrderError, SubmitError};
-use medledger::core::identity::{LockError, UnlockError};
 use medledger::core::hospital::ApplicationError;
+use medledger::core::identity::{LockError, UnlockError};
 use medledger::core::news::NewsError as NewsDecodeError;
 use medledger::core::receipt::{CheckError, Reason, ReceiptError};
 use medledger::core::registry::VoidCode;
@@ -17,9 +17,9 @@ use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
     ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, HospitalError,
-    IdempotencyError, IdentityError, IdentityFileError, NewsError, NodeKeyError, OpenError, OpenReportError, PruneError,
-    RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError,
-    SettingsError, StorageError, SuccessionError, UploadError, WaitError,
+    IdempotencyError, IdentityError, IdentityFileError, NewsError, NodeKeyError, OpenError,
+    OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError,
+    RevokeError, RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -200,6 +200,7 @@ classify! {
     BlockError, error => {
         Self::Damaged { .. } | Self::Corrupt { .. } | Self::Mismatch { .. } => Class::Damaged,
         Self::Sharding { .. } => Class::Damaged,
+        Self::NoRoot { .. } => Class::NotFound,
         Self::ReadOnly { .. } => Class::ReadOnly,
         Self::Locked { .. } | Self::Sweeping => Class::InUse,
         _ => Class::Storage,

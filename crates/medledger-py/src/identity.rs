@@ -92,8 +92,10 @@ impl AccessKey {
         match format {
             "png" => Ok(PyBytes::new(py, &qr::png(&self.0))),
             "svg" => Ok(PyBytes::new(py, qr::svg(&self.0).as_bytes())),
-            other => Err(Class::InvalidArgument
-                .error(format!("unknown format {other:?}: one of png, svg"))),
+            other => {
+                Err(Class::InvalidArgument
+                    .error(format!("unknown format {other:?}: one of png, svg")))
+            }
         }
     }
 

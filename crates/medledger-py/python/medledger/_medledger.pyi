@@ -576,6 +576,12 @@ class Ledger:
     def pins(self) -> tuple[Pin, ...]:
         """What is kept in the store of ciphertext, and why."""
 
+    def keep_blocks(self, root: str, reason: str) -> None:
+        """Keep a root, with all that lies below it, for a reason of somebody's."""
+
+    def release_blocks(self, root: str, reason: str) -> bool:
+        """Take such a reason back; returns whether it was there."""
+
     def check_blocks(self) -> BlockCheck:
         """Hash every block again and walk all that is kept."""
 

@@ -1,9 +1,11 @@
 //! The blocks of ciphertext.
 
 use super::{Any, Ledger};
-use crate::errors::raise;
+use crate::args::parse;
+use crate::errors::{Class, raise};
 use crate::{blocks, storage};
 use medledger::ipfs::collect::CollectOptions;
+use medledger::ipfs::store::Word;
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
@@ -14,6 +16,21 @@ impl Ledger {
         let ledger = self.get()?;
         let pins = py.detach(|| ledger.pins()).map_err(raise)?;
         blocks::pins(py, &pins)
+    }
+
+    /// Keep a root, with all that lies below it, for a reason of somebody's, whatever becomes of its report.
+    ///
+    /// `reason` is one line of up to 100 bytes. Raises InvalidArgumentError for another, NotFoundError when something
+    /// below the root is not here.
+    fn keep_blocks(&self, py: Python<'_>, root: &str, reason: &str) -> PyResult<()> {
+        let (ledger, root, why) = (self.get()?, parse("root", root)?, word(reason)?);
+        py.detach(|| ledger.keep_blocks(&root, why)).map_err(raise)
+    }
+
+    /// Take such a reason back; returns whether it was there. What nothing else keeps goes with `collect_blocks`.
+    fn release_blocks(&self, py: Python<'_>, root: &str, reason: &str) -> PyResult<bool> {
+        let (ledger, root, why) = (self.get()?, parse("root", root)?, word(reason)?);
+        py.detach(|| ledger.release_blocks(&root, why)).map_err(raise)
     }
 
     /// Hash every block again and walk all that is kept; returns BlockCheck, which tells what is wrong.
@@ -54,4 +71,8 @@ impl Ledger {
     fn cache_stats<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
         blocks::cache(py, &self.get()?.cache_stats())
     }
+}
+
+fn word(text: &str) -> PyResult<Word> {
+    Word::new(text).map_err(|error| Class::InvalidArgument.error(format!("reason: {error}")))
 }

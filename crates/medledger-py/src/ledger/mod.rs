@@ -112,8 +112,7 @@ impl Ledger {
     ) -> PyResult<Self> {
         let work =
             Work { engine, seconds_per_block, bits, schedule, spacing, half_life, window, floor };
-        let mut options =
-            creation::options(hospital, email, mail, padding, &founders, diversity)?;
+        let mut options = creation::options(hospital, email, mail, padding, &founders, diversity)?;
         options.engine = work.engine()?;
         let made = py.detach(|| medledger::Ledger::create(path, options, password));
         made.map(|(ledger, _)| Self::new(ledger, false)).map_err(raise)
