@@ -55,8 +55,12 @@ fn keys_wait_are_renewed_and_go_into_private_pictures() {
     let picked = hospital.run(&["pickup", "--as", "5"]).json();
     hospital.run_with_key(&open, text(&picked["keys"][0], "access_key")).json();
 
-    // The patient's own key, with a picture of it for people.
-    let renewed = hospital.run(&["key", "renew", report, "--as", "3"]).json();
+    // The patient's own key, with pictures of it for people.
+    let picture = hospital.path("key.png");
+    let renew = ["key", "renew", report, "--as", "3", "--qr-file", picture.to_str().unwrap()];
+    let renewed = hospital.run(&renew).json();
+    let key = medledger::AccessKey::from_text(text(&renewed, "access_key")).unwrap();
+    assert_eq!(fs::read(picture).unwrap(), medledger::qr::png(&key)[..]);
     let own = ["open", report, "--as", "3", "--output", target, "--force"];
     hospital.run_with_key(&own, text(&uploaded, "access_key")).fails(3, "refused", "no_access");
     hospital.run_with_key(&own, text(&renewed, "access_key")).json();
