@@ -88,10 +88,21 @@ fn suite<K: Kem>(bench: &mut Bench, algorithm: HpkeAlgorithm) {
     let open = || slot.unwrap_with(&secret, &context).unwrap();
     assert!(open() == dek && their_open() == DEK, "both open to the key");
 
-    bench.case(name("hpke wraps"), wraps, || drop(black_box(seal(&mut rng))));
-    bench.case(name("we wrap"), wraps, || drop(black_box(wrap(&mut rng))));
-    bench.case(name("hpke opens"), opens, || drop(black_box(their_open())));
-    bench.case(name("we open"), opens, || drop(black_box(open())));
+    let (mut first, mut second) = (UnwrapErr(getrandom::SysRng), UnwrapErr(getrandom::SysRng));
+    bench.beside(
+        &name("we wrap"),
+        &name("hpke wraps"),
+        wraps,
+        || drop(black_box(wrap(&mut first))),
+        || drop(black_box(seal(&mut second))),
+    );
+    bench.beside(
+        &name("we open"),
+        &name("hpke opens"),
+        opens,
+        || drop(black_box(open())),
+        || drop(black_box(their_open())),
+    );
     for (ours, theirs) in [("we wrap", "hpke wraps"), ("we open", "hpke opens")] {
         let rate = bench.rate(&name(theirs));
         bench.ratio(&name(ours), &name(theirs), rate, Some(0.9));
