@@ -33,6 +33,9 @@ const GROUP: usize = 256;
 /// memory of small reports.
 const GROUP_BYTES: u64 = 64 << 20;
 
+/// Reports opened at once.
+const AT_ONCE: usize = 16;
+
 /// What became of each report that was tried, in their order.
 pub(super) type Outcomes = Vec<(ReportId, Result<Rotated, RotateError>)>;
 
@@ -118,28 +121,35 @@ struct Group<'l, 'a> {
 type Together = (usize, RotateError);
 
 impl<'l> Group<'l, '_> {
-    /// Takes reports until the group is large enough.
+    /// Takes reports until the group is large enough, some at once on all cores.
     fn gather(&mut self, reports: &[ReportId]) -> Vec<Draft<'l>> {
         let mut drafts = Vec::new();
         let mut bytes = 0;
-        for report in reports.iter().take(GROUP) {
-            if bytes >= GROUP_BYTES {
-                break;
-            }
-            let place = self.outcomes.len();
-            match self.draft(place, report) {
-                Ok((draft, size)) => {
-                    bytes += size;
-                    drafts.push(draft);
-                    self.outcomes.push(None);
+        for some in reports[..reports.len().min(GROUP)].chunks(AT_ONCE) {
+            let begun = self.outcomes.len();
+            let numbered: Vec<_> = (begun..).zip(some).collect();
+            let drafted = spread(self.ledger.workers(), &numbered, |(place, report)| {
+                self.draft(*place, report)
+            });
+            for drafted in drafted {
+                // The others are for the next group.
+                if bytes >= GROUP_BYTES {
+                    break;
                 }
-                Err(error) => {
-                    self.failed = error.is_of_a_store();
-                    self.outcomes.push(Some(Err(error)));
-                    if self.failed {
-                        break;
+                self.outcomes.push(match drafted {
+                    Ok((draft, size)) => {
+                        bytes += size;
+                        drafts.push(draft);
+                        None
                     }
-                }
+                    Err(error) => {
+                        self.failed |= error.is_of_a_store();
+                        Some(Err(error))
+                    }
+                });
+            }
+            if self.failed || bytes >= GROUP_BYTES {
+                break;
             }
         }
         drafts

@@ -361,13 +361,15 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 
 fn connect_reader(path: &Path, how: Readers) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-    match how {
-        Readers::Shared => connect(path, flags),
+    let db = match how {
+        Readers::Shared => connect(path, flags)?,
         Readers::Immutable => {
             let uri = format!("{}?immutable=1", file_uri(path));
-            connect(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)
+            connect(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)?
         }
-    }
+    };
+    schema::configure_reader(&db)?;
+    Ok(db)
 }
 
 /// `file:` and the absolute path, with every byte escaped that could mean something else.

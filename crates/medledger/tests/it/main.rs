@@ -19,5 +19,6 @@ mod names;
 mod progress;
 mod release;
 mod rotation;
+mod rotation_groups;
 mod succession;
 mod support;
