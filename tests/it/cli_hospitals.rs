@@ -121,7 +121,10 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     two.at("b", &["hospital", "card", "--chain", &chain, "-o", &card]).json();
     let proposed = two.at("a", &propose).json();
     assert_eq!((text(&proposed, "change"), text(&proposed, "name")), ("admit", "B"));
-    assert_eq!((&proposed["needed"], proposed["approved"].as_array().map(Vec::len)), (&1.into(), Some(1)));
+    assert_eq!(
+        (&proposed["needed"], proposed["approved"].as_array().map(Vec::len)),
+        (&1.into(), Some(1))
+    );
     let done = two.at("a", &["hospital", "submit", &proposal, "--wait"]).json();
     assert_eq!(text(&done, "hospital"), b);
     let record = text(&done, "record").to_owned();

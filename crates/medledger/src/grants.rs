@@ -135,6 +135,11 @@ pub(crate) struct Wrapped {
 }
 
 impl Wrapped {
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.slots.append(&mut other.slots);
+        self.secrets.append(&mut other.secrets);
+    }
+
     pub(crate) fn put(&self, ledger: &Ledger, unit: &mut dyn Unit) -> Result<(), StoreError> {
         for (place, slot) in &self.slots {
             ledger.put_slot(unit, place, slot)?;

@@ -4,6 +4,7 @@ use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
 use crate::secrets::{Kept, KeyPlace, with_any_key};
 use crate::slots::SlotSource;
+use crate::spread::spread;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GroupId, MemberId, RecordId, RecordNonce};
@@ -257,11 +258,10 @@ impl Ledger {
         secret: &HpkeSecretKey,
         keys: &Keys,
     ) -> Vec<(KeyPlace, Kept)> {
-        let wrap = |(member, key): &(MemberId, HpkePublicKey)| {
+        spread(self.workers(), keys, |(member, key)| {
             let place = member_place(group, epoch, member);
             (place, self.wrap_secret(&place, secret, key))
-        };
-        keys.iter().map(wrap).collect()
+        })
     }
 
     fn put_all(&self, unit: &mut dyn Unit, given: &[(KeyPlace, Kept)]) -> Result<(), StoreError> {

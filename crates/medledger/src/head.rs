@@ -12,7 +12,7 @@ use medledger_core::chain::Rules;
 use medledger_core::cid::Cid;
 use medledger_core::finality;
 use medledger_core::ids::{BlockId, RecordId};
-use medledger_core::state::StateRead;
+use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View,
 };
@@ -286,6 +286,10 @@ macro_rules! pass {
 }
 
 impl StateRead for GuardedUnit<'_> {
+    fn known(&self) -> Option<&Known> {
+        self.unit.known()
+    }
+
     pass! {
         fn state(&self, key: &[u8]) -> Option<Vec<u8>>;
         fn state_scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<Row>;

@@ -97,6 +97,7 @@ mod rotate;
 mod secrets;
 mod settings;
 mod slots;
+mod spread;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod steps;

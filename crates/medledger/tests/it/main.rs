@@ -1,6 +1,7 @@
 //! The service as a whole: each test plays a part of a report's journey in a folder of its own.
 
 mod access;
+mod admission;
 mod alike;
 mod attempts;
 mod blocks;
@@ -8,7 +9,6 @@ mod cars;
 mod claims;
 mod delivery;
 mod durability;
-mod admission;
 mod elsewhere;
 mod grants;
 mod hospitals;
@@ -21,5 +21,6 @@ mod names;
 mod progress;
 mod release;
 mod rotation;
+mod rotation_groups;
 mod succession;
 mod support;
