@@ -1,5 +1,6 @@
 //! Oracles for the structures of the ledger, and seeds written by their own encoders.
 
+use ipld_core::ipld::Ipld;
 use medledger_core::access_key::AccessKey;
 use medledger_core::block::{self, Block, Descriptor};
 use medledger_core::checkpoint::{Checkpoint, Evidence, NoteKey, SignedNote, TlogProof};
@@ -17,7 +18,7 @@ use medledger_core::log_tree::{LogTree, MemoryNodes};
 use medledger_core::pow::{Bits, Header, Schedule};
 use medledger_core::rand_core::{TryCryptoRng, TryRng};
 use medledger_core::receipt::Receipt;
-use medledger_core::record::{Read, Record, Revoke, SignedRecord};
+use medledger_core::record::{AddReport, Read, Record, Revoke, SignedRecord};
 use medledger_core::registry::{CipherSuite, domain};
 use medledger_core::seal::sealed_len;
 use medledger_core::slot::{Slot, SlotContext, SlotRole};
@@ -64,7 +65,10 @@ fn records() -> Vec<SignedRecord> {
         time: Timestamp::from_secs(1_800_000_000),
         body,
     };
-    [record(Revoke { grant }.into()), record(read.into())].map(|r| r.sign(&author)).into()
+    let envelope = Cid::of(Codec::DagCbor, b"envelope");
+    let add = |collection| AddReport { patient: author.id(), envelope, collection };
+    let bodies = [Revoke { grant }.into(), read.into(), add(1).into(), add(2).into()];
+    bodies.map(|body| record(body).sign(&author)).into()
 }
 
 /// A record: what is read is written back alike.
@@ -83,6 +87,9 @@ pub fn record_seeds() -> Vec<Vec<u8>> {
 pub fn signed_record(data: &[u8]) {
     let Ok(signed) = SignedRecord::decode(data) else { return };
     assert_eq!(signed.encode(), data);
+    // Written from what was understood, by the library: reading alone decides that bytes are canonical.
+    let parts = [signed.record().encode(), signed.signature().as_bytes().to_vec()];
+    assert_eq!(cbor::encode(&parts.map(Ipld::Bytes)), data);
     let again = SignedRecord::decode(&signed.encode()).expect("it was just read");
     assert_eq!(again.id(), signed.id());
     // Any answer will do, as long as there is one.

@@ -10,7 +10,7 @@
 //!
 //! Leaf 0 makes the work cover who mined it, where and on top of what.
 
-use crate::cbor::{self, DecodeError};
+use crate::cbor::{self, DecodeError, Writer};
 use crate::cid::{Codec, Link};
 use crate::genesis::{Genesis, GenesisError};
 use crate::ids::{BlockId, BlockRoot, ChainId, MemberId};
@@ -129,7 +129,7 @@ pub fn block_root<'a>(
     records: impl IntoIterator<Item = &'a SignedRecord>,
 ) -> BlockRoot {
     let mut leaves = vec![merkle::leaf_hash(first_leaf)];
-    leaves.extend(records.into_iter().map(|record| merkle::leaf_hash(&record.encode())));
+    leaves.extend(records.into_iter().map(|record| merkle::leaf_hash(record.as_bytes())));
     merkle::root_of_hashes(leaves).into()
 }
 
@@ -236,7 +236,7 @@ impl Block {
     /// The node and pages that IPFS carries.
     #[must_use]
     pub fn to_nodes(&self) -> BlockNodes {
-        let pages = pages(self.records.iter().map(SignedRecord::encode));
+        let pages = pages(self.records.iter().map(SignedRecord::as_bytes));
         let root = node(&NodeWire {
             v: FORMAT_VERSION,
             parent: Some(Link(self.descriptor.parent)),
@@ -279,7 +279,7 @@ impl Block {
             too_large("records", encoded.len(), limit::BLOCK_RECORDS)?;
             too_large("bytes of records", bytes, limit::BLOCK_BYTES)?;
         }
-        let repacked = pages(encoded.iter().map(|record| record.to_vec()));
+        let repacked = pages(encoded.iter().map(|record| record.as_slice()));
         if !repacked.iter().map(|(cid, _)| cid).eq(wire.pages.iter().map(|Link(cid)| cid)) {
             return Err(BlockDecodeError::Packing);
         }
@@ -318,26 +318,31 @@ fn read_header(bytes: &[u8]) -> Result<Header, BlockDecodeError> {
 }
 
 /// Packs records into pages, as many to each as fit.
-fn pages(records: impl Iterator<Item = Vec<u8>>) -> Vec<Node> {
+fn pages<'a>(records: impl Iterator<Item = &'a [u8]>) -> Vec<Node> {
     // A list head takes at most 5 bytes, a byte string head at most 5.
     const HEAD: usize = 5;
     let mut pages = Vec::new();
-    let mut page: Vec<serde_bytes::ByteBuf> = Vec::new();
+    let mut page: Vec<&[u8]> = Vec::new();
     let mut size = HEAD;
-    let mut flush = |page: &mut Vec<serde_bytes::ByteBuf>| {
-        let bytes = cbor::encode(&PageWire(std::mem::take(page)));
+    let mut flush = |page: &mut Vec<&[u8]>, size| {
+        let mut writer = Writer::with_capacity(size);
+        writer.list(page.len());
+        for record in page.drain(..) {
+            writer.bytes(record);
+        }
+        let bytes = writer.into_bytes();
         pages.push((Cid::of(cid::Codec::DagCbor, &bytes), bytes));
     };
     for record in records {
         if size + HEAD + record.len() > limit::PAGE_BYTES {
-            flush(&mut page);
+            flush(&mut page, size);
             size = HEAD;
         }
         size += HEAD + record.len();
-        page.push(serde_bytes::ByteBuf::from(record));
+        page.push(record);
     }
     if !page.is_empty() {
-        flush(&mut page);
+        flush(&mut page, size);
     }
     pages
 }

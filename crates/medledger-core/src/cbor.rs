@@ -3,6 +3,10 @@
 //! Reading is bounded in bytes and depth before anything is allocated, and a structure is accepted
 //! only if writing it again gives the same bytes: one value, one encoding.
 
+mod plain;
+
+pub(crate) use plain::{Reader, Writer};
+
 use crate::registry::limit;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -83,6 +87,12 @@ pub(crate) fn check_shape(bytes: &[u8], max_bytes: usize) -> Result<(), DecodeEr
     if bytes.len() > max_bytes {
         return Err(DecodeError::TooLong { found: bytes.len(), limit: max_bytes });
     }
+    let at = item_length(bytes)?;
+    if at == bytes.len() { Ok(()) } else { Err(DecodeError::Malformed { at }) }
+}
+
+/// Bytes of the one item that `bytes` begin with.
+fn item_length(bytes: &[u8]) -> Result<usize, DecodeError> {
     // Items still expected at each open level; the stack never grows beyond the depth limit.
     let mut open = [0u64; limit::CBOR_DEPTH + 1];
     let mut depth = 0;
@@ -91,7 +101,7 @@ pub(crate) fn check_shape(bytes: &[u8], max_bytes: usize) -> Result<(), DecodeEr
     loop {
         while open[depth] == 0 {
             if depth == 0 {
-                return if at == bytes.len() { Ok(()) } else { Err(DecodeError::Malformed { at }) };
+                return Ok(at);
             }
             depth -= 1;
         }
@@ -129,19 +139,19 @@ pub(crate) fn check_shape(bytes: &[u8], max_bytes: usize) -> Result<(), DecodeEr
 
 /// Major type, argument and length of the head at `at`; only shortest forms are let through.
 fn read_head(bytes: &[u8], at: usize) -> Result<(u8, u64, usize), DecodeError> {
-    let malformed = DecodeError::Malformed { at };
-    let first = *bytes.get(at).ok_or(malformed.clone())?;
+    let malformed = || DecodeError::Malformed { at };
+    let first = *bytes.get(at).ok_or_else(malformed)?;
     let (major, info) = (first >> 5, first & 31);
     if major == 7 {
         // false, true and null; floats have no place in a ledger.
-        return if (20..=22).contains(&info) { Ok((7, 0, 1)) } else { Err(malformed) };
+        return if (20..=22).contains(&info) { Ok((7, 0, 1)) } else { Err(malformed()) };
     }
     let width = match info {
         0..=23 => return Ok((major, u64::from(info), 1)),
         24..=27 => 1usize << (info - 24),
-        _ => return Err(malformed),
+        _ => return Err(malformed()),
     };
-    let tail = bytes.get(at + 1..at + 1 + width).ok_or(malformed.clone())?;
+    let tail = bytes.get(at + 1..at + 1 + width).ok_or_else(malformed)?;
     let argument = tail.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
     let smallest = match width {
         1 => 24,
@@ -149,7 +159,7 @@ fn read_head(bytes: &[u8], at: usize) -> Result<(u8, u64, usize), DecodeError> {
         4 => 1 << 16,
         _ => 1 << 32,
     };
-    if argument < smallest { Err(malformed) } else { Ok((major, argument, 1 + width)) }
+    if argument < smallest { Err(malformed()) } else { Ok((major, argument, 1 + width)) }
 }
 
 #[cfg(test)]

@@ -375,7 +375,7 @@ impl Rules {
         }
         let limits = &self.genesis.limits;
         within("records", block.records.len() as u64, limits.block_records)?;
-        let bytes = block.records.iter().map(|record| record.encode().len() as u64).sum();
+        let bytes = block.records.iter().map(|record| record.as_bytes().len() as u64).sum();
         within("bytes of records", bytes, limits.block_bytes)
     }
 

@@ -191,7 +191,8 @@ fn pages_are_filled_to_512_kib() {
     // A page counts five bytes for its head and five for the head of each record.
     let room = limit::PAGE_BYTES - 5;
     let sizes = |records: &[usize]| -> Vec<usize> {
-        let pages = pages(records.iter().map(|len| vec![0; *len]));
+        let zeros = vec![0; limit::PAGE_BYTES];
+        let pages = pages(records.iter().map(|len| &zeros[..*len]));
         for (_, bytes) in &pages {
             assert!(bytes.len() <= limit::PAGE_BYTES);
         }

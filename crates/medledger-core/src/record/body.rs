@@ -15,11 +15,12 @@ pub use group::Group;
 pub use rotation::{Confirm, Rotate};
 
 use crate::Cid;
+use crate::cbor::{self, Reader};
 use crate::identity::PublicIdentity;
 use crate::ids::{AuditHash, MemberId};
 use crate::keys::{HpkePublicKey, Signature};
-use crate::registry::{Custody, Kind, Role};
-use serde::{Deserialize, Serialize};
+use crate::registry::{Custody, Kind, Role, limit};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A hospital registers a member. The author is the hospital.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +169,57 @@ impl Body {
             Self::Confirm(_) => Kind::Confirm,
             Self::AuditDigest(_) => Kind::AuditDigest,
         }
+    }
+}
+
+impl Body {
+    /// The body of this kind in these bytes; `None` where they are not its canonical ones, or the kind is not in force.
+    pub(super) fn decode(kind: Kind, bytes: &[u8]) -> Option<Self> {
+        fn read<B: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<B> {
+            cbor::decode(bytes, limit::RECORD_BYTES).ok()
+        }
+        Some(match kind {
+            Kind::Register => Self::Register(read(bytes)?),
+            Kind::Succeed => Self::Succeed(read(bytes)?),
+            Kind::Suspend => Self::Suspend(read(bytes)?),
+            Kind::Enrol => Self::Enrol(read(bytes)?),
+            Kind::AddReport => Self::AddReport(AddReport::read(bytes)?),
+            Kind::RequestAccess => Self::RequestAccess(read(bytes)?),
+            Kind::Grant => Self::Grant(read(bytes)?),
+            Kind::Refuse => Self::Refuse(read(bytes)?),
+            Kind::Revoke => Self::Revoke(read(bytes)?),
+            Kind::Delegate => Self::Delegate(read(bytes)?),
+            Kind::Read => Self::Read(read(bytes)?),
+            Kind::Group => Self::Group(read(bytes)?),
+            Kind::Rotate => Self::Rotate(read(bytes)?),
+            Kind::Confirm => Self::Confirm(read(bytes)?),
+            Kind::AuditDigest => Self::AuditDigest(read(bytes)?),
+            _ => return None,
+        })
+    }
+}
+
+impl AddReport {
+    /// Most records of a ledger are of this kind.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let entries = reader.map()?;
+        reader.key("patient")?;
+        let patient = MemberId::from_bytes(reader.array()?);
+        reader.key("envelope")?;
+        let written = reader.bytes()?;
+        let envelope = Cid::from_bytes(written).ok().filter(|cid| cid.to_bytes() == written)?;
+        let collection = match entries {
+            2 => first(),
+            3 => {
+                reader.key("collection")?;
+                let epoch = u32::try_from(reader.number()?).ok()?;
+                Some(epoch).filter(|epoch| !is_first(epoch))?
+            }
+            _ => return None,
+        };
+        reader.end()?;
+        Some(Self { patient, envelope, collection })
     }
 }
 

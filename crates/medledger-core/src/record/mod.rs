@@ -14,7 +14,7 @@ pub use body::{
 };
 pub(crate) use body::{first, is_first, is_zero};
 
-use crate::cbor::{self, DecodeError};
+use crate::cbor::{self, DecodeError, Reader, Writer};
 use crate::clock::Timestamp;
 use crate::identity::Identity;
 use crate::ids::{ChainId, MemberId, RecordId, RecordNonce, sha256};
@@ -122,6 +122,43 @@ impl Record {
     /// # Errors
     /// See [`RecordError`]: a later version or kind is told apart from bytes that are no record.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        match Self::decode_plain(bytes) {
+            Some(record) => Ok(record),
+            None => Self::decode_slowly(bytes),
+        }
+    }
+
+    /// Reads the canonical bytes piece by piece, as there is only one way to write them; of other bytes
+    /// [`decode_slowly`](Self::decode_slowly) says what is wrong with them.
+    fn decode_plain(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > limit::RECORD_BYTES {
+            return None;
+        }
+        let mut reader = Reader::new(bytes);
+        let entries = reader.map()?;
+        reader.key("v")?;
+        let version = reader.number()?;
+        if (entries, version) != (7, u64::from(FORMAT_VERSION)) {
+            return None;
+        }
+        reader.key("body")?;
+        let body = reader.item()?;
+        reader.key("kind")?;
+        let kind = Kind::from_code(reader.number()?.try_into().ok()?)?;
+        reader.key("time")?;
+        let time = Timestamp::from_secs(reader.number()?);
+        reader.key("chain")?;
+        let chain = ChainId::from_bytes(reader.array()?);
+        reader.key("nonce")?;
+        let nonce = RecordNonce::from_bytes(reader.array()?);
+        reader.key("author")?;
+        let author = MemberId::from_bytes(reader.array()?);
+        reader.end()?;
+        Some(Self { chain, nonce, author, time, body: Body::decode(kind, body)? })
+    }
+
+    /// Reads any bytes, and compares canonical bytes with what they should be.
+    fn decode_slowly(bytes: &[u8]) -> Result<Self, RecordError> {
         if let Some(found) = cbor::check_version(bytes, limit::RECORD_BYTES)? {
             return Err(RecordError::UnknownVersion { found });
         }
@@ -175,7 +212,7 @@ impl Record {
         let bytes = self.encode();
         let id = record_id(&bytes);
         let signature = author.sign(domain::RECORD_SIGNATURE, id.as_bytes());
-        SignedRecord { record: self, bytes, id, signature }
+        SignedRecord::new(self, &bytes, id, signature)
     }
 }
 
@@ -188,7 +225,7 @@ fn record_id(bytes: &[u8]) -> RecordId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRecord {
     record: Record,
-    bytes: Vec<u8>,
+    encoded: Vec<u8>,
     id: RecordId,
     signature: Signature,
 }
@@ -197,11 +234,13 @@ pub struct SignedRecord {
 #[derive(Serialize, Deserialize)]
 struct SignedWire(#[serde(with = "serde_bytes")] Vec<u8>, Signature);
 
-/// The same, to be written.
-#[derive(Serialize)]
-struct SignedRef<'a>(#[serde(with = "serde_bytes")] &'a [u8], &'a Signature);
-
 impl SignedRecord {
+    fn new(record: Record, bytes: &[u8], id: RecordId, signature: Signature) -> Self {
+        let mut writer = Writer::with_capacity(bytes.len() + Signature::LEN + 8);
+        writer.list(2).bytes(bytes).bytes(signature.as_bytes());
+        Self { record, encoded: writer.into_bytes(), id, signature }
+    }
+
     /// The statement.
     #[must_use]
     pub const fn record(&self) -> &Record {
@@ -222,8 +261,14 @@ impl SignedRecord {
 
     /// The bytes that stand in a block and are a leaf of its tree.
     #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        self.encoded.as_slice()
+    }
+
+    /// A copy of [those bytes](Self::as_bytes).
+    #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        cbor::encode(&SignedRef(&self.bytes, &self.signature))
+        self.encoded.clone()
     }
 
     /// Reads the bytes that stand in a block. Does not check the signature.
@@ -231,10 +276,32 @@ impl SignedRecord {
     /// # Errors
     /// See [`RecordError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        match Self::decode_plain(bytes) {
+            Some((record, id, signature)) => {
+                Ok(Self { record, encoded: bytes.to_vec(), id, signature })
+            }
+            None => Self::decode_slowly(bytes),
+        }
+    }
+
+    /// As [`Record::decode_plain`].
+    fn decode_plain(bytes: &[u8]) -> Option<(Record, RecordId, Signature)> {
+        if bytes.len() > limit::RECORD_BYTES {
+            return None;
+        }
+        let mut reader = Reader::new(bytes);
+        reader.list(2)?;
+        let statement = reader.bytes()?;
+        let signature = Signature::from_bytes(reader.array()?);
+        reader.end()?;
+        Some((Record::decode_plain(statement)?, record_id(statement), signature))
+    }
+
+    fn decode_slowly(bytes: &[u8]) -> Result<Self, RecordError> {
         let SignedWire(bytes, signature) = cbor::decode(bytes, limit::RECORD_BYTES)?;
-        let record = Record::decode(&bytes)?;
+        let record = Record::decode_slowly(&bytes)?;
         let id = record_id(&bytes);
-        Ok(Self { record, bytes, id, signature })
+        Ok(Self::new(record, &bytes, id, signature))
     }
 
     /// Checks the signature under the author's key (Ed25519 by the rules of ZIP 215).

@@ -320,6 +320,52 @@ fn nobody_signs_for_another() {
     let _ = record(bodies().remove(0)).sign(&member(OTHER_DOCTOR));
 }
 
+/// The record's own bytes within those that stand in a block.
+fn statement(signed: &SignedRecord) -> Vec<u8> {
+    let wire: SignedWire = cbor::decode(signed.as_bytes(), limit::RECORD_BYTES).unwrap();
+    wire.0
+}
+
+#[test]
+fn canonical_bytes_of_every_kind_are_read_piece_by_piece() {
+    for body in bodies() {
+        let signed = record(body).sign(&member(DOCTOR));
+        let bytes = statement(&signed);
+        assert_eq!(bytes, signed.record().encode());
+        assert_eq!(Record::decode_plain(&bytes), Some(signed.record().clone()));
+        assert_eq!(Record::decode_slowly(&bytes).as_ref(), Ok(signed.record()));
+        assert_eq!(SignedRecord::decode_slowly(signed.as_bytes()), Ok(signed));
+    }
+}
+
+#[test]
+fn canonical_bytes_only_are_read_piece_by_piece() {
+    let envelope = Cid::of(Codec::DagCbor, b"x");
+    let body: [(&str, &dyn ErasedEncode); 2] = [("patient", &id(7)), ("envelope", &envelope)];
+    let kind = u64::from(Kind::AddReport.code());
+    let version = u64::from(FORMAT_VERSION);
+    let good = raw(version, kind, &Raw(map(&body)));
+    assert!(Record::decode_plain(&good).is_some());
+    // The first epoch is left out; an epoch has 32 bits; no entry is more than once.
+    for epoch in [1u64, 1 << 32] {
+        let body = map(&[body[0], body[1], ("collection", &epoch)]);
+        assert_eq!(Record::decode_plain(&raw(version, kind, &Raw(body))), None);
+    }
+    let twice = map(&[body[0], body[1], body[1]]);
+    assert_eq!(Record::decode_plain(&raw(version, kind, &Raw(twice))), None);
+    let more = map(&[body[0], body[1], ("collection", &2u64), ("v", &1u64)]);
+    assert_eq!(Record::decode_plain(&raw(version, kind, &Raw(more))), None);
+    // A byte more, a byte less, another version, no kind, entries in another order.
+    assert_eq!(Record::decode_plain(&[good.as_slice(), &[0]].concat()), None);
+    assert_eq!(Record::decode_plain(&good[..good.len() - 1]), None);
+    assert_eq!(Record::decode_plain(&raw(version + 1, kind, &Raw(map(&body)))), None);
+    assert_eq!(Record::decode_plain(&raw(version, 999, &Raw(map(&body)))), None);
+    let swapped = [&[0xa2][..], &map(&body)[26..], &map(&body)[1..26]].concat();
+    cbor::check_shape(&swapped, limit::RECORD_BYTES).unwrap();
+    assert_eq!(Record::decode_plain(&raw(version, kind, &Raw(swapped.clone()))), None);
+    assert!(Record::decode_slowly(&raw(version, kind, &Raw(swapped))).is_err());
+}
+
 proptest! {
     #[test]
     fn what_is_read_is_written_back_alike(
@@ -332,7 +378,36 @@ proptest! {
         bytes[at] = byte;
         if let Ok(read) = SignedRecord::decode(&bytes) {
             prop_assert_eq!(read.encode(), bytes);
-            prop_assert_eq!(read.record().encode(), read.bytes);
+            prop_assert_eq!(read.record().encode(), statement(&read));
         }
+    }
+
+    #[test]
+    fn reading_piece_by_piece_takes_nothing_that_reading_and_writing_again_refuses(
+        pick in any::<prop::sample::Index>(),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 0..4),
+    ) {
+        let bodies = bodies();
+        let signed = record(bodies[pick.index(bodies.len())].clone()).sign(&member(DOCTOR));
+        let edit = |mut bytes: Vec<u8>| {
+            for (at, byte, how) in &edits {
+                let at = at.index(bytes.len());
+                match how {
+                    0 => bytes[at] = *byte,
+                    1 => bytes[at] ^= 1 << (byte % 8),
+                    2 => bytes.insert(at, *byte),
+                    _ => drop(bytes.remove(at)),
+                }
+            }
+            bytes
+        };
+        let bytes = edit(signed.record().encode());
+        let slowly = Record::decode_slowly(&bytes);
+        if let Some(plain) = Record::decode_plain(&bytes) {
+            prop_assert_eq!(slowly.as_ref(), Ok(&plain));
+        }
+        prop_assert_eq!(Record::decode(&bytes), slowly);
+        let bytes = edit(signed.encode());
+        prop_assert_eq!(SignedRecord::decode(&bytes), SignedRecord::decode_slowly(&bytes));
     }
 }
