@@ -340,6 +340,7 @@ classify! {
     SuccessionError, error => {
         Self::Refused(code) => Class::Refused(*code),
         Self::FormerKeys(_) => Class::InvalidArgument,
+        Self::StillFormer { .. } | Self::Elsewhere { .. } => Class::Conflict,
         Self::Collection(cause) => cause.class(),
         Self::File(error) => error.class(),
         Self::Submit(error) => error.class(),

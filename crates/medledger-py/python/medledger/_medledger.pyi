@@ -280,7 +280,9 @@ class Ledger:
     def identity_info(self, member: str) -> IdentityInfo:
         """What a member's identity file tells without its password."""
 
-    def change_password(self, member: str, password: str, new: str) -> None:
+    def change_password(
+        self, member: str, password: str, new: str
+    ) -> Literal["none", "locked", "other-password"]:
         """Lock a member's identity file with another password."""
 
     def upgrade_identity(self, member: str, password: str) -> bool:
@@ -302,7 +304,9 @@ class Ledger:
     def rewrap(self, identity: Identity) -> int:
         """Wrap to a reader's present keys what stands here to former ones; returns how many."""
 
-    def forget_former_keys(self, identity: Identity, password: str) -> Identity:
+    def forget_former_keys(
+        self, identity: Identity, password: str, *, anyway: bool = False
+    ) -> Identity:
         """Lock an identity into its file without its former keys."""
 
     @staticmethod

@@ -693,6 +693,8 @@ class Succession:
     record: str
     collections: tuple[str, ...]
     """Hospitals at which the patient's collection moved to its next key."""
+    elsewhere: tuple[str, ...]
+    """Other hospitals that may keep keys for the former ones."""
     block: int | None
     """Height of the record's block, if the call waited for it."""
 
