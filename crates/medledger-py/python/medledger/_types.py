@@ -713,6 +713,38 @@ class HospitalCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Hospital:
+    """A hospital of the chain."""
+
+    hospital: str
+    """Its id."""
+    name: str
+    mining_key: str
+    """The key it signs blocks, votes and checkpoints with."""
+    here: bool
+    """Whether this is its ledger."""
+    votes: bool
+    """Whether it votes on what becomes final: one just admitted does not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposal to admit or to expel a hospital, with the approvals it has so far."""
+
+    change: Literal["admit", "expel"]
+    hospital: str
+    """Whom it is about."""
+    name: str
+    """What a hospital to be admitted calls itself; nobody vouches for it."""
+    approved: tuple[str, ...]
+    """Hospitals that have approved."""
+    needed: int
+    """How many have to, whoever submits it included."""
+    data: bytes
+    """The proposal itself, to be given to the other hospitals."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeardNews:
     """What another hospital's news brought."""
 
