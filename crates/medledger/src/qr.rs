@@ -130,7 +130,9 @@ mod tests {
             assert_eq!((info.width as usize, info.line_size), (8 * side, side));
             let bit = |x: usize, y: usize| pixels[y * side + x / 8] >> (7 - x % 8) & 1;
             let mut image =
-                rqrr::PreparedImage::prepare_from_greyscale(8 * side, 8 * side, |x, y| 255 * bit(x, y));
+                rqrr::PreparedImage::prepare_from_greyscale(8 * side, 8 * side, |x, y| {
+                    255 * bit(x, y)
+                });
             let grids = image.detect_grids();
             assert_eq!(grids.len(), 1);
             assert_eq!(grids[0].decode().unwrap().1.parse(), Ok(key));

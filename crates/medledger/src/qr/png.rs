@@ -89,11 +89,15 @@ mod tests {
         for side in [8, 40, 296] {
             let rows: Vec<u8> = (0..side * side / 8).map(|n| (n * 37 + n / 11) as u8).collect();
             let bytes = square(side, &rows);
-            let mut reader = ::png::Decoder::new(std::io::Cursor::new(&bytes[..])).read_info().unwrap();
+            let mut reader =
+                ::png::Decoder::new(std::io::Cursor::new(&bytes[..])).read_info().unwrap();
             let mut found = vec![0; reader.output_buffer_size().unwrap()];
             let info = reader.next_frame(&mut found).unwrap();
             assert_eq!((info.width, info.height), (side as u32, side as u32));
-            assert_eq!((info.bit_depth, info.color_type), (::png::BitDepth::One, ::png::ColorType::Grayscale));
+            assert_eq!(
+                (info.bit_depth, info.color_type),
+                (::png::BitDepth::One, ::png::ColorType::Grayscale)
+            );
             assert_eq!(found, rows);
             reader.finish().unwrap();
         }
