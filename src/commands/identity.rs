@@ -363,9 +363,10 @@ fn replace(context: &Context, args: &ReplaceArgs) -> Result<()> {
     let ledger = context.open()?;
     let member = lookup::member(&ledger, &args.whose)?;
     let (_, hospital) = args.hospital.unlock(&ledger)?;
-    let patient = match args.consent {
-        true => Some(consenting(&ledger, &member, args.consent_password_file.as_deref())?),
-        false => None,
+    let patient = if args.consent {
+        Some(consenting(&ledger, &member, args.consent_password_file.as_deref())?)
+    } else {
+        None
     };
     let password = args.new.create(&member.contact.name)?;
     let (says, (_, succession)) = match &patient {
