@@ -139,7 +139,7 @@ pub use reports::{GrantSummary, ReportSummary};
 pub use request::{RefuseError, Request, RequestError};
 pub use restore::Loss;
 pub use revoke::RevokeError;
-pub use rotate::{Confirmed, RotateError, Rotated};
+pub use rotate::{Confirmed, RotateError, RotateOutcomes, Rotated};
 pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};
 pub use storage::{

@@ -11,7 +11,7 @@ use crate::{interrupt, lookup};
 use clap::{Args, Subcommand};
 use medledger::core::record::{ReportList, Scope};
 use medledger::{
-    Delivery, Identity, Key, Ledger, MemberId, RecordId, ReportId, RotateError, Rotated,
+    Delivery, Identity, Key, Ledger, MemberId, RecordId, ReportId, RotateOutcomes, Rotated,
 };
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
@@ -263,7 +263,7 @@ pub(super) fn rotate(
     let mut done = Rotations { rotations: Vec::new(), marked: 0, patient: name.to_owned() };
     let mut records = Vec::new();
     let mut shown = Ok(());
-    let mut ended = |group: Vec<(ReportId, Result<Rotated, RotateError>)>| {
+    let mut ended = |group: RotateOutcomes| {
         let (mut stop, mut has_key) = (false, false);
         for (report, outcome) in group {
             match outcome {
