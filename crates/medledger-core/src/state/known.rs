@@ -1,21 +1,30 @@
-//! Members that were read before.
+//! Members and enrolments that were read before.
 
-use super::MemberEntry;
+use super::{Enrolment, MemberEntry};
 use crate::ids::MemberId;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Members remembered at most.
+/// Entries of a kind remembered at most.
 const MOST: usize = 4096;
 
-/// Members that were read before, so that a block with many records of one author looks at that one's keys once: to find
-/// out whether a key is a point of its curve is dear (`docs/benchmarks.md`).
+/// Members and enrolments that were read before, so that a block with many records of one author and one patient looks at
+/// their keys once: to find out whether a key is a point of its curve is dear (`docs/benchmarks.md`).
 ///
 /// Each is remembered beside the bytes it was read from, which are compared: what changed is read anew.
 #[derive(Default)]
-pub struct Known(Mutex<BTreeMap<MemberId, (Vec<u8>, MemberEntry)>>);
+pub struct Known(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    members: Shelf<MemberId, MemberEntry>,
+    enrolments: Shelf<(MemberId, MemberId), Enrolment>,
+}
+
+/// What was read, beside the bytes it was read from.
+type Shelf<K, V> = BTreeMap<K, (Vec<u8>, V)>;
 
 impl Known {
     /// The member in these bytes, by `read` if they were not seen before.
@@ -25,17 +34,39 @@ impl Known {
         bytes: Vec<u8>,
         read: impl FnOnce(&[u8]) -> Result<MemberEntry, StoreError>,
     ) -> Result<MemberEntry, StoreError> {
-        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, entry)) = members.get(id).filter(|(before, _)| *before == bytes) {
-            return Ok(entry.clone());
-        }
-        let entry = read(&bytes)?;
-        if members.len() >= MOST {
-            members.clear();
-        }
-        members.insert(*id, (bytes, entry.clone()));
-        Ok(entry)
+        remembered(&mut self.lock().members, *id, bytes, read)
     }
+
+    /// As [`member`](Self::member), the enrolment of a patient at a hospital.
+    pub(super) fn enrolment(
+        &self,
+        who: (MemberId, MemberId),
+        bytes: Vec<u8>,
+        read: impl FnOnce(&[u8]) -> Result<Enrolment, StoreError>,
+    ) -> Result<Enrolment, StoreError> {
+        remembered(&mut self.lock().enrolments, who, bytes, read)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn remembered<K: Ord, V: Clone>(
+    shelf: &mut Shelf<K, V>,
+    key: K,
+    bytes: Vec<u8>,
+    read: impl FnOnce(&[u8]) -> Result<V, StoreError>,
+) -> Result<V, StoreError> {
+    if let Some((_, entry)) = shelf.get(&key).filter(|(before, _)| *before == bytes) {
+        return Ok(entry.clone());
+    }
+    let entry = read(&bytes)?;
+    if shelf.len() >= MOST {
+        shelf.clear();
+    }
+    shelf.insert(key, (bytes, entry.clone()));
+    Ok(entry)
 }
 
 /// Nothing is lost when a copy has to read again.
