@@ -3,7 +3,7 @@
 use crate::exit::{Failure, Result};
 use medledger::core::registry::Kind;
 use medledger::core::store::RecordQuery;
-use medledger::{GrantId, Group, GroupId, Ledger, Member, RecordId, ReportId};
+use medledger::{GrantId, Group, Ledger, Member, RecordId, ReportId};
 
 /// Fewer characters of an id are more likely a slip than a name.
 const LEAST_PREFIX: usize = 4;
@@ -102,18 +102,6 @@ pub(crate) fn group(ledger: &Ledger, text: &str) -> Result<Group> {
         "no_group" => failure.hint("`medledger group list` shows all"),
         _ => failure,
     })
-}
-
-/// The record that made a group.
-pub(crate) fn record_of_group(ledger: &Ledger, group: &GroupId) -> Result<RecordId> {
-    let query = RecordQuery { kind: Some(Kind::Group), ..RecordQuery::default() };
-    for stored in ledger.view()?.find(&query)? {
-        let signed = stored.signed()?;
-        if GroupId::derive(&signed.record().author, &signed.record().nonce) == *group {
-            return Ok(stored.id);
-        }
-    }
-    Err(Failure::not_found("no_record", format!("no record here made the group {group}")))
 }
 
 /// The one thing whose id begins with `text`.

@@ -14,7 +14,7 @@ pub(crate) struct QrArgs {
     /// Show the key as a QR code, too, where it is shown
     #[arg(long)]
     qr: bool,
-    /// Write the key as a QR code into a new file, which only you may read: FILE.svg
+    /// Write the key as a QR code into a new file, which only you may read: FILE.png or FILE.svg
     #[arg(long, value_name = "FILE")]
     qr_file: Option<PathBuf>,
 }
@@ -28,9 +28,9 @@ impl QrArgs {
     /// What can be refused before a key is made is refused.
     pub(crate) fn check(&self) -> Result<()> {
         let Some(path) = &self.qr_file else { return Ok(()) };
-        if path.extension().is_none_or(|extension| extension != "svg") {
-            let text = format!("{} does not end in .svg", path.display());
-            return Err(Failure::usage("qr_file", text).hint("QR codes are written as SVG"));
+        if Format::of(path).is_none() {
+            let text = format!("{} ends neither in .png nor in .svg", path.display());
+            return Err(Failure::usage("qr_file", text).hint("the name says which picture it is"));
         }
         if path.symlink_metadata().is_ok() {
             return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
@@ -51,7 +51,8 @@ impl QrArgs {
             None => write(path, key),
             Some(n) => {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                write(&path.with_file_name(format!("{stem}-{n}.svg")), key)
+                let extension = path.extension().unwrap_or_default().to_string_lossy();
+                write(&path.with_file_name(format!("{stem}-{n}.{extension}")), key)
             }
         }
     }
@@ -65,6 +66,22 @@ impl QrArgs {
     }
 }
 
+/// Which picture a file holds, as its name says.
+enum Format {
+    Png,
+    Svg,
+}
+
+impl Format {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "png" => Some(Self::Png),
+            "svg" => Some(Self::Svg),
+            _ => None,
+        }
+    }
+}
+
 fn write(path: &Path, key: &AccessKey) -> Result<()> {
     let failed = |error: std::io::Error| failures::file(path, &error);
     let mut options = std::fs::OpenOptions::new();
@@ -72,5 +89,9 @@ fn write(path: &Path, key: &AccessKey) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(failed)?;
-    file.write_all(qr::svg(key).as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    let written = match Format::of(path) {
+        Some(Format::Png) => file.write_all(&qr::png(key)),
+        _ => file.write_all(qr::svg(key).as_bytes()),
+    };
+    written.and_then(|()| file.sync_all()).map_err(failed)
 }

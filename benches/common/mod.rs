@@ -80,6 +80,30 @@ impl Bench {
         });
     }
 
+    /// Measures a routine and a baseline in turn, so that both meet the same load.
+    pub fn beside(
+        &mut self,
+        id: &str,
+        baseline: &str,
+        work: Work,
+        mut routine: impl FnMut(),
+        mut base: impl FnMut(),
+    ) {
+        let mut seen = Vec::new();
+        self.timed(id, work, || {
+            let begin = Instant::now();
+            base();
+            let between = Instant::now();
+            routine();
+            seen.push(between - begin);
+            between.elapsed()
+        });
+        if !seen.is_empty() {
+            seen.sort_unstable();
+            self.cases.insert(baseline.to_owned(), (work, seen));
+        }
+    }
+
     /// Measures a routine that says itself how long the part that counts took.
     pub fn timed(
         &mut self,

@@ -5,7 +5,9 @@
 //! `fuzz_targets/NAME.rs`, and its `[[bin]]` entry in `Cargo.toml`; a test compares the three.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod car;
+pub mod folders;
 pub mod gateway;
 pub mod hospitals;
 pub mod lanes;
@@ -115,6 +117,24 @@ pub const TARGETS: &[Target] = &[
     Target { name: "evidence", oracle: votes::evidence, seeds: votes::evidence_seeds },
     Target { name: "vote", oracle: votes::vote, seeds: votes::vote_seeds },
     Target { name: "voter_state", oracle: votes::voter_state, seeds: votes::voter_state_seeds },
+    Target { name: "audit_entry", oracle: access::audit_entry, seeds: access::audit_entry_seeds },
+    Target {
+        name: "audit_digest",
+        oracle: access::audit_digest,
+        seeds: access::audit_digest_seeds,
+    },
+    Target { name: "key_slot", oracle: access::key_slot, seeds: access::key_slot_seeds },
+    Target {
+        name: "slot_request",
+        oracle: access::slot_request,
+        seeds: access::slot_request_seeds,
+    },
+    Target {
+        name: "slot_release",
+        oracle: access::slot_release,
+        seeds: access::slot_release_seeds,
+    },
+    Target { name: "directory", oracle: folders::directory, seeds: folders::directory_seeds },
     Target { name: "unixfs", oracle: structures::unixfs, seeds: structures::node_seeds },
 ];
 

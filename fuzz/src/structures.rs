@@ -27,7 +27,7 @@ use medledger_ipfs::unixfs::{Builder, FileNode, Profile, dagpb::PbNode};
 use std::convert::Infallible;
 
 /// The same bytes each time: seeds must not change from run to run.
-struct Sevens;
+pub(crate) struct Sevens;
 
 impl TryRng for Sevens {
     type Error = Infallible;
@@ -45,7 +45,7 @@ impl TryRng for Sevens {
 
 impl TryCryptoRng for Sevens {}
 
-fn author() -> Identity {
+pub(crate) fn author() -> Identity {
     Identity::from_keys(
         SigningKey::from_seed(&[1; 32]),
         HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[2; 32]),

@@ -49,6 +49,8 @@ struct Entry {
     number: u64,
     time: String,
     event: &'static str,
+    /// How many attempts it stands for.
+    count: u64,
     member: String,
     report: Option<String>,
     request: Option<String>,
@@ -67,6 +69,7 @@ impl Show for Entries {
                     entry.number.to_string(),
                     entry.time.clone(),
                     entry.event.to_owned(),
+                    entry.count.to_string(),
                     short(&entry.member),
                     named.map(short).unwrap_or_default(),
                 ]
@@ -76,6 +79,7 @@ impl Show for Entries {
             Column::Whole("NO"),
             Column::Whole("TIME"),
             Column::Whole("EVENT"),
+            Column::Whole("TIMES"),
             Column::Whole("MEMBER"),
             Column::Whole("ON"),
         ];
@@ -130,6 +134,7 @@ fn list(context: &Context, args: &ListArgs) -> Result<()> {
         number: entry.number,
         time: show_time(entry.time),
         event: entry.event.name(),
+        count: entry.count,
         member: entry.member.to_string(),
         report: entry.report.map(|id| id.to_string()),
         request: entry.request.map(|id| id.to_string()),

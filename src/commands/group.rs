@@ -199,12 +199,11 @@ fn create(context: &Context, args: &CreateArgs) -> Result<()> {
     let members = members(&ledger, &args.members)?;
     let name = args.name.as_deref().unwrap_or_default();
     let hospital = hospital(&ledger, &args.hospital)?;
-    let id = match args.role {
+    let made = match args.role {
         Some(role) => ledger.create_role_group(&hospital, role)?,
         None => ledger.create_group(&hospital, name, &members)?,
     };
-    let record = lookup::record_of_group(&ledger, &id)?;
-    tell(context, &ledger, &id.to_string(), record, "the group", args.wait)
+    tell(context, &ledger, &made.id.to_string(), made.record, "the group", args.wait)
 }
 
 fn change(context: &Context, args: &ChangeArgs) -> Result<()> {

@@ -1,4 +1,6 @@
-//! `medledger hospital new`, `card` and `join`: several hospitals, each with a folder, on one chain.
+//! `medledger hospital`: several hospitals, each with a folder, on one chain.
+
+mod change;
 
 use super::import;
 use crate::context::Context;
@@ -20,8 +22,16 @@ pub(crate) enum HospitalCommand {
     New(NewArgs),
     /// Write the hospital's card again: its public keys, signed by both
     Card(CardArgs),
-    /// Make the folder a ledger of the chain that was founded with this hospital's card
+    /// Make the folder a ledger of the chain that was founded with this hospital's card, or has admitted it
     Join(JoinArgs),
+    /// List the hospitals of the chain
+    List,
+    /// Propose to admit a hospital, or to expel one; a quorum has to approve
+    Propose(change::ProposeArgs),
+    /// Approve another hospital's proposal, or look at it
+    Approve(change::ApproveArgs),
+    /// Put a proposal that a quorum approved on the ledger
+    Submit(change::SubmitArgs),
 }
 
 #[derive(Args, Debug)]
@@ -116,6 +126,10 @@ pub(crate) fn run(context: &Context, command: &HospitalCommand) -> Result<()> {
                 import::shown(|step| Ledger::join(context.folder(), &args.chain, input, step))?;
             import::taken(context, imported)
         }
+        HospitalCommand::List => change::list(context),
+        HospitalCommand::Propose(args) => change::propose(context, args),
+        HospitalCommand::Approve(args) => change::approve(context, args),
+        HospitalCommand::Submit(args) => change::submit(context, args),
     }
 }
 

@@ -1,15 +1,15 @@
 //! `medledger identity`: a member's own keys: the file, its password, new keys, and keys that were lost.
 
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::lookup;
 use crate::output::{Done, Show, fields};
 use crate::secret::{Acting, PasswordArgs, Source};
 use clap::{Args, Subcommand};
-use medledger::Ledger;
+use medledger::{Beside, Identity, Ledger, Member, MemberId};
 use serde::Serialize;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 #[derive(Debug, Subcommand)]
@@ -26,7 +26,8 @@ pub(crate) enum IdentityCommand {
     Rewrap(RewrapArgs),
     /// Suspend keys that were lost, as their member or as the hospital that registered them
     Suspend(SuspendArgs),
-    /// As the hospital: give a doctor, nurse or lab whose keys are suspended new ones
+    /// As the hospital: give a member whose keys are suspended new ones; a patient only together with the
+    /// patient (--consent)
     Replace(ReplaceArgs),
 }
 
@@ -103,9 +104,12 @@ pub(crate) struct RecordArgs {
 pub(crate) struct RewrapArgs {
     #[command(flatten)]
     acting: ActingPassword,
-    /// Then drop the former keys from the file: what stands to them elsewhere does not open any more
+    /// Then drop the former keys from the file, unless other hospitals may keep something that needs them
     #[arg(long)]
     forget: bool,
+    /// Drop them whatever other hospitals may keep: what stands to them there does not open any more
+    #[arg(long, requires = "forget")]
+    force: bool,
 }
 
 #[derive(Args, Debug)]
@@ -129,6 +133,12 @@ pub(crate) struct ReplaceArgs {
     hospital: Acting,
     #[command(flatten)]
     new: NewPassword,
+    /// The patient is here and consents: with the keys that were suspended, of which this folder has a copy
+    #[arg(long)]
+    consent: bool,
+    /// File with the patient's present password [else: MEDLEDGER_CONSENT_PASSWORD, else the patient is asked]
+    #[arg(long, value_name = "FILE", requires = "consent")]
+    consent_password_file: Option<PathBuf>,
     /// Mine until the record is in a block
     #[arg(long)]
     wait: bool,
@@ -171,6 +181,9 @@ struct Changed {
     upgraded: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wrapped_anew: Option<u64>,
+    /// What became of the files with former keys: `none`, `locked`, or `other-password`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<&'static str>,
     #[serde(skip)]
     says: String,
 }
@@ -188,6 +201,8 @@ struct Recorded {
     record: String,
     /// Hospitals where the member's collection moved to its next key.
     collections: Vec<String>,
+    /// Other hospitals that keep keys for this member, which cannot be seen from here.
+    elsewhere: Vec<String>,
     #[serde(skip)]
     says: &'static str,
 }
@@ -195,7 +210,16 @@ struct Recorded {
 impl Show for Recorded {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         fields(out, &[("member", self.member.clone()), ("record", self.record.clone())])?;
-        writeln!(out, "{}", self.says)
+        writeln!(out, "{}", self.says)?;
+        if !self.elsewhere.is_empty() {
+            let hospitals = self.elsewhere.join(", ");
+            writeln!(
+                out,
+                "keys for this member that are kept at {hospitals} are as before: there the member rewraps and renews \
+                 the collection, and the hospital moves its groups on (`group change --fresh`)"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -235,12 +259,23 @@ fn password(context: &Context, args: &PasswordChangeArgs) -> Result<()> {
     // Before anything new is asked for.
     ledger.unlock(&member.id, &old)?;
     let new = args.new.create(&member.contact.name)?;
-    ledger.change_password(&member.id, &old, &new)?;
+    let beside = ledger.change_password(&member.id, &old, &new)?;
+    let says = match beside {
+        Beside::None => "the file is locked with the new password",
+        Beside::Locked => {
+            "the file is locked with the new password, and so is the one with former keys"
+        }
+        Beside::OtherPassword => {
+            "the file is locked with the new password; one beside it, with former keys, opens with neither: \
+             `medledger identity rewrap --forget` removes it"
+        }
+    };
     context.print(&Changed {
         member: member.id.to_string(),
         upgraded: None,
         wrapped_anew: None,
-        says: "the file is locked with the new password".into(),
+        beside: Some(beside.name()),
+        says: says.into(),
     })
 }
 
@@ -254,6 +289,7 @@ fn upgrade(context: &Context, args: &ActingArgs) -> Result<()> {
         member: member.id.to_string(),
         upgraded: Some(upgraded),
         wrapped_anew: None,
+        beside: None,
         says: says.into(),
     })
 }
@@ -267,7 +303,8 @@ fn succeed(context: &Context, args: &RecordArgs) -> Result<()> {
     let recorded = Recorded {
         member: member.id.to_string(),
         record: succession.record.to_string(),
-        collections: succession.collections.iter().map(ToString::to_string).collect(),
+        collections: ids(&succession.collections),
+        elsewhere: ids(&succession.elsewhere),
         says: "the new keys sign from here on; the former ones still open what was wrapped to them, until \
                `medledger identity rewrap --forget`",
     };
@@ -283,13 +320,25 @@ fn rewrap(context: &Context, args: &RewrapArgs) -> Result<()> {
     let wrapped = ledger.rewrap(&identity)?;
     let mut says = format!("{wrapped} wrapped to the present keys");
     if args.forget {
-        ledger.forget_former_keys(&identity, &password)?;
+        let wrapped = |failure: Failure| failure.doing(&format!("{wrapped} wrapped anew"));
+        if args.force {
+            ledger
+                .forget_former_keys_anyway(&identity, &password)
+                .map_err(Failure::from)
+                .map_err(wrapped)?;
+        } else {
+            ledger
+                .forget_former_keys(&identity, &password)
+                .map_err(Failure::from)
+                .map_err(wrapped)?;
+        }
         says.push_str("; the former keys are gone from the file");
     }
     context.print(&Changed {
         member: member.id.to_string(),
         upgraded: None,
         wrapped_anew: Some(wrapped),
+        beside: None,
         says,
     })
 }
@@ -303,6 +352,7 @@ fn suspend(context: &Context, args: &SuspendArgs) -> Result<()> {
         member: member.id.to_string(),
         record: record.to_string(),
         collections: Vec::new(),
+        elsewhere: Vec::new(),
         says: "these keys sign nothing and open nothing any more",
     };
     context.accepted(
@@ -318,14 +368,41 @@ fn replace(context: &Context, args: &ReplaceArgs) -> Result<()> {
     let ledger = context.open()?;
     let member = lookup::member(&ledger, &args.whose)?;
     let (_, hospital) = args.hospital.unlock(&ledger)?;
+    let patient = match args.consent {
+        true => Some(consenting(&ledger, &member, args.consent_password_file.as_deref())?),
+        false => None,
+    };
     let password = args.new.create(&member.contact.name)?;
-    let (_, succession) = ledger.replace_keys(&hospital, &member.id, &password)?;
+    let (says, (_, succession)) = match &patient {
+        Some(patient) => (
+            "the new keys sign from here on; the former ones still open what was wrapped to them, until \
+             `medledger identity rewrap --forget`",
+            ledger.replace_patient_keys(&hospital, patient, &password)?,
+        ),
+        None => (
+            "the new keys sign from here on; what was granted to the lost ones is for the patients to grant again",
+            ledger.replace_keys(&hospital, &member.id, &password)?,
+        ),
+    };
     let recorded = Recorded {
         member: member.id.to_string(),
         record: succession.record.to_string(),
-        collections: Vec::new(),
-        says: "the new keys sign from here on; what was granted to the lost ones is for the patients to grant again",
+        collections: ids(&succession.collections),
+        elsewhere: ids(&succession.elsewhere),
+        says,
     };
     let done = Done::accepted("the succession", &succession.record);
     context.accepted(&ledger, &recorded, &done, &succession.record, args.wait)
+}
+
+fn ids(members: &[MemberId]) -> Vec<String> {
+    members.iter().map(ToString::to_string).collect()
+}
+
+/// The patient with the keys that were suspended, unlocked with a password of their own.
+fn consenting(ledger: &Ledger, member: &Member, file: Option<&Path>) -> Result<Identity> {
+    let what = format!("present password of {}", member.contact.name);
+    let option = "consent-password-file";
+    let source = Source { what: &what, option, file, variable: "MEDLEDGER_CONSENT_PASSWORD" };
+    Ok(ledger.unlock(&member.id, &source.get()?)?)
 }

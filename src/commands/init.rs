@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 use medledger::core::genesis::Consensus;
 use medledger::core::pow::Bits;
 use medledger::{
-    Contact, CreateOptions, Difficulty, EngineChoice, Ledger, MailSettings, Pace, Threads,
-    hash_rate,
+    Contact, CreateOptions, DeliveryMode, Difficulty, EngineChoice, Ledger, MailSettings, Pace,
+    Threads, hash_rate,
 };
 use serde::Serialize;
 use std::io::{self, Write};
@@ -57,6 +57,13 @@ pub(crate) struct InitArgs {
     /// Sender of letters, such as "Hospital <ledger@hospital.example>"
     #[arg(long, value_name = "ADDRESS")]
     mail_from: Option<String>,
+    /// How access keys reach people, where nothing else is said for a person: in a letter, waiting here to be picked
+    /// up once, or shown once to whoever runs the command [default: mail where there is any, else caller]
+    #[arg(long, value_name = "mail|pickup|caller")]
+    delivery: Option<DeliveryMode>,
+    /// Letters with a key also carry it as a QR code
+    #[arg(long)]
+    mail_qr: bool,
     /// The card of another hospital that founds the chain with this one, and then joins it; may be repeated
     #[arg(long = "founder", value_name = "FILE")]
     founders: Vec<PathBuf>,
@@ -145,6 +152,18 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
     if let Some(from) = &args.mail_from {
         options.settings.mail_from.clone_from(from);
     }
+    if options.settings.mail == MailSettings::None {
+        let text = match (args.delivery, args.mail_qr) {
+            (Some(DeliveryMode::Mail), _) => "--delivery mail needs --mail",
+            (_, true) => "--mail-qr needs --mail",
+            _ => "",
+        };
+        if !text.is_empty() {
+            return Err(Failure::usage("arguments", text));
+        }
+    }
+    options.settings.delivery = args.delivery;
+    options.settings.mail_qr = args.mail_qr;
     let password = args.password.create(&format!("password of {}", args.name))?;
     if let EngineChoice::Work(difficulty) | EngineChoice::Paced { start: difficulty, .. } =
         &options.engine

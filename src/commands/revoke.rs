@@ -36,6 +36,8 @@ enum When {
 struct Revoked {
     grant: String,
     record: String,
+    /// Whether a grant of this member's with this id is known here.
+    known: bool,
     /// What was rotated with `--rotate now`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotated: Option<rotate::Rotations>,
@@ -47,7 +49,14 @@ struct Revoked {
 impl Show for Revoked {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         fields(out, &[("revoked", self.grant.clone()), ("record", self.record.clone())])?;
-        writeln!(out, "nothing new opens under it here; what was read cannot be recalled")?;
+        if self.known {
+            writeln!(out, "nothing new opens under it here; what was read cannot be recalled")?;
+        } else {
+            writeln!(
+                out,
+                "no grant of yours has this id here: it is revoked before it comes; anybody else's stays"
+            )?;
+        }
         if let Some(marked) = self.marked_now {
             writeln!(out, "marked to be rotated: {marked}; `medledger rotate --marked` does it")?;
         }
@@ -73,10 +82,12 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Result<()> {
         Some(_) => scope(&ledger, &member.id, &grant)?,
         None => None,
     };
+    let known = ledger.revocable_grant(&member.id, &grant)?.is_some();
     let record = ledger.revoke(&author, &grant)?;
     let mut revoked = Revoked {
         grant: grant.to_string(),
         record: record.to_string(),
+        known,
         rotated: None,
         marked_now: None,
     };

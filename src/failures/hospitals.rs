@@ -1,11 +1,11 @@
 //! Errors of hospitals among themselves.
 
-use super::{hinted, identity, open, store};
+use super::{hinted, identity, open, store, submit};
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Environment, NotFound, Refused, Usage};
-use medledger::core::hospital::ApplicationError;
+use medledger::core::hospital::{ApplicationError, ProposalError};
 use medledger::core::news::NewsError as DecodeError;
-use medledger::{HospitalError, NewsError};
+use medledger::{HospitalChangeError, HospitalError, NewsError};
 
 pub(super) fn hospital(error: &HospitalError) -> Failure {
     match error {
@@ -26,6 +26,34 @@ pub(super) fn card(error: &ApplicationError) -> Failure {
         }
         _ => Failure::of(Usage, "card", error)
             .hint("`medledger hospital new` and `hospital card` write the files that are needed"),
+    }
+}
+
+pub(super) fn change(error: &HospitalChangeError) -> Failure {
+    match error {
+        HospitalChangeError::NotAHospital(_) => Failure::of(Refused, "no_hospital", error),
+        HospitalChangeError::Proposal(error) => proposal(error),
+        HospitalChangeError::TooFew { .. } => Failure::of(Refused, "too_few_approvals", error)
+            .hint("`medledger hospital approve` adds another hospital's approval"),
+        HospitalChangeError::Submit(error) => submit(error),
+        HospitalChangeError::Store(error) => store(error),
+        _ => Failure::of(Bug, "unknown", error),
+    }
+}
+
+pub(super) fn proposal(error: &ProposalError) -> Failure {
+    match error {
+        ProposalError::UnknownVersion { .. } => {
+            hinted(Failure::of(Environment, "update_needed", error))
+        }
+        ProposalError::Malformed(_) => Failure::of(Usage, "not_a_proposal", error)
+            .hint("`medledger hospital propose` writes the file that is needed"),
+        ProposalError::OtherChain { .. } => Failure::of(Refused, "other_chain", error),
+        ProposalError::OtherSet => Failure::of(Refused, "other_set", error),
+        ProposalError::Application(error) => card(error),
+        ProposalError::Approval(_) => Failure::of(Refused, "approval", error),
+        ProposalError::Differs => Failure::of(Usage, "other_proposal", error),
+        _ => Failure::of(Bug, "unknown", error),
     }
 }
 

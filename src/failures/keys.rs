@@ -24,6 +24,10 @@ pub(super) fn succession(error: &SuccessionError) -> Failure {
             approve(cause).doing("the collection cannot move to its next key")
         }
         SuccessionError::File(error) => identity_file(error),
+        SuccessionError::StillFormer { .. } => Failure::of(Refused, "former_keys_in_use", error)
+            .hint("`medledger identity rewrap` wraps them again"),
+        SuccessionError::Elsewhere { .. } => Failure::of(Refused, "former_keys_elsewhere", error)
+            .hint("rewrap there first, or give --force: what stands to them there does not open any more"),
         SuccessionError::Submit(error) => submit(error),
         SuccessionError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),

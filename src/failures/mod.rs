@@ -18,15 +18,14 @@ pub(crate) use use_cases::unseal;
 use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
 use grants::{approve, group, release_slot, revoke, rotate};
-use hospitals::{card, hospital, news};
+use hospitals::{card, change, hospital, news, proposal};
 use keys::{identity_file, succession};
 use medledger::core::access_key::AccessKeyError;
-use medledger::core::checkpoint::EvidenceError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::finality::CompareError;
 use medledger::core::genesis::GenesisError;
-use medledger::core::hospital::ApplicationError;
+use medledger::core::hospital::{ApplicationError, ProposalError};
 use medledger::core::ids::ParseIdError;
 use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError, ScheduleError};
 use medledger::core::receipt::{CheckError, ReceiptError};
@@ -139,13 +138,15 @@ from_ref! {
     ExportError => export,
     ImportError => import,
     HospitalError => hospital,
+    HospitalChangeError => change,
+    ProposalError => proposal,
     ApplicationError => card,
     NewsError => news,
     FolderError => folder,
     ReceiptError => receipt,
     CheckError => check,
     CompareError => compare,
-    EvidenceError => evidence,
+    CheckEvidenceError => evidence,
     ParseTimeError => parse_time,
     ParseIdError => parse_id,
     AccessKeyError => access_key,

@@ -2,18 +2,20 @@
 
 use super::{Bug, Damaged, Environment, NotFound, Refused, Usage, hinted, store};
 use crate::exit::Failure;
+use medledger::CheckEvidenceError;
 use medledger::core::checkpoint::{EvidenceError, FinalityError};
 use medledger::core::finality::CompareError;
 use medledger::core::receipt::{CheckError, Reason};
 
 /// Exit code and meaning of every reason; an update needed is the environment's fault, as everywhere.
-pub(crate) const RECEIPT_EXITS: [(Reason, u8, &str); 14] = [
+pub(crate) const RECEIPT_EXITS: [(Reason, u8, &str); 15] = [
     (Reason::NotAReceipt, 10, "no receipt, or cut or damaged on its way"),
     (Reason::OtherChain, 11, "about another chain than the one asked about"),
     (Reason::Genesis, 12, "the chain's configuration in it was changed"),
     (Reason::NotARecord, 13, "what should be the record is none"),
     (Reason::RecordPath, 14, "the path from the record to the block is wrong"),
     (Reason::RecordChanged, 15, "the record, or what ties it to its block, was changed"),
+    (Reason::Handover, 24, "it does not show who the hospitals were"),
     (Reason::Work, 16, "the block lacks the work the chain demands"),
     (Reason::BlockSignature, 17, "no hospital of the chain signed the block"),
     (Reason::NotACheckpoint, 18, "what should be the checkpoint is none"),
@@ -55,12 +57,14 @@ pub(super) fn compare(error: &CompareError) -> Failure {
 }
 
 /// Evidence that is kept here was checked before: what does not hold now is damaged.
-pub(super) fn evidence(error: &EvidenceError) -> Failure {
+pub(super) fn evidence(error: &CheckEvidenceError) -> Failure {
     match error {
-        EvidenceError::UnknownVersion { .. } => {
+        CheckEvidenceError::Evidence(error @ EvidenceError::UnknownVersion { .. }) => {
             hinted(Failure::of(Environment, "update_needed", error))
         }
-        _ => hinted(Failure::of(Damaged, "damaged", error)),
+        CheckEvidenceError::Evidence(error) => hinted(Failure::of(Damaged, "damaged", error)),
+        CheckEvidenceError::Store(error) => store(error),
+        _ => Failure::of(Bug, "unknown", error),
     }
 }
 

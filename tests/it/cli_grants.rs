@@ -265,8 +265,16 @@ fn who_passed_a_grant_on_takes_it_back() {
     let third = pass(text(&second, "grant"), "5", &["--with", "6"]);
     assert_eq!(opens(&hospital, one, "6", ""), b"one");
     let revoke = ["revoke", text(&second, "grant"), "--as"];
-    hospital.run(&[&revoke[..], &["6"]].concat()).fails(3, "refused", "unknown_grant");
-    hospital.run(&[&revoke[..], &["4", "--wait"]].concat()).json();
+    // Somebody else's is answered like one that does not exist, and stays what it is.
+    let absent = "ee".repeat(16);
+    for grant in [text(&second, "grant"), absent.as_str()] {
+        let answer = hospital.run(&["revoke", grant, "--as", "6", "--wait"]).json();
+        assert_eq!((text(&answer, "grant"), &answer["known"]), (grant, &Value::Bool(false)));
+        hospital.run(&["revoke", grant, "--as", "6"]).fails(3, "refused", "revoked");
+    }
+    assert_eq!(opens(&hospital, one, "6", ""), b"one");
+    let own = hospital.run(&[&revoke[..], &["4", "--wait"]].concat()).json();
+    assert_eq!(own["known"], true);
     refused(&hospital, one, "5", "revoked");
     refused(&hospital, one, "6", "revoked");
     assert_eq!(opens(&hospital, one, "4", ""), b"one");

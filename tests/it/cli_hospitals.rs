@@ -108,6 +108,95 @@ fn two_hospitals_found_a_chain_and_make_a_record_final_together() {
 }
 
 #[test]
+fn a_chain_of_one_hospital_admits_another_and_expels_it() {
+    let two = Two(tempfile::tempdir().expect("a folder"));
+    let made = two.at("a", &["init", "--name", "A", "--bits", "207fffff"]).json();
+    let chain = text(&made, "chain").to_owned();
+    let [card, car, proposal] = ["b.card", "chain.car", "proposal"].map(|name| two.file(name));
+    let new = two.at("b", &["hospital", "new", "--name", "B", "-o", &card]).json();
+    let b = text(&new, "hospital").to_owned();
+    // A card for founding a chain is none for joining this one.
+    let propose = ["hospital", "propose", "--admit", &card, "-o", &proposal];
+    two.at("a", &propose).fails(2, "usage", "card");
+    two.at("b", &["hospital", "card", "--chain", &chain, "-o", &card]).json();
+    let proposed = two.at("a", &propose).json();
+    assert_eq!((text(&proposed, "change"), text(&proposed, "name")), ("admit", "B"));
+    assert_eq!(
+        (&proposed["needed"], proposed["approved"].as_array().map(Vec::len)),
+        (&1.into(), Some(1))
+    );
+    let done = two.at("a", &["hospital", "submit", &proposal, "--wait"]).json();
+    assert_eq!(text(&done, "hospital"), b);
+    let record = text(&done, "record").to_owned();
+    two.at("a", &["export", "chain", "-o", &car]).json();
+    two.at("b", &["hospital", "join", &car, "--chain", &chain]).json();
+    let listed = two.at("b", &["hospital", "list"]).json();
+    let hospitals = listed["hospitals"].as_array().expect("a list");
+    assert_eq!((&listed["quorum"], &listed["changes"], hospitals.len()), (&2.into(), &1.into(), 2));
+    assert!(hospitals.iter().all(|hospital| hospital["votes"] == true));
+
+    // The receipt of a later record shows how the hospitals changed, in both forms.
+    let add = ["member", "add", "--role", "doctor", "--name", "Dr Bob"];
+    let later = text(&two.at("b", &add).json(), "record").to_owned();
+    two.at("b", &["mine"]).json();
+    two.give("b", "a");
+    two.at("a", &["mine", "--empty"]).json();
+    for _ in 0..6 {
+        two.give("a", "b");
+        if two.give("b", "a") > 2 {
+            break;
+        }
+    }
+    let check = |record: &str, form: &[&str]| {
+        let file = two.file("receipt");
+        let mut get = vec!["receipt", "get", "-o", &file, record, "--force"];
+        get.extend(form);
+        two.at("a", &get).json();
+        run(command(&["receipt", "check", &file, "--chain", &chain, "--json"]), None).json()
+    };
+    assert_eq!(check(&record, &[])["quorum"], 1);
+    for form in [&[][..], &["--tlog-proof"]] {
+        assert_eq!(check(&later, form)["quorum"], 2);
+    }
+
+    // Of two it takes both to part.
+    let part = ["hospital", "propose", "--expel", &b, "-o", &proposal];
+    two.at("a", &part).json();
+    let few = two.at("a", &["hospital", "submit", &proposal]);
+    few.fails(3, "refused", "too_few_approvals");
+    let shown = two.at("b", &["hospital", "approve", &proposal, "--show"]).json();
+    assert_eq!((text(&shown, "change"), &shown["needed"]), ("expel", &2.into()));
+    two.at("b", &["hospital", "approve", &proposal]).json();
+    two.at("a", &["hospital", "submit", &proposal, "--wait"]).json();
+    for _ in 0..6 {
+        two.give("a", "b");
+        two.give("b", "a");
+    }
+    let listed = two.at("a", &["hospital", "list"]).json();
+    assert_eq!((&listed["quorum"], &listed["changes"]), (&1.into(), &2.into()));
+    let refused = two.at("b", &["mine", "--empty"]);
+    refused.fails(3, "refused", "no_mining_key");
+    two.at("a", &["verify", "--full"]).json();
+    two.at("b", &["verify", "--full"]).json();
+}
+
+#[test]
+fn proposals_that_are_none_are_refused_by_name() {
+    let two = Two(tempfile::tempdir().expect("a folder"));
+    let garbage = two.file("garbage");
+    std::fs::write(&garbage, b"\xa1\x61v\x01").expect("written");
+    two.at("a", &["init", "--bits", "207fffff"]).json();
+    two.at("a", &["hospital", "approve", &garbage]).fails(2, "usage", "not_a_proposal");
+    two.at("a", &["hospital", "submit", &garbage]).fails(2, "usage", "not_a_proposal");
+    let own = two.at("a", &["hospital", "list"]).json();
+    let own = text(&own["hospitals"][0], "hospital").to_owned();
+    let proposal = two.file("proposal");
+    two.at("a", &["hospital", "propose", "--expel", &own, "-o", &proposal]).json();
+    // The last one cannot go.
+    two.at("a", &["hospital", "submit", &proposal]).fails(3, "refused", "void");
+}
+
+#[test]
 fn cards_and_news_that_are_none_are_refused_by_name() {
     let two = Two(tempfile::tempdir().expect("a folder"));
     let garbage = two.file("garbage");

@@ -23,6 +23,13 @@ fn keys_succeed_one_another_and_what_was_given_still_opens() {
         assert!(opens(&hospital, report, member));
     }
     assert_eq!(hospital.run(&["identity", "show", "4"]).json()["former_keys"], 1);
+    // The password of the former keys is changed with it.
+    let mut change = hospital.command(&["identity", "password", "--as", "4"]);
+    change.env("MEDLEDGER_NEW_PASSWORD", "another one");
+    assert_eq!(run(change, None).json()["beside"], "locked");
+    let mut back = hospital.command(&["identity", "password", "--as", "4"]);
+    back.env("MEDLEDGER_PASSWORD", "another one");
+    assert_eq!(run(back, None).json()["beside"], "locked");
     let done = hospital.run(&["identity", "rewrap", "--as", "4", "--forget"]).json();
     assert_eq!(done["wrapped_anew"], 1);
     assert_eq!(hospital.run(&["identity", "show", "4"]).json()["former_keys"], 0);
@@ -46,6 +53,27 @@ fn lost_keys_are_suspended_and_replaced_by_the_hospital() {
     assert!(opens(&hospital, report, "4"));
     // Nobody suspends others.
     hospital.run(&["identity", "suspend", "3", "--as", "2"]).fails(3, "refused", "unknown_member");
+}
+
+#[test]
+fn a_suspended_patient_and_the_hospital_make_new_keys_together() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let report = text(&uploaded, "report");
+    hospital.run(&["identity", "suspend", "3", "--as", "3", "--wait"]).json();
+    assert!(!opens(&hospital, report, "3"));
+    let replace = ["identity", "replace", "3", "--as", "1", "--wait"];
+    hospital.run(&replace).fails(3, "refused", "no_consent");
+    let with = |password: &str| {
+        let mut command = hospital.command(&[&replace[..], &["--consent"]].concat());
+        command.env("MEDLEDGER_CONSENT_PASSWORD", password);
+        run(command, None)
+    };
+    with("not the patient's").fails(3, "refused", "wrong_password");
+    let done = with(crate::command::PASSWORD).json();
+    assert_eq!(done["collections"].as_array().unwrap().len(), 1);
+    assert_eq!(done["elsewhere"].as_array().unwrap().len(), 0);
+    assert!(opens(&hospital, report, "3"));
 }
 
 #[test]

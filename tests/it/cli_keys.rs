@@ -55,8 +55,12 @@ fn keys_wait_are_renewed_and_go_into_private_pictures() {
     let picked = hospital.run(&["pickup", "--as", "5"]).json();
     hospital.run_with_key(&open, text(&picked["keys"][0], "access_key")).json();
 
-    // The patient's own key, with a picture of it for people.
-    let renewed = hospital.run(&["key", "renew", report, "--as", "3"]).json();
+    // The patient's own key, with pictures of it for people.
+    let picture = hospital.path("key.png");
+    let renew = ["key", "renew", report, "--as", "3", "--qr-file", picture.to_str().unwrap()];
+    let renewed = hospital.run(&renew).json();
+    let key = medledger::AccessKey::from_text(text(&renewed, "access_key")).unwrap();
+    assert_eq!(fs::read(picture).unwrap(), medledger::qr::png(&key)[..]);
     let own = ["open", report, "--as", "3", "--output", target, "--force"];
     hospital.run_with_key(&own, text(&uploaded, "access_key")).fails(3, "refused", "no_access");
     hospital.run_with_key(&own, text(&renewed, "access_key")).json();
@@ -69,6 +73,29 @@ fn keys_wait_are_renewed_and_go_into_private_pictures() {
     assert_eq!(who, ["Dr Eve", "Dr Eve", "Pat Doe"]);
     assert_eq!(text(&seen[0], "purpose"), "TREAT");
     assert!(seen[2]["purpose"].is_null());
+}
+
+#[test]
+fn how_keys_reach_people_is_said_when_the_ledger_is_made() {
+    for (delivery, told) in [("mail", "mailed"), ("pickup", "waits"), ("caller", "pick_up")] {
+        let hospital = Hospital::new(&["--mail", "outbox", "--delivery", delivery, "--mail-qr"]);
+        let uploaded = hospital.upload(b"a report");
+        assert_eq!(text(&uploaded, "delivery"), told);
+        let letters: Vec<_> = fs::read_dir(hospital.folder().join("outbox"))
+            .map(|entries| entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()))
+            .map(Iterator::collect)
+            .unwrap_or_default();
+        let pictures = letters.iter().filter(|letter| letter.contains("image/svg+xml")).count();
+        assert_eq!(pictures, usize::from(delivery == "mail"), "{letters:?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("l");
+    let init = ["--dir", folder.to_str().unwrap(), "init", "--json"];
+    for wrong in [&["--delivery", "mail"][..], &["--mail-qr"]] {
+        let args = [&init[..], wrong].concat();
+        crate::command::plain(&args).fails(2, "usage", "arguments");
+    }
+    assert!(!folder.exists());
 }
 
 #[test]
@@ -86,10 +113,19 @@ fn pitfall_40_wrong_keys_are_counted_noted_and_signed_for() {
     let events: Vec<_> =
         listed["entries"].as_array().unwrap().iter().map(|entry| text(entry, "event")).collect();
     let none = "no-permission";
-    assert_eq!(events, [none, none, none, none, none, "locked-out"]);
+    assert_eq!(events, [none, none, none, none, none, "locked-out", "waiting"]);
+    // A day of them is not a day of entries: beyond some they are only counted.
+    for _ in 0..17 {
+        hospital.run(&open).fails(3, "refused", "too_many_attempts");
+    }
+    assert_eq!(hospital.run(&["audit", "list"]).json()["entries"].as_array().unwrap().len(), 22);
     hospital.run(&["audit", "digest", "--wait"]).json();
     let checked = hospital.run(&["audit", "verify"]).json();
-    assert_eq!((&checked["size"], &checked["vouched"]), (&6.into(), &6.into()));
+    assert_eq!((&checked["size"], &checked["vouched"]), (&23.into(), &23.into()));
+    let listed = hospital.run(&["audit", "list", "--from", "21"]).json();
+    let counts: Vec<_> =
+        listed["entries"].as_array().unwrap().iter().map(|e| &e["count"]).collect();
+    assert_eq!(counts, [&serde_json::Value::from(1), &serde_json::Value::from(2)]);
     let database = rusqlite::Connection::open(hospital.folder().join("ledger.db")).unwrap();
     database.execute("DELETE FROM local WHERE drawer = 15", []).unwrap();
     drop(database);

@@ -342,7 +342,8 @@ impl Rules {
         let miner = block.descriptor.miner;
         let member = State::new(state)
             .member(&miner)?
-            .filter(|member| member.role == Role::Hospital)
+            // One that was expelled has no mining key left.
+            .filter(|member| member.role == Role::Hospital && !member.mining.is_empty())
             .ok_or(BlockError::NotAHospital(miner))?;
         let id = block.id();
         let signed = |key| block::verify_header(key, &self.chain, &id, &block.signature).is_ok();

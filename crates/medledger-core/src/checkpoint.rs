@@ -241,8 +241,11 @@ pub fn cosigned(
     Ok(Cosigned { checkpoint, by, hospitals, needed })
 }
 
-/// The note's checkpoint, if it is one of this chain.
-fn of_chain(note: &SignedNote, chain: &ChainId) -> Result<Checkpoint, FinalityError> {
+/// The note's checkpoint, if it is one of this chain; looks at no signature.
+///
+/// # Errors
+/// [`FinalityError::Checkpoint`] and [`FinalityError::OtherChain`].
+pub fn of_chain(note: &SignedNote, chain: &ChainId) -> Result<Checkpoint, FinalityError> {
     let checkpoint: Checkpoint = note.text().parse()?;
     if !checkpoint.is_of(chain) {
         return Err(FinalityError::OtherChain { found: checkpoint.origin, chain: *chain });

@@ -1,6 +1,7 @@
 //! Checkpoints of a stored chain: the log tree over its headers, signed by a quorum of hospitals.
 
 pub mod ballots;
+mod handover;
 
 use crate::chain::{Rules, tip};
 use crate::checkpoint::{
@@ -9,15 +10,18 @@ use crate::checkpoint::{
 use crate::clock::Timestamp;
 use crate::engine::MiningKey;
 use crate::fork;
-use crate::genesis::Genesis;
+use crate::hospital::HospitalSet;
 use crate::ids::{BlockId, TreeHash};
 use crate::log_tree::{LogTree, LogTreeError, MemoryNodes, TreeNodes};
 use crate::merkle::InclusionProof;
+use crate::state::{State, StateRead};
 use crate::store::{Drawer, StoreError, StoredBlock, Unit, View};
 
 mod compare;
 
 pub use compare::{CompareError, Compared, compare, evidence, keep_evidence};
+pub use handover::{Handover, HandoverError, Lineage, handover_notes, handovers_before};
+pub(crate) use handover::{missing as missing_handover, note_over};
 
 /// Row of the newest checkpoint that a quorum signed.
 const NEWEST: &[u8] = b"checkpoint";
@@ -131,7 +135,8 @@ pub fn tree_path(view: &dyn View, height: u64, size: u64) -> Result<InclusionPro
     LogTree::new(&Stored(view)).inclusion_proof(height, size).map_err(store_error)
 }
 
-/// Signs the checkpoint that ends with `block`, as the only hospital there is.
+/// Signs the checkpoint that ends with `block`, as the only hospital there is. Every change of hospitals below it must
+/// be final.
 ///
 /// # Errors
 /// When the store fails.
@@ -151,20 +156,49 @@ pub fn sign_checkpoint(
     let time = Timestamp::from_secs(u64::from(block.signed.header.time));
     note.cosign(&cosigner, time, &mut |bytes| *key.key.sign_note(bytes).as_bytes())
         .map_err(|error| bug(&error))?;
-    unit.set_local(Drawer::Node, NEWEST, Some(note.to_string().as_bytes()))
+    keep(unit, &note, size)
 }
 
-/// The keys that count for a quorum: those of the founders.
-#[must_use]
-pub fn cosigners(genesis: &Genesis) -> Vec<NoteKey> {
-    genesis
-        .founders
-        .iter()
-        .filter_map(|founder| {
-            let name = founder.identity.member_id().to_string();
-            NoteKey::cosigner(name, *founder.mining.as_bytes()).ok()
-        })
-        .collect()
+/// The hospitals that make the first `size` blocks final: those before the last of these blocks. A block that changes
+/// the hospitals is made final by those it finds.
+///
+/// # Errors
+/// When the store fails.
+pub fn deciders(
+    state: &dyn StateRead,
+    rules: &Rules,
+    size: u64,
+) -> Result<HospitalSet, StoreError> {
+    State::new(state).hospitals_at(&rules.genesis, size.saturating_sub(2))
+}
+
+/// Whether there is one hospital only, and that is final: it is its own quorum, and what it mines is final at once.
+///
+/// # Errors
+/// When the store fails.
+pub fn alone(view: &dyn View, rules: &Rules) -> Result<bool, StoreError> {
+    let set = State::new(view).hospitals(&rules.genesis)?;
+    Ok(set.quorum() == 1 && (set.since == 0 || final_size(view, rules)? > set.since))
+}
+
+/// The keys of all who ever were hospitals here, each under its hospital's id: for whoever wants to know who
+/// signed something, not whether a quorum did.
+///
+/// # Errors
+/// When the store fails.
+pub fn all_cosigners(state: &dyn StateRead, rules: &Rules) -> Result<Vec<NoteKey>, StoreError> {
+    let mut keys = HospitalSet::founders(&rules.genesis).cosigners();
+    for set in State::new(state).hospital_changes()? {
+        for key in set.cosigners() {
+            let known = |known: &NoteKey| {
+                known.name() == key.name() && known.public_key() == key.public_key()
+            };
+            if !keys.iter().any(known) {
+                keys.push(key);
+            }
+        }
+    }
+    Ok(keys)
 }
 
 /// The newest checkpoint that a quorum signed.
@@ -179,8 +213,9 @@ pub fn newest(
     let damaged =
         |error: &dyn std::fmt::Display| StoreError::Damaged(format!("checkpoint: {error}"));
     let note = SignedNote::from_bytes(&bytes).map_err(|error| damaged(&error))?;
-    let checkpoint = checkpoint::finality(&note, &rules.chain, &cosigners(&rules.genesis))
-        .map_err(|error| damaged(&error))?;
+    let checkpoint = checkpoint::of_chain(&note, &rules.chain).map_err(|error| damaged(&error))?;
+    let cosigners = deciders(view, rules, checkpoint.size)?.cosigners();
+    checkpoint::finality(&note, &rules.chain, &cosigners).map_err(|error| damaged(&error))?;
     let blocks = tip(view)?.height + 1;
     if checkpoint.size > blocks {
         return Err(damaged(&format!("it covers {} blocks, there are {blocks}", checkpoint.size)));
@@ -215,6 +250,16 @@ pub enum AcceptError {
         /// [`keep_evidence`].
         evidence: Option<Box<Evidence>>,
     },
+    /// The hospitals changed below it, and no checkpoint is here that makes the change final.
+    #[error(
+        "the checkpoint covers {size} blocks, but the checkpoint over the change of hospitals at height {height} is not here"
+    )]
+    Handover {
+        /// Blocks it covers.
+        size: u64,
+        /// Height of the change.
+        height: u64,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -227,7 +272,9 @@ pub enum AcceptError {
 /// See [`AcceptError`].
 pub fn accept(unit: &mut dyn Unit, rules: &Rules, note: &[u8]) -> Result<u64, AcceptError> {
     let parsed = SignedNote::from_bytes(note)?;
-    let checkpoint = checkpoint::finality(&parsed, &rules.chain, &cosigners(&rules.genesis))?;
+    let checkpoint = checkpoint::of_chain(&parsed, &rules.chain)?;
+    let cosigners = deciders(unit, rules, checkpoint.size)?.cosigners();
+    checkpoint::finality(&parsed, &rules.chain, &cosigners)?;
     let (size, blocks) = (checkpoint.size, tip(unit)?.height + 1);
     if size > blocks {
         return Err(AcceptError::Ahead { size, blocks });
@@ -238,15 +285,26 @@ pub fn accept(unit: &mut dyn Unit, rules: &Rules, note: &[u8]) -> Result<u64, Ac
     }
     let before = final_size(unit, rules)?;
     if size > before {
-        keep(unit, &parsed)?;
+        if let Some(height) = handover::missing(unit, unit, size)? {
+            return Err(AcceptError::Handover { size, height });
+        }
+        keep(unit, &parsed, size)?;
         fork::prune(unit, rules)?;
     }
     Ok(size.max(before))
 }
 
-/// Makes a checkpoint that was judged the newest one.
-pub(crate) fn keep(unit: &mut dyn Unit, note: &SignedNote) -> Result<(), StoreError> {
-    unit.set_local(Drawer::Node, NEWEST, Some(note.to_string().as_bytes()))
+/// Makes a checkpoint over `size` blocks that was judged the newest one, and its last block's hospitals the ones
+/// that vote.
+pub(crate) fn keep(unit: &mut dyn Unit, note: &SignedNote, size: u64) -> Result<(), StoreError> {
+    unit.set_local(Drawer::Node, NEWEST, Some(note.to_string().as_bytes()))?;
+    let height = size.saturating_sub(1);
+    let changes = State::new(unit).hospital_changes()?;
+    if changes.iter().any(|set| set.since == height) {
+        handover::keep(unit, height, note)?;
+        ballots::hand_over(unit, height)?;
+    }
+    Ok(())
 }
 
 /// How many blocks are final.

@@ -1,5 +1,11 @@
 //! A hospital that is to be a member: its keys, with proof that it holds them.
 
+mod proposal;
+mod set;
+
+pub use proposal::{Proposal, ProposalError};
+pub use set::HospitalSet;
+
 use crate::cbor::{self, DecodeError};
 use crate::genesis::Founder;
 use crate::identity::{Identity, PublicIdentity};

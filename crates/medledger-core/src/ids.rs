@@ -121,6 +121,10 @@ bytes_type! {
     AuditHash, 32, "audit hash"
 }
 bytes_type! {
+    /// Names a set of hospitals, and with it all sets before.
+    SetHash, 32, "hash of a set of hospitals"
+}
+bytes_type! {
     /// Root of the RFC 9162 tree over a block's descriptor and records.
     BlockRoot, 32, "block root"
 }

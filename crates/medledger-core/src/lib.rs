@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_key;
+pub mod audit;
 pub mod block;
 pub mod cbor;
 pub mod chain;

@@ -8,10 +8,10 @@ use crate::cbor::{self, DecodeError};
 use crate::chain::{BlockError, Rules, block_at};
 use crate::checkpoint::{self, Cosignature, FinalityError, NoteError, SignedNote, TlogProofError};
 use crate::clock::Timestamp;
-use crate::finality;
-use crate::genesis::{Founder, Genesis, GenesisError};
+use crate::finality::{self, Handover, HandoverError, Lineage};
+use crate::genesis::{Genesis, GenesisError};
 use crate::ids::{BlockId, ChainId, MemberId, TreeHash};
-use crate::keys::Signature;
+use crate::keys::{Signature, VerifyingKey};
 use crate::merkle::{self, InclusionProof, ProofError};
 use crate::pow::Header;
 use crate::prune;
@@ -52,6 +52,9 @@ pub struct Receipt {
     block_path: InclusionProof,
     /// The signed checkpoint.
     checkpoint: String,
+    /// How the hospitals changed up to there, one after another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handovers: Vec<Handover>,
 }
 
 /// What a receipt proves.
@@ -69,10 +72,12 @@ pub struct Proven {
     pub miner: MemberId,
     /// How many blocks the checkpoint covers.
     pub checkpoint_size: u64,
-    /// The hospitals that cosigned the checkpoint, and when, by their own word.
+    /// The hospitals that cosigned the checkpoint, in order of their ids, and when, by their own word.
     pub cosigned: Vec<(MemberId, Timestamp)>,
     /// How many hospitals had to.
     pub quorum: usize,
+    /// Of how many: those there were when the checkpoint was signed.
+    pub hospitals: usize,
     /// The chain's configuration.
     pub genesis: Genesis,
 }
@@ -151,6 +156,22 @@ pub enum CheckError {
     /// The header lacks the work the chain demands.
     #[error("the block's header does not have the work the chain demands")]
     Work,
+    /// A change of the hospitals is not proven.
+    #[error("change {} of the hospitals: {error}", index + 1)]
+    Handover {
+        /// Which change, from 0.
+        index: usize,
+        /// What does not hold.
+        error: HandoverError,
+    },
+    /// A change of the hospitals comes after the checkpoint, so others had to sign that.
+    #[error("the hospitals changed at height {height}, after the checkpoint of {size} blocks")]
+    LateHandover {
+        /// Height of the change.
+        height: u64,
+        /// Blocks the checkpoint covers.
+        size: u64,
+    },
     /// No hospital of the chain signed the block.
     #[error("the block is not signed by a hospital of the chain")]
     BlockSignature,
@@ -192,11 +213,16 @@ impl Receipt {
             Standing::Accepted { .. } => return Err(ReceiptError::NotMined(record.id)),
             Standing::Refused { .. } => return Err(ReceiptError::Refused(record.id)),
         };
-        let (note, checkpoint) =
-            finality::newest(view, rules)?.ok_or(ReceiptError::NotFinal { height })?;
-        if height >= checkpoint.size {
-            return Err(ReceiptError::NotFinal { height });
-        }
+        // The first that covers the block and ended a set of hospitals: what came later need not be proven.
+        let (note, size) = match finality::note_over(view, height)? {
+            Some(found) => found,
+            None => {
+                let newest = finality::newest(view, rules)?;
+                let newest = newest.filter(|(_, checkpoint)| height < checkpoint.size);
+                let (note, checkpoint) = newest.ok_or(ReceiptError::NotFinal { height })?;
+                (note, checkpoint.size)
+            }
+        };
         let block = block_at(view, height)?;
         let damaged = |what: &str| StoreError::Damaged(format!("block {height}: {what}"));
         let descriptor = block.descriptor.ok_or_else(|| damaged("no descriptor"))?;
@@ -220,9 +246,16 @@ impl Receipt {
             record_path,
             header: block.signed.header,
             signature: block.signed.signature.ok_or_else(|| damaged("no signature"))?,
-            block_path: finality::tree_path(view, height, checkpoint.size)?,
+            block_path: finality::tree_path(view, height, size)?,
             checkpoint: note.to_string(),
+            handovers: finality::handovers_before(view, size - 1)?,
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn without_handovers(mut self) -> Self {
+        self.handovers.clear();
+        self
     }
 
     /// The canonical bytes.
@@ -265,17 +298,28 @@ impl Receipt {
             .verify(&merkle::leaf_hash(&self.record), &TreeHash::from(self.header.root))
             .map_err(CheckError::NotInBlock)?;
 
+        let mut hospitals = Lineage::new(&rules.genesis);
+        for (index, handover) in self.handovers.iter().enumerate() {
+            hospitals
+                .follow(chain, &rules.genesis, handover)
+                .map_err(|error| CheckError::Handover { index, error })?;
+        }
+        let height = self.block_path.index;
         rules.check_work_of(&self.header).map_err(|_| CheckError::Work)?;
         let id = self.header.id();
-        let signed = |founder: &&Founder| {
-            block::verify_header(&founder.mining, chain, &id, &self.signature).is_ok()
+        let signed = |(_, key): &&(MemberId, VerifyingKey)| {
+            block::verify_header(key, chain, &id, &self.signature).is_ok()
         };
-        let miner = rules.genesis.founders.iter().find(signed).ok_or(CheckError::BlockSignature)?;
-        let miner = miner.identity.member_id();
+        let mut miners = hospitals.before(height).hospitals().iter();
+        let (miner, _) = *miners.find(signed).ok_or(CheckError::BlockSignature)?;
 
         let note = SignedNote::from_bytes(self.checkpoint.as_bytes())?;
-        let cosigned = checkpoint::cosigned(&note, chain, &finality::cosigners(&rules.genesis))?;
-        let (height, size) = (self.block_path.index, cosigned.checkpoint.size);
+        let last = hospitals.newest();
+        let cosigned = checkpoint::cosigned(&note, chain, &last.cosigners())?;
+        let size = cosigned.checkpoint.size;
+        if last.since >= size.saturating_sub(1) && last.number > 0 {
+            return Err(CheckError::LateHandover { height: last.since, size });
+        }
         if height >= size {
             return Err(CheckError::NotFinal { height, size });
         }
@@ -295,6 +339,7 @@ impl Receipt {
             checkpoint_size: size,
             cosigned: cosigned.by.iter().filter_map(by).collect(),
             quorum: cosigned.needed,
+            hospitals: cosigned.hospitals,
             genesis: rules.genesis,
         })
     }

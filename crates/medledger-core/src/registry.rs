@@ -70,6 +70,10 @@ pub mod domain {
     pub const VOTE: &[u8] = b"medledger/v1/vote\0";
     /// Signatures of a hospital that is to be a member: its keys.
     pub const HOSPITAL: &[u8] = b"medledger/v1/hospital\0";
+    /// Hash that names a set of hospitals.
+    pub const HOSPITAL_SET: &[u8] = b"medledger/v1/hospital-set\0";
+    /// Approval of a change of the hospitals.
+    pub const HOSPITAL_CHANGE: &[u8] = b"medledger/v1/hospital-change\0";
     /// Start and entries of a hospital's local audit log.
     pub const AUDIT: &[u8] = b"medledger/v1/audit\0";
     /// Every domain, for the test that no two are equal and each ends in a zero byte.
@@ -103,6 +107,8 @@ pub mod domain {
         IDEMPOTENCY_PART,
         VOTE,
         HOSPITAL,
+        HOSPITAL_SET,
+        HOSPITAL_CHANGE,
         AUDIT,
     ];
 }
@@ -195,6 +201,10 @@ pub mod limit {
     pub const EVIDENCE_HEADERS: usize = 1024;
     /// Bytes of the card of a hospital that is to be a member.
     pub const HOSPITAL_CARD_BYTES: usize = 4 * 1024;
+    /// Hospitals of a chain at once.
+    pub const HOSPITALS: usize = 128;
+    /// Bytes of a proposal to admit or expel a hospital.
+    pub const PROPOSAL_BYTES: usize = 16 * 1024;
     /// Bytes of what a hospital tells the others beside its blocks.
     pub const NEWS_BYTES: usize = 32 * 1024 * 1024;
     /// Rounds of which the votes of one hospital in one phase are kept.
@@ -208,6 +218,8 @@ pub mod limit {
     pub const ATTEMPTS_SECONDS: u64 = 15 * 60;
     /// How long, in seconds, a wait lasts at most, and until when after one the next would be longer.
     pub const ATTEMPTS_WAIT_SECONDS: u64 = 24 * 60 * 60;
+    /// Refusals of one person on one day that are each an entry of the audit log; what goes beyond is counted.
+    pub const AUDIT_REFUSALS_A_DAY: u32 = 16;
     /// Bytes of an entry of the audit log.
     pub const AUDIT_ENTRY_BYTES: usize = 512;
 }

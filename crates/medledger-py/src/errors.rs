@@ -3,7 +3,9 @@
 
 use medledger::core::dek::Dek;
 use medledger::core::engine::{OrderError, SubmitError};
+use medledger::core::hospital::ApplicationError;
 use medledger::core::identity::{LockError, UnlockError};
+use medledger::core::news::NewsError as NewsDecodeError;
 use medledger::core::receipt::{CheckError, Reason, ReceiptError};
 use medledger::core::registry::VoidCode;
 use medledger::core::release::ReleaseError;
@@ -14,10 +16,10 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, IdempotencyError,
-    IdentityError, IdentityFileError, NodeKeyError, OpenError, OpenReportError, PruneError,
-    RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError, RotateError,
-    SettingsError, StorageError, SuccessionError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, HospitalError,
+    IdempotencyError, IdentityError, IdentityFileError, NewsError, NodeKeyError, OpenError,
+    OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError,
+    RevokeError, RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -198,6 +200,7 @@ classify! {
     BlockError, error => {
         Self::Damaged { .. } | Self::Corrupt { .. } | Self::Mismatch { .. } => Class::Damaged,
         Self::Sharding { .. } => Class::Damaged,
+        Self::NoRoot { .. } => Class::NotFound,
         Self::ReadOnly { .. } => Class::ReadOnly,
         Self::Locked { .. } | Self::Sweeping => Class::InUse,
         _ => Class::Storage,
@@ -280,13 +283,32 @@ classify! {
     }
     CreateError, error => {
         Self::NotEmpty(_) | Self::Seconds(_) | Self::Genesis(_) => Class::InvalidArgument,
-        Self::Card { .. } => Class::InvalidArgument,
+        Self::Card { error, .. } => error.class(),
         Self::Settings(error) => error.class(),
         Self::NodeKey(error) => error.class(),
         Self::Hospital(error) => error.class(),
         Self::Open(error) => error.class(),
         Self::Store(error) => error.class(),
         _ => Class::Storage,
+    }
+    HospitalError, error => {
+        Self::NoHospital(_) => Class::NotFound,
+        Self::Open(error) => error.class(),
+        Self::Identity(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
+    }
+    ApplicationError, error => {
+        Self::UnknownVersion { .. } => Class::UpdateNeeded,
+        Self::OtherChain { .. } => Class::InvalidArgument,
+        _ => Class::Damaged,
+    }
+    NewsError, error => {
+        Self::Decode(NewsDecodeError::UnknownVersion { .. }) => Class::UpdateNeeded,
+        Self::Decode(_) => Class::Damaged,
+        Self::OtherChain { .. } | Self::Checkpoint(_) => Class::Conflict,
+        Self::Store(error) => error.class(),
+        _ => Class::Base,
     }
     RegisterError, error => {
         Self::Address(_) | Self::Name { .. } => Class::InvalidArgument,
@@ -317,6 +339,7 @@ classify! {
     }
     SuccessionError, error => {
         Self::Refused(code) => Class::Refused(*code),
+        Self::FormerKeys(_) => Class::InvalidArgument,
         Self::Collection(cause) => cause.class(),
         Self::File(error) => error.class(),
         Self::Submit(error) => error.class(),

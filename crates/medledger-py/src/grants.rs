@@ -5,8 +5,6 @@ use crate::errors::{Class, raise};
 use crate::results::Maker;
 use crate::wait::wait_mined;
 use medledger::core::record::{Grantee, ReportList, Scope};
-use medledger::core::registry::Kind;
-use medledger::core::store::{RecordQuery, StoreError};
 use medledger::{
     Approved, Group, GroupId, Identity, Ledger, MemberId, Reader, ReaderKey, RecordId, ReportId,
     Role,
@@ -191,29 +189,15 @@ pub(crate) fn create<'py>(
     what: Result<(&str, &[String]), Role>,
     wait: bool,
 ) -> PyResult<Any<'py>> {
-    let id = match what {
+    let made = match what {
         Ok((name, ids)) => {
             let ids = members(ids)?;
             py.detach(|| ledger.create_group(hospital, name, &ids))
         }
         Err(role) => py.detach(|| ledger.create_role_group(hospital, role)),
     };
-    let id = id.map_err(raise)?;
-    let record = py.detach(|| record_of(ledger, &id)).map_err(raise)?;
-    let record = record.ok_or_else(|| Class::Damaged.error(format!("no record of group {id}")))?;
-    changed(py, ledger, &id, record, wait)
-}
-
-/// The record that made a group.
-fn record_of(ledger: &Ledger, group: &GroupId) -> Result<Option<RecordId>, StoreError> {
-    let query = RecordQuery { kind: Some(Kind::Group), ..RecordQuery::default() };
-    for stored in ledger.view()?.find(&query)? {
-        let signed = stored.signed()?;
-        if GroupId::derive(&signed.record().author, &signed.record().nonce) == *group {
-            return Ok(Some(stored.id));
-        }
-    }
-    Ok(None)
+    let made = made.map_err(raise)?;
+    changed(py, ledger, &made.id, made.record, wait)
 }
 
 /// Lets members join and leave.

@@ -4,6 +4,7 @@ use crate::data::Data;
 use crate::errors::{Class, raise};
 use medledger::core::identity::{self, LockParams};
 use medledger::core::rand_core::UnwrapErr;
+use medledger::qr;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -81,6 +82,21 @@ impl AccessKey {
     #[getter]
     fn text(&self) -> String {
         self.0.to_text().to_string()
+    }
+
+    /// The key as a picture of a QR code: "png" or "svg". The picture is the key: keep it as you keep the key.
+    ///
+    /// Raises InvalidArgumentError for another format.
+    #[pyo3(signature = (format = "png"))]
+    fn qr<'py>(&self, py: Python<'py>, format: &str) -> PyResult<Bound<'py, PyBytes>> {
+        match format {
+            "png" => Ok(PyBytes::new(py, &qr::png(&self.0))),
+            "svg" => Ok(PyBytes::new(py, qr::svg(&self.0).as_bytes())),
+            other => {
+                Err(Class::InvalidArgument
+                    .error(format!("unknown format {other:?}: one of png, svg")))
+            }
+        }
     }
 
     #[expect(clippy::unused_self, reason = "shows nothing of it")]

@@ -307,7 +307,7 @@ pub(crate) fn proven<'py>(py: Python<'py>, value: &Proven) -> PyResult<Bound<'py
         .set("checkpoint_size", value.checkpoint_size)?
         .set("cosigned", PyTuple::new(py, cosigned)?)?
         .set("quorum", value.quorum)?
-        .set("hospitals", value.genesis.founders.len())?
+        .set("hospitals", value.hospitals)?
         .make("Proven")
 }
 

@@ -1,7 +1,6 @@
 //! Reports under new keys, and slots for readers elsewhere.
 
 use crate::errors::raise;
-use crate::identity::AccessKey;
 use crate::results::Maker;
 use crate::wait::interruptible;
 use medledger::{Confirmed, Identity, Key, Ledger, RecordId, ReportId, Rotated, SlotAsk};
@@ -11,14 +10,14 @@ use pyo3::types::{PyBytes, PyList};
 type Any<'py> = Bound<'py, PyAny>;
 
 fn rotated(py: Python<'_>, value: Rotated) -> PyResult<Any<'_>> {
-    let Rotated { report, record, epoch, length, readers, access_key } = value;
+    let Rotated { report, record, epoch, length, readers, delivery } = value;
     Maker::new(py)
         .text("report", report)?
         .text("record", record)?
         .set("epoch", epoch)?
         .set("length", length)?
         .set("readers", readers)?
-        .set("access_key", access_key.map(AccessKey))?
+        .delivery(delivery)?
         .make("Rotated")
 }
 

@@ -90,20 +90,27 @@ pub(crate) fn sources<'py>(py: Python<'py>, ledger: &medledger::Ledger) -> Resul
     Ok(all.into_any())
 }
 
+/// How somebody who keeps reports is reached, as a caller says it.
+pub(crate) struct Reached {
+    pub(crate) cluster: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) public: bool,
+    pub(crate) peers: Option<(u16, u16)>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) gateway: Option<String>,
+}
+
 /// Somebody who keeps reports, from what a caller says.
-pub(crate) fn keeper(
-    name: String,
-    cluster: Option<String>,
-    service: Option<String>,
-    public: bool,
-    gateway: Option<String>,
-) -> PyResult<ReplicaKeeper> {
+pub(crate) fn keeper(name: String, reached: Reached) -> PyResult<ReplicaKeeper> {
+    let invalid = |text: &str| Err(Class::InvalidArgument.error(text));
+    let Reached { cluster, service, public, peers, origins, gateway } = reached;
     let (kind, address) = match (cluster, service) {
+        (Some(_), None) if !origins.is_empty() => return invalid("origins are for a service"),
+        (None, Some(_)) if peers.is_some() => return invalid("peers are those of a cluster"),
         (Some(address), None) => (KeeperKind::Cluster, address),
         (None, Some(address)) => (KeeperKind::Service, address),
-        _ => return Err(Class::InvalidArgument.error("give one of cluster and service")),
+        _ => return invalid("give one of cluster and service"),
     };
-    let (peers, origins) = (None, Vec::new());
     Ok(ReplicaKeeper { name, kind, address, public, peers, origins, gateway })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::errors::{Class, Classify, raise};
 use crate::results;
-use medledger::{MiningControl, Progress, RecordId, Stage};
+use medledger::{BlockPolicy, MiningControl, Progress, RecordId, Stage};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -11,6 +11,15 @@ use std::time::{Duration, Instant};
 /// Runs mining on a thread of its own, so that signals are seen here; an interrupt cancels it.
 pub(crate) fn interruptible<T: Send, E: Classify>(
     py: Python<'_>,
+    work: impl FnOnce(&MiningControl) -> Result<T, E> + Send,
+) -> PyResult<T> {
+    interruptible_until(py, None, work)
+}
+
+/// As [`interruptible`]; at the end of the time it is cancelled, too.
+fn interruptible_until<T: Send, E: Classify>(
+    py: Python<'_>,
+    end: Option<Instant>,
     work: impl FnOnce(&MiningControl) -> Result<T, E> + Send,
 ) -> PyResult<T> {
     let control = MiningControl::new();
@@ -22,13 +31,14 @@ pub(crate) fn interruptible<T: Send, E: Classify>(
                 // The receiver waits for this.
                 let _ = sender.send(work(control));
             });
+            let left = || end.map_or(LOOK, |end| end.saturating_duration_since(Instant::now()));
             let mut interrupted = None;
             let result = loop {
-                match receiver.recv_timeout(Duration::from_millis(50)) {
+                match receiver.recv_timeout(left().clamp(BRIEF, LOOK)) {
                     Ok(result) => break result,
                     Err(RecvTimeoutError::Timeout) if interrupted.is_none() => {
                         interrupted = Python::attach(|py| py.check_signals()).err();
-                        if interrupted.is_some() {
+                        if interrupted.is_some() || left().is_zero() {
                             control.cancel();
                         }
                     }
@@ -49,6 +59,55 @@ pub(crate) fn interruptible<T: Send, E: Classify>(
 
 /// Signals are looked for this often.
 const LOOK: Duration = Duration::from_millis(50);
+/// The least that is slept.
+const BRIEF: Duration = Duration::from_millis(1);
+
+/// A time span in seconds, as a caller gives it.
+fn span(what: &str, seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|error| {
+        Class::InvalidArgument.error(format!("{what} of {seconds} seconds: {error}"))
+    })
+}
+
+/// When blocks are mined, and for how long.
+pub(crate) struct Mining {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) age: f64,
+    pub(crate) timeout: Option<f64>,
+}
+
+/// Mines whenever a block is due, until the time is over, `mined` says so, or a signal comes; how many blocks.
+pub(crate) fn keep_mining(
+    py: Python<'_>,
+    ledger: &medledger::Ledger,
+    mining: &Mining,
+    mined: Option<&Py<PyAny>>,
+) -> PyResult<u64> {
+    let Mining { records, bytes, .. } = *mining;
+    let policy = BlockPolicy { records, bytes, age: span("an age", mining.age)? };
+    let timeout = mining.timeout.map(|seconds| span("a timeout", seconds)).transpose()?;
+    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let (mut blocks, mut raised) = (0, None);
+    interruptible_until(py, end, |control| {
+        ledger.keep_mining(&policy, control, &mut |block| {
+            blocks += 1;
+            let Some(mined) = mined else { return };
+            let enough = Python::attach(|py| {
+                mined.bind(py).call1((results::block(py, block)?,))?.is_truthy()
+            });
+            match enough {
+                Ok(false) => {}
+                Ok(true) => control.cancel(),
+                Err(error) => {
+                    raised = Some(error);
+                    control.cancel();
+                }
+            }
+        })
+    })?;
+    raised.map_or(Ok(blocks), Err)
+}
 
 /// Waits until a record has come to a stage, cannot come further, or the time is over; where it stands then.
 /// Mines nothing.
@@ -68,9 +127,7 @@ pub(crate) fn wait_for<'py>(
             return Err(Class::InvalidArgument.error(text));
         }
     };
-    let timeout = Duration::try_from_secs_f64(timeout).map_err(|error| {
-        Class::InvalidArgument.error(format!("a timeout of {timeout} seconds: {error}"))
-    })?;
+    let timeout = span("a timeout", timeout)?;
     let begun = Instant::now();
     loop {
         let left = timeout.saturating_sub(begun.elapsed());

@@ -44,3 +44,23 @@ def test_blocks_are_kept_checked_repaired_and_collected(fresh, tmp_path):
 def test_a_source_that_is_none_is_told(fresh, tmp_path):
     with pytest.raises(medledger.StorageError):
         fresh.ledger.repair_blocks(tmp_path / "nowhere")
+
+
+def test_a_root_is_kept_for_a_reason_until_it_is_taken_back(fresh):
+    ledger = fresh.ledger
+    uploaded = ledger.upload(fresh.doctor, fresh.patient.id, b"a report", wait=True)
+    root = uploaded.envelope
+    ledger.keep_blocks(root, "audit of 2026")
+    ledger.rotate(fresh.patient, uploaded.report, wait=True)
+    ledger.confirm_rotations(fresh.hospital, wait=True)
+    assert ledger.collect_blocks().removed == 0
+    (pin,) = [pin for pin in ledger.pins() if pin.root == root]
+    assert [reason.reason for reason in pin.reasons] == ["user audit of 2026"]
+    assert ledger.release_blocks(root, "audit of 2026") is True
+    assert ledger.release_blocks(root, "audit of 2026") is False
+    assert ledger.collect_blocks().removed > 0
+    with pytest.raises(medledger.NotFoundError):
+        ledger.keep_blocks(root, "too late")
+    for bad in (("no cid", "why"), (root, ""), (root, "two\nlines")):
+        with pytest.raises(medledger.InvalidArgumentError):
+            ledger.keep_blocks(*bad)

@@ -6,8 +6,9 @@
 
 use crate::approve::Key;
 use crate::audit::{AuditEvent, Noted};
-use crate::effort;
+use crate::effort::{self, Tried};
 use crate::ledger::Ledger;
+use crate::refusals::Asker;
 use medledger_core::cbor;
 use medledger_core::clock::Timestamp;
 use medledger_core::identity::Identity;
@@ -142,18 +143,21 @@ impl Ledger {
     ) -> Result<T, E> {
         let before = effort::spent();
         // Whoever only claims a member's id must not keep that member from trying.
-        let member = self.authenticate(who)?.map(|_| who.id());
-        self.limited_for(before, member, target, Some((who, key)), call)
+        let asker = match self.authenticate(who)? {
+            Some(_) => Asker::Member(who.id()),
+            None => Asker::Stranger(who.id()),
+        };
+        self.limited_for(before, asker, target, Tried::Key(who, key), call)
     }
 
-    /// The same for a member who is known to be the one who asks, `tried` being what is tried again where
+    /// The same for whoever is known to be the one who asks, `tried` being what is tried again where
     /// nothing can open; what was spent is counted from `before`.
     pub(crate) fn limited_for<T, E: Refusal>(
         &self,
         before: effort::Effort,
-        member: Option<MemberId>,
+        asker: Asker,
         target: Target,
-        tried: Option<(&Identity, &Key<'_>)>,
+        tried: Tried<'_>,
         call: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         // Whatever way it is named, the pair is the one of person and report.
@@ -163,16 +167,19 @@ impl Ledger {
             Target::Report(_) | Target::Collection(_) => None,
         }
         .map_or(target, Target::Report);
-        let known = match &member {
-            Some(member) => self.failures(self.view()?.as_ref(), member, target)?,
-            None => Known::default(),
+        let known = match &asker {
+            Asker::Member(member) => self.failures(self.view()?.as_ref(), member, target)?,
+            Asker::Stranger(_) => Known::default(),
         };
         if let Some(until) = known.until(self.now()) {
+            self.note_or_count(&asker, target)?;
             return Err(E::too_many(until));
         }
         match call() {
             Ok(value) => {
-                if let Some(member) = member.filter(|_| known.has_pair) {
+                if let Asker::Member(member) = asker
+                    && known.has_pair
+                {
                     // What was opened is recorded already, and must not look as if it were not.
                     if let Err(error) = self.forget(&member, target) {
                         tracing::warn!(%error, "failed attempts could not be forgotten");
@@ -181,8 +188,12 @@ impl Ledger {
                 Ok(value)
             }
             Err(error) => {
-                if let (Some(event), Some(member)) = (error.event(), member) {
-                    self.note_failure(&member, target, event)?;
+                match (error.event(), &asker) {
+                    (Some(event), Asker::Member(member)) => {
+                        self.note_failure(member, target, event)?;
+                    }
+                    (Some(_), Asker::Stranger(_)) => self.note_or_count(&asker, target)?,
+                    (None, _) => {}
                 }
                 self.top_up(before, tried)?;
                 Err(error.told())

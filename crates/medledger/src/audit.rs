@@ -4,53 +4,18 @@
 
 use crate::attempts::Target;
 use crate::ledger::Ledger;
+use medledger_core::audit::{Entry, start};
 use medledger_core::cbor;
 use medledger_core::clock::Timestamp;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{AuditHash, GrantId, MemberId, RecordId, ReportId};
 use medledger_core::record::{AuditDigest, Body};
-use medledger_core::registry::{FORMAT_VERSION, Kind, domain, limit};
+use medledger_core::registry::Kind;
 use medledger_core::store::{Drawer, RecordQuery, Standing, StoreError, Unit, View};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-/// What an entry of the audit log is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum AuditEvent {
-    /// A key that does not fit was tried.
-    WrongKey,
-    /// A report, request or grant was named that does not exist, or that the member may not use.
-    NoPermission,
-    /// The permission had expired.
-    Expired,
-    /// The permission had been taken back.
-    Revoked,
-    /// After too many failures nothing is tried for a while.
-    LockedOut,
-    /// A patient made a new key in place of a lost one.
-    KeyRenewed,
-    /// A key that waited was picked up.
-    KeyPickedUp,
-}
-
-impl AuditEvent {
-    /// The name that stands in the entry and that people see.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::WrongKey => "wrong-key",
-            Self::NoPermission => "no-permission",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-            Self::LockedOut => "locked-out",
-            Self::KeyRenewed => "key-renewed",
-            Self::KeyPickedUp => "key-picked-up",
-        }
-    }
-}
+pub use medledger_core::audit::AuditEvent;
 
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,34 +34,29 @@ pub struct AuditEntry {
     pub request: Option<RecordId>,
     /// The grant they named.
     pub grant: Option<GrantId>,
+    /// How many attempts the entry stands for. More than one where a day had so many that they were only
+    /// counted.
+    pub count: u64,
 }
 
 /// Member and what they named, for an entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Noted {
     member: MemberId,
-    target: Target,
+    /// None where one entry stands for many attempts.
+    target: Option<Target>,
+    count: u64,
 }
 
 impl Noted {
     pub(crate) const fn of(member: &MemberId, target: Target) -> Self {
-        Self { member: *member, target }
+        Self { member: *member, target: Some(target), count: 1 }
     }
-}
 
-/// The bytes of an entry, as they are hashed and, sealed, stored.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wire {
-    v: u16,
-    number: u64,
-    time: Timestamp,
-    event: AuditEvent,
-    member: MemberId,
-    report: Option<ReportId>,
-    request: Option<RecordId>,
-    grant: Option<GrantId>,
-    before: AuditHash,
+    /// So many attempts by one member, on whatever.
+    pub(crate) const fn more(member: &MemberId, count: u64) -> Self {
+        Self { member: *member, target: None, count }
+    }
 }
 
 /// How many entries there are, and the hash of the last.
@@ -191,12 +151,6 @@ fn key(number: u64) -> Vec<u8> {
     key
 }
 
-fn hash(parts: &[&[u8]]) -> AuditHash {
-    let mut hash = Sha256::new_with_prefix(domain::AUDIT);
-    parts.iter().for_each(|part| hash.update(part));
-    AuditHash::from_bytes(hash.finalize().into())
-}
-
 impl Ledger {
     /// Adds an entry to the audit log, in the unit of work of what it is about.
     pub(crate) fn audit(
@@ -206,27 +160,19 @@ impl Ledger {
         noted: &Noted,
     ) -> Result<(), StoreError> {
         let end = self.audit_end(unit)?;
-        let mut wire = Wire {
-            v: FORMAT_VERSION,
-            number: end.size,
-            time: self.now(),
-            event,
-            member: noted.member,
-            report: None,
-            request: None,
-            grant: None,
-            before: end.hash,
-        };
+        let mut entry = Entry::new(end.size, self.now(), event, noted.member, end.hash);
+        entry.count = (noted.count != 1).then_some(noted.count);
         match noted.target {
-            Target::Report(id) => wire.report = Some(id),
-            Target::Request(id) => wire.request = Some(id),
-            Target::Grant(id) => wire.grant = Some(id),
+            Some(Target::Report(id)) => entry.report = Some(id),
+            Some(Target::Request(id)) => entry.request = Some(id),
+            Some(Target::Grant(id)) => entry.grant = Some(id),
             // The hospital keeps this log: it is the collection here.
-            Target::Collection(_) => {}
+            Some(Target::Collection(_)) | None => {}
         }
-        let bytes = cbor::encode(&wire);
-        let end = End { size: end.size + 1, hash: hash(&[&bytes]) };
-        for (key, plain) in [(key(wire.number), bytes), (END.to_vec(), cbor::encode(&end))] {
+        let end = End { size: end.size + 1, hash: entry.hash() };
+        for (key, plain) in
+            [(key(entry.number), entry.encode()), (END.to_vec(), cbor::encode(&end))]
+        {
             let sealed = self.node_key().seal(Drawer::Audit, &key, &plain, &mut self.rng());
             unit.set_local(Drawer::Audit, &key, Some(&sealed))?;
         }
@@ -235,22 +181,21 @@ impl Ledger {
 
     fn audit_end(&self, view: &dyn View) -> Result<End, StoreError> {
         let Some(sealed) = view.local(Drawer::Audit, END)? else {
-            let start = hash(&[self.chain().as_bytes(), self.hospital().as_bytes()]);
-            return Ok(End { size: 0, hash: start });
+            return Ok(End { size: 0, hash: start(&self.chain(), &self.hospital()) });
         };
         let plain = self.node_key().unseal(Drawer::Audit, END, &sealed)?;
         cbor::decode(&plain, 256)
             .map_err(|error| StoreError::Damaged(format!("end of the audit log: {error}")))
     }
 
-    fn audit_wire(&self, key: &[u8], sealed: &[u8]) -> Result<(Wire, AuditHash), StoreError> {
+    fn audit_entry(&self, key: &[u8], sealed: &[u8]) -> Result<Entry, StoreError> {
         let plain = self.node_key().unseal(Drawer::Audit, key, sealed)?;
-        let wire: Wire = cbor::decode(&plain, limit::AUDIT_ENTRY_BYTES)
+        let entry = Entry::decode(&plain)
             .map_err(|error| StoreError::Damaged(format!("audit entry: {error}")))?;
-        if wire.v != FORMAT_VERSION || key != self::key(wire.number) {
-            return Err(StoreError::Damaged(format!("audit entry {}", wire.number)));
+        if key != self::key(entry.number) {
+            return Err(StoreError::Damaged(format!("audit entry {}", entry.number)));
         }
-        Ok((wire, hash(&[&plain])))
+        Ok(entry)
     }
 
     /// Entries of this hospital's audit log from number `from` on, at most `limit` of them.
@@ -263,9 +208,10 @@ impl Ledger {
         let rows = view.local_scan(Drawer::Audit, &[ENTRY], after.as_deref(), limit)?;
         rows.iter()
             .map(|(key, sealed)| {
-                let (wire, _) = self.audit_wire(key, sealed)?;
-                let Wire { number, time, event, member, report, request, grant, .. } = wire;
-                Ok(AuditEntry { number, time, event, member, report, request, grant })
+                let entry = self.audit_entry(key, sealed)?;
+                let Entry { number, time, event, member, report, request, grant, .. } = entry;
+                let count = entry.count.unwrap_or(1);
+                Ok(AuditEntry { number, time, event, member, report, request, grant, count })
             })
             .collect()
     }
@@ -280,6 +226,7 @@ impl Ledger {
         if here != found {
             return Err(AuditError::OtherHospital { here, found });
         }
+        self.note_what_was_counted()?;
         let report = self.verify_audit()?;
         if let Some(finding) = report.findings.into_iter().next() {
             return Err(AuditError::Damaged(finding));
@@ -300,7 +247,7 @@ impl Ledger {
         let view = self.view()?;
         let view = view.as_ref();
         let mut report = AuditReport::default();
-        let start = hash(&[self.chain().as_bytes(), self.hospital().as_bytes()]);
+        let start = start(&self.chain(), &self.hospital());
         // Hash after so many entries.
         let mut hashes = vec![start];
         let mut after = None;
@@ -308,11 +255,11 @@ impl Ledger {
             let rows = view.local_scan(Drawer::Audit, &[ENTRY], after.as_deref(), PAGE)?;
             for (key, sealed) in &rows {
                 let number = hashes.len() as u64 - 1;
-                match self.audit_wire(key, sealed) {
-                    Ok((wire, hash))
-                        if wire.number == number && wire.before == hashes[hashes.len() - 1] =>
+                match self.audit_entry(key, sealed) {
+                    Ok(entry)
+                        if entry.number == number && entry.before == hashes[hashes.len() - 1] =>
                     {
-                        hashes.push(hash);
+                        hashes.push(entry.hash());
                     }
                     Ok(_) | Err(StoreError::Damaged(_)) => {
                         report.findings.push(AuditFinding::Entry(number));

@@ -5,6 +5,18 @@ use medledger_core::checkpoint::{Evidence, EvidenceError, Misconduct, SignedNote
 use medledger_core::finality::{self, CompareError, Compared};
 use medledger_core::store::StoreError;
 
+/// Why evidence was found to prove nothing, or was not looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckEvidenceError {
+    /// It proves nothing.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Ledger {
     /// The newest checkpoint that a quorum of hospitals signed. Give it away: whoever has it can later
     /// see with [`compare_checkpoint`](Self::compare_checkpoint) whether the chain only grew.
@@ -46,8 +58,9 @@ impl Ledger {
     /// What evidence proves against hospitals of this chain.
     ///
     /// # Errors
-    /// See [`EvidenceError`]: then it proves nothing.
-    pub fn check_evidence(&self, evidence: &Evidence) -> Result<Misconduct, EvidenceError> {
-        evidence.check(&self.chain(), &finality::cosigners(&self.rules().genesis))
+    /// See [`CheckEvidenceError`]: then it proves nothing.
+    pub fn check_evidence(&self, evidence: &Evidence) -> Result<Misconduct, CheckEvidenceError> {
+        let keys = finality::all_cosigners(self.view()?.as_ref(), self.rules())?;
+        Ok(evidence.check(&self.chain(), &keys)?)
     }
 }

@@ -4,6 +4,7 @@ use crate::approve::{ApproveError, Key};
 use crate::grants::{Recipient, TypedKey, Wrapped};
 use crate::ledger::Ledger;
 use crate::secrets::{KeyPlace, with_any_key};
+use crate::spread::spread;
 use medledger_core::identity::{CollectionKey, Identity};
 use medledger_core::ids::{GrantId, MemberId, RecordId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
@@ -79,34 +80,44 @@ impl Ledger {
         let own = next_keys.public().hpke_key();
         let mut wrapped = Wrapped::default();
         let mut ended = Vec::new();
-        for (grant, entry, recipient) in self.collection_readers(&patient.id(), hospital)? {
-            if without.contains(&grant) {
-                continue;
-            }
-            let (id, reader) = (Some(grant), Some(recipient.id()));
-            let role = KeySlotRole::AccessKey;
-            let place = KeyPlace { owner, epoch, role, grant: id, reader };
-            let view = self.view()?;
-            let key = self.secret(&self.stored_slots(view.as_ref()), &place)?;
+        let mut readers = self.collection_readers(&patient.id(), hospital)?;
+        readers.retain(|(grant, ..)| !without.contains(grant));
+        let place = |(grant, _, recipient): &(GrantId, GrantEntry, Recipient)| {
+            let (role, reader) = (KeySlotRole::AccessKey, Some(recipient.id()));
+            KeyPlace { owner, epoch, role, grant: Some(*grant), reader }
+        };
+        let view = self.view()?;
+        let slots = self.stored_slots(view.as_ref());
+        let mut kept = Vec::with_capacity(readers.len());
+        for reader in readers {
+            // Only who has a token has an access key.
+            let key = match reader.1.token {
+                Some(_) => self.secret(&slots, &place(&reader))?,
+                None => None,
+            };
+            kept.push((reader, key));
+        }
+        drop(view);
+        let each = spread(self.workers(), &kept, |((grant, entry, recipient), kept)| {
             // Anybody can wrap a key to a public one: it must be the one the ledger knows.
-            let key = key
+            let key = kept
+                .as_ref()
                 .and_then(|kept| with_any_key(patient, |own| kept.unwrap_access_key(own)).ok())
-                .filter(|key| self.key_fits(&grant, &entry, &Key::Access(key)));
+                .filter(|key| self.key_fits(grant, entry, &Key::Access(key)));
             if entry.token.is_some() && key.is_none() {
                 tracing::warn!(%grant, "a reader's key is not kept here: they have nothing of what comes");
-                continue;
+                return None;
             }
-            self.wrap_collection(
-                &mut wrapped,
-                owner,
-                next_epoch,
-                &grant,
-                &next,
-                &recipient,
-                key.as_ref().map(|key| TypedKey { key, patient: &own }),
-            );
+            let key = key.as_ref().map(|key| TypedKey { key, patient: &own });
+            let mut one = Wrapped::default();
+            self.wrap_collection(&mut one, owner, next_epoch, grant, &next, recipient, key);
+            Some(one)
+        });
+        for ((reader, _), one) in kept.iter().zip(each) {
+            let Some(one) = one else { continue };
+            wrapped.append(one);
             for role in [KeySlotRole::Collection, KeySlotRole::AccessKey] {
-                ended.push(KeyPlace { role, ..place });
+                ended.push(KeyPlace { role, ..place(reader) });
             }
         }
         let place = KeyPlace::before(owner, next_epoch);

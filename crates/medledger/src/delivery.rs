@@ -5,6 +5,7 @@ use crate::audit::{AuditEvent, Noted};
 use crate::ledger::Ledger;
 use crate::mail::{LetterId, texts};
 use crate::people::Contact;
+use crate::refusals::Asker;
 use medledger_core::access_key::AccessKey;
 use medledger_core::cbor;
 use medledger_core::clock::Timestamp;
@@ -78,6 +79,19 @@ pub(crate) struct Parcel<'a> {
     /// Grant and its end; none for a patient's own key.
     pub(crate) grant: Option<(&'a GrantId, Timestamp)>,
     pub(crate) key: &'a AccessKey,
+    /// What a letter says of a patient's own key.
+    pub(crate) why: Why,
+}
+
+/// Why a patient gets a key to their own report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The report was added.
+    Added,
+    /// In place of one that was lost.
+    Renewed,
+    /// The report was put under another key, and the one before is not known here.
+    Rotated,
 }
 
 /// What was done with it in a unit of work.
@@ -154,6 +168,10 @@ impl Ledger {
                 let mailed = (mode == DeliveryMode::Mail).then_some(parcel.key);
                 let letter = match (parcel.grant, mailed) {
                     (_, None) => texts::key_waits(&contact, address, &label),
+                    (None, Some(key)) if parcel.why != Why::Added => {
+                        let rotated = parcel.why == Why::Rotated;
+                        texts::key_replaced(&contact, address, &what, &label, key, rotated)
+                    }
                     (None, Some(key)) => {
                         let hospital = self.contact(unit, &self.hospital())?.name;
                         texts::report_added(&contact, address, &hospital, &what, &label, key)
@@ -181,6 +199,8 @@ impl Ledger {
     /// When the store fails; then no key is shown and none is destroyed.
     pub fn pick_up(&self, owner: &Identity) -> Result<Vec<PickedUp>, StoreError> {
         if self.authenticate(owner)?.is_none() {
+            let target = Target::Collection(self.hospital());
+            self.note_or_count(&Asker::Stranger(owner.id()), target)?;
             return Ok(Vec::new());
         }
         let member = owner.id();

@@ -32,14 +32,24 @@ pub struct Effort {
     pub unwraps: u32,
     /// Records signed.
     pub signatures: u32,
+    /// Signatures of who asks that were checked.
+    pub checks: u32,
 }
 
 /// What a refused call is topped up to a multiple of.
-const STEP: Effort = Effort { lookups: 64, unseals: 64, tokens: 8, unwraps: 4, signatures: 1 };
+const STEP: Effort =
+    Effort { lookups: 64, unseals: 64, tokens: 8, unwraps: 4, signatures: 1, checks: 1 };
 
 thread_local! {
     static SPENT: Cell<Effort> = const {
-        Cell::new(Effort { lookups: 0, unseals: 0, tokens: 0, unwraps: 0, signatures: 0 })
+        Cell::new(Effort {
+            lookups: 0,
+            unseals: 0,
+            tokens: 0,
+            unwraps: 0,
+            signatures: 0,
+            checks: 0,
+        })
     };
 }
 
@@ -62,6 +72,7 @@ fn since(before: Effort) -> Effort {
         tokens: now.tokens.wrapping_sub(before.tokens),
         unwraps: now.unwraps.wrapping_sub(before.unwraps),
         signatures: now.signatures.wrapping_sub(before.signatures),
+        checks: now.checks.wrapping_sub(before.checks),
     }
 }
 
@@ -95,6 +106,22 @@ pub(crate) fn sign() {
     note(|spent| spent.signatures = spent.signatures.wrapping_add(1));
 }
 
+/// A signature of who asks is checked.
+pub(crate) fn check() {
+    note(|spent| spent.checks = spent.checks.wrapping_add(1));
+}
+
+/// What was tried in a call, and is tried again where nothing can open.
+#[derive(Clone, Copy)]
+pub(crate) enum Tried<'a> {
+    /// No key.
+    Nothing,
+    /// A member's key.
+    Key(&'a Identity, &'a Key<'a>),
+    /// A token.
+    Token(&'a Token),
+}
+
 impl Ledger {
     /// Runs a call that no key is tried in; when it is refused, tops up its look-ups.
     pub(crate) fn evenly<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, E>
@@ -104,18 +131,14 @@ impl Ledger {
         let before = spent();
         let result = call();
         if result.is_err() {
-            self.top_up(before, None)?;
+            self.top_up(before, Tried::Nothing)?;
         }
         result
     }
 
     /// Does as much again as is missing to the next multiple of [`STEP`]; keys are tried where nothing
     /// can open.
-    pub(crate) fn top_up(
-        &self,
-        before: Effort,
-        tried: Option<(&Identity, &Key<'_>)>,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn top_up(&self, before: Effort, tried: Tried<'_>) -> Result<(), StoreError> {
         let done = since(before);
         let missing = |done: u32, step: u32| done.next_multiple_of(step).max(step) - done;
         let view = self.view()?;
@@ -123,12 +146,15 @@ impl Ledger {
             // It opens under no key.
             let _ = self.node_key().unseal(Drawer::Attempts, &[], &[0; 96]);
         }
-        if let Some((identity, key)) = tried {
-            for _ in 0..missing(done.tokens, STEP.tokens) {
-                self.try_no_token(key);
-            }
-            for _ in 0..missing(done.unwraps, STEP.unwraps) {
-                self.try_no_slot(identity, key);
+        let tokens = missing(done.tokens, STEP.tokens);
+        match tried {
+            Tried::Nothing => {}
+            Tried::Token(shown) => (0..tokens).for_each(|_| self.compare_with_nothing(shown)),
+            Tried::Key(identity, key) => {
+                (0..tokens).for_each(|_| self.try_no_token(key));
+                for _ in 0..missing(done.unwraps, STEP.unwraps) {
+                    self.try_no_slot(identity, key);
+                }
             }
         }
         for _ in 0..missing(done.lookups, STEP.lookups) {
@@ -138,13 +164,19 @@ impl Ledger {
     }
 
     fn try_no_token(&self, key: &Key<'_>) {
-        token();
-        if let Key::Access(key) = key {
-            let grant = GrantId::from_bytes([0; 16]);
-            let token = Token::derive(key, &grant);
-            let hash = medledger_core::ids::TokenHash::from_bytes([0; 32]);
-            std::hint::black_box(token.matches(&self.chain(), &grant, &hash));
+        match key {
+            Key::Access(key) => {
+                self.compare_with_nothing(&Token::derive(key, &GrantId::from_bytes([0; 16])));
+            }
+            Key::Identity => token(),
         }
+    }
+
+    fn compare_with_nothing(&self, shown: &Token) {
+        token();
+        let grant = GrantId::from_bytes([0; 16]);
+        let hash = medledger_core::ids::TokenHash::from_bytes([0; 32]);
+        std::hint::black_box(shown.matches(&self.chain(), &grant, &hash));
     }
 
     fn try_no_slot(&self, identity: &Identity, key: &Key<'_>) {

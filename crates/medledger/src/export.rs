@@ -76,7 +76,7 @@ impl Ledger {
     }
 
     /// Writes the chain as a CAR: the newest block's node as root, every block down to genesis with its
-    /// records, and the newest checkpoint. With `reports`, also the ciphertext of every report.
+    /// records, the checkpoints that ended a set of hospitals, and the newest one. With `reports`, also the ciphertext of every report.
     ///
     /// `progress` is told how many blocks of the chain, and then how many reports, are written of all.
     ///
@@ -90,12 +90,15 @@ impl Ledger {
     ) -> Result<Exported, ExportError> {
         let view = self.view()?;
         let tip = tip(view.as_ref())?;
-        let note = finality::newest(view.as_ref(), self.rules())?
-            .map(|(note, _)| note.to_string().into_bytes());
-        let note = note.map(|note| (Cid::of(Codec::Raw, &note), note));
+        let mut notes = finality::handover_notes(view.as_ref())?;
+        let newest = finality::newest(view.as_ref(), self.rules())?;
+        notes.extend(newest.map(|(note, _)| note.to_string()));
+        notes.dedup();
+        let named = |note: String| (Cid::of(Codec::Raw, note.as_bytes()), note);
+        let notes: Vec<(Cid, String)> = notes.into_iter().map(named).collect();
         let reports = if reports { self.reports_of_chain(view.as_ref())? } else { Vec::new() };
         let mut roots = vec![tip.node];
-        roots.extend(note.iter().map(|(cid, _)| *cid));
+        roots.extend(notes.iter().map(|(cid, _)| *cid));
         roots.extend(reports.iter().map(|(_, envelope)| *envelope));
         let mut options = WriteOptions::default();
         options.limits = Limits::CHAIN;
@@ -105,8 +108,8 @@ impl Ledger {
             self.put_block(&mut writer, view.as_ref(), height)?;
             progress(tip.height + 1 - height, all);
         }
-        if let Some((cid, note)) = &note {
-            writer.put(cid, note)?;
+        for (cid, note) in &notes {
+            writer.put(cid, note.as_bytes())?;
         }
         for (done, (report, envelope)) in (tip.height + 2..).zip(&reports) {
             self.put_report(&mut writer, report, envelope)?;

@@ -3,7 +3,7 @@
 use crate::approve::{ApproveError, Approved, Key, ReaderKey};
 use crate::attempts::Target;
 use crate::audit::{AuditEvent, Noted};
-use crate::delivery::{Parcel, Sent};
+use crate::delivery::{Parcel, Sent, Why};
 use crate::ledger::Ledger;
 use crate::mail::texts;
 use crate::secrets::{Kept, KeyPlace};
@@ -135,6 +135,11 @@ pub(crate) struct Wrapped {
 }
 
 impl Wrapped {
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.slots.append(&mut other.slots);
+        self.secrets.append(&mut other.secrets);
+    }
+
     pub(crate) fn put(&self, ledger: &Ledger, unit: &mut dyn Unit) -> Result<(), StoreError> {
         for (place, slot) in &self.slots {
             ledger.put_slot(unit, place, slot)?;
@@ -338,7 +343,7 @@ impl Ledger {
             let scope = &permission.scope;
             if let Some(key) = &access_key {
                 let grant = Some((&grant, permission.until));
-                let parcel = Parcel { owner: reader, scope, grant, key };
+                let parcel = Parcel { owner: reader, scope, grant, key, why: Why::Added };
                 return Ok(Some(self.deliver(unit, &parcel)?));
             }
             // To a reader with an identity the letter is a notice: nothing has to be delivered.

@@ -4,6 +4,7 @@ use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
 use crate::secrets::{Kept, KeyPlace, with_any_key};
 use crate::slots::SlotSource;
+use crate::spread::spread;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GroupId, MemberId, RecordId, RecordNonce};
@@ -25,6 +26,15 @@ pub struct Group {
     pub entry: GroupEntry,
     /// Who belongs to it now.
     pub members: Vec<MemberId>,
+}
+
+/// A group that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CreatedGroup {
+    /// The group.
+    pub id: GroupId,
+    /// The record that made it.
+    pub record: RecordId,
 }
 
 /// Why a group was not made or changed.
@@ -58,7 +68,7 @@ impl Ledger {
         hospital: &Identity,
         name: &str,
         members: &[MemberId],
-    ) -> Result<GroupId, GroupError> {
+    ) -> Result<CreatedGroup, GroupError> {
         self.new_group(hospital, name, None, members)
     }
 
@@ -70,7 +80,7 @@ impl Ledger {
         &self,
         hospital: &Identity,
         role: Role,
-    ) -> Result<GroupId, GroupError> {
+    ) -> Result<CreatedGroup, GroupError> {
         self.new_group(hospital, &format!("every {role}"), Some(role), &[])
     }
 
@@ -80,7 +90,7 @@ impl Ledger {
         name: &str,
         role: Option<Role>,
         members: &[MemberId],
-    ) -> Result<GroupId, GroupError> {
+    ) -> Result<CreatedGroup, GroupError> {
         check_name(name)?;
         let nonce = RecordNonce::random(&mut self.rng());
         let id = GroupId::derive(&hospital.id(), &nonce);
@@ -88,14 +98,15 @@ impl Ledger {
         let (add, keys) = self.keys_of(&hospital.id(), role, members)?;
         let (key, remove) = (secret.public_key(), Vec::new());
         let body = record::Group { group: None, role, epoch: 1, key, add, remove };
-        let record = self.sign_with_nonce(hospital, nonce, body);
+        let signed = self.sign_with_nonce(hospital, nonce, body);
+        let record = signed.id();
         let given = self.for_members(&id, 1, &secret, &keys);
-        self.accept(&[record], |unit| -> Result<(), GroupError> {
+        self.accept(&[signed], |unit| -> Result<(), GroupError> {
             self.set_group_name(unit, &id, name)?;
             self.put_all(unit, &given)?;
             Ok(())
         })?;
-        Ok(id)
+        Ok(CreatedGroup { id, record })
     }
 
     /// Lets members join and leave. Joining wraps the group's present key once for each who comes, whatever
@@ -247,11 +258,10 @@ impl Ledger {
         secret: &HpkeSecretKey,
         keys: &Keys,
     ) -> Vec<(KeyPlace, Kept)> {
-        let wrap = |(member, key): &(MemberId, HpkePublicKey)| {
+        spread(self.workers(), keys, |(member, key)| {
             let place = member_place(group, epoch, member);
             (place, self.wrap_secret(&place, secret, key))
-        };
-        keys.iter().map(wrap).collect()
+        })
     }
 
     fn put_all(&self, unit: &mut dyn Unit, given: &[(KeyPlace, Kept)]) -> Result<(), StoreError> {

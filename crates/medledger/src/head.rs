@@ -9,11 +9,10 @@
 //! protects a little less; it never leaves one that the database does not know.
 
 use medledger_core::chain::Rules;
-use medledger_core::checkpoint::quorum;
 use medledger_core::cid::Cid;
 use medledger_core::finality;
 use medledger_core::ids::{BlockId, RecordId};
-use medledger_core::state::StateRead;
+use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View,
 };
@@ -78,8 +77,7 @@ impl Head {
             return Ok(true);
         }
         // Alone, a hospital makes its own block final: that is the second history itself.
-        Ok(quorum(rules.genesis.founders.len()) > 1
-            && self.height < finality::final_size(view, rules)?)
+        Ok(!finality::alone(view, rules)? && self.height < finality::final_size(view, rules)?)
     }
 }
 
@@ -288,6 +286,10 @@ macro_rules! pass {
 }
 
 impl StateRead for GuardedUnit<'_> {
+    fn known(&self) -> Option<&Known> {
+        self.unit.known()
+    }
+
     pass! {
         fn state(&self, key: &[u8]) -> Option<Vec<u8>>;
         fn state_scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<Row>;

@@ -94,19 +94,55 @@ pub(crate) fn forget(folder: &Path, member: &MemberId) -> Result<(), IdentityFil
     }
 }
 
+/// What became of the files that a succession left beside one that was locked with another password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// There are none.
+    None,
+    /// They open with the new password only.
+    Locked,
+    /// One opens with neither password, and stays as it is: it was locked with one of before.
+    OtherPassword,
+}
+
+impl Beside {
+    /// The name that people see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Locked => "locked",
+            Self::OtherPassword => "other-password",
+        }
+    }
+}
+
+/// Names of the files of one member, after the dot.
+const ENDINGS: [&str; 3] = ["former", "next", "identity"];
+
+fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityError> {
+    match read_bounded(path, limit::LOCKED_IDENTITY_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == NotFound => Ok(None),
+        Err(source) => Err(IdentityError::Io { path: path.to_path_buf(), source }),
+    }
+}
+
 impl Ledger {
     /// The bytes of the member's identity file: of several, of that whose keys the ledger names.
     pub(crate) fn identity_file(
         &self,
         member: &MemberId,
     ) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        Ok(self.file_in_force(member)?.1)
+    }
+
+    fn file_in_force(
+        &self,
+        member: &MemberId,
+    ) -> Result<(PathBuf, Zeroizing<Vec<u8>>), IdentityError> {
         let path = path_of(self.folder(), member);
-        let read = |path: PathBuf| match read_bounded(&path, limit::LOCKED_IDENTITY_BYTES) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == NotFound => Ok(None),
-            Err(source) => Err(IdentityError::Io { path, source }),
-        };
-        let present = read(path.clone())?;
+        let present = read(&path)?;
         let others = ["next", "former"].map(|other| path.with_extension(other));
         if others.iter().any(|path| path.exists()) {
             let named = self.members().ok().and_then(|members| {
@@ -118,15 +154,15 @@ impl Ledger {
             let fits = |bytes: &[u8]| peek(bytes).is_ok_and(|info| Some(info.public) == named);
             if !present.as_ref().is_some_and(|bytes| fits(bytes)) {
                 for other in others {
-                    if let Some(bytes) = read(other)?
+                    if let Some(bytes) = read(&other)?
                         && fits(&bytes)
                     {
-                        return Ok(bytes);
+                        return Ok((other, bytes));
                     }
                 }
             }
         }
-        present.ok_or(IdentityError::Missing(*member))
+        present.map(|bytes| (path, bytes)).ok_or(IdentityError::Missing(*member))
     }
 
     /// What a member's identity file tells without its password: whose it is, what a guess costs, and how many
@@ -138,7 +174,11 @@ impl Ledger {
         Ok(peek(&self.identity_file(member)?)?)
     }
 
-    /// Locks a member's identity file with another password, and with the parameters of today.
+    /// Locks a member's identity file with another password, and with the parameters of today; and so the files
+    /// that a succession left beside it, which hold former keys.
+    ///
+    /// Each file is replaced whole, the one in force last: a crash leaves each under one of the two passwords, and
+    /// doing it again ends it.
     ///
     /// # Errors
     /// See [`IdentityFileError`]; the old file stays until the new one is durable.
@@ -147,9 +187,31 @@ impl Ledger {
         member: &MemberId,
         password: &str,
         new: &str,
-    ) -> Result<(), IdentityFileError> {
+    ) -> Result<Beside, IdentityFileError> {
         let identity = self.unlock(member, password)?;
-        replace(self.folder(), &identity, new, &self.lock_params)
+        let (in_force, _) = self.file_in_force(member)?;
+        let mut beside = Beside::None;
+        for ending in ENDINGS {
+            let path = path_of(self.folder(), member).with_extension(ending);
+            if path == in_force {
+                continue;
+            }
+            let Some(bytes) = read(&path)? else { continue };
+            let of_member = |found: &Identity| found.id() == *member;
+            if let Ok(found) = identity::unlock(&bytes, password)
+                && of_member(&found)
+            {
+                locked(&found, new, &self.lock_params, &path)?;
+            } else if !identity::unlock(&bytes, new).is_ok_and(|found| of_member(&found)) {
+                beside = Beside::OtherPassword;
+                continue;
+            }
+            if beside == Beside::None {
+                beside = Beside::Locked;
+            }
+        }
+        locked(&identity, new, &self.lock_params, &in_force)?;
+        Ok(beside)
     }
 
     /// Locks a member's identity file anew if that makes a guess at the password dearer, or the file newer. Tells
@@ -166,7 +228,8 @@ impl Ledger {
             return Ok(false);
         }
         let identity = self.unlock(member, password)?;
-        replace(self.folder(), &identity, password, &self.lock_params)?;
+        let (in_force, _) = self.file_in_force(member)?;
+        locked(&identity, password, &self.lock_params, &in_force)?;
         Ok(true)
     }
 }

@@ -109,7 +109,14 @@ impl Ledger {
         news.votes = votes.iter().map(|vote| vote.encode().into()).collect();
         let certificates = ballots::certificates(view.as_ref(), self.rules())?;
         news.certificates = certificates.iter().map(|quorum| quorum.encode().into()).collect();
-        news.checkpoints = ballots::partial_checkpoints(view.as_ref())?;
+        // Without those that ended a set of hospitals nobody can judge what came after.
+        news.checkpoints = finality::handover_notes(view.as_ref())?;
+        if !news.checkpoints.is_empty() {
+            let newest = finality::newest(view.as_ref(), self.rules())?;
+            news.checkpoints.extend(newest.map(|(note, _)| note.to_string()));
+            news.checkpoints.dedup();
+        }
+        news.checkpoints.extend(ballots::partial_checkpoints(view.as_ref())?);
         Ok(news.encode())
     }
 

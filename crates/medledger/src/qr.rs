@@ -9,9 +9,11 @@
 //! assert!(svg.starts_with("<?xml") && svg.ends_with("</svg>"));
 //! ```
 
+mod png;
+
 use medledger_core::access_key::AccessKey;
 use qrcode::render::{svg, unicode};
-use qrcode::{EcLevel, QrCode};
+use qrcode::{Color, EcLevel, QrCode};
 use zeroize::Zeroizing;
 
 fn code(key: &AccessKey) -> QrCode {
@@ -34,6 +36,29 @@ pub fn svg(key: &AccessKey) -> Zeroizing<String> {
     Zeroizing::new(drawn.module_dimensions(8, 8).quiet_zone(true).build())
 }
 
+/// Modules of white around the code, as ISO/IEC 18004 wants.
+const QUIET: usize = 4;
+
+/// The key as a picture that every mail reader shows: PNG, black on white, 8 pixels a module, one bit each.
+///
+/// # Panics
+/// Never: a key always fits.
+#[must_use]
+pub fn png(key: &AccessKey) -> Zeroizing<Vec<u8>> {
+    let code = code(key);
+    let width = code.width();
+    let side = width + 2 * QUIET;
+    // Eight pixels are a byte: a module is one byte wide and eight rows high.
+    let mut rows = Zeroizing::new(vec![0xff; 8 * side * side]);
+    for (n, color) in code.to_colors().into_iter().enumerate() {
+        let (x, y) = (n % width + QUIET, n / width + QUIET);
+        if color == Color::Dark {
+            (8 * y..8 * y + 8).for_each(|row| rows[row * side + x] = 0);
+        }
+    }
+    png::square(8 * side, &rows)
+}
+
 /// The key in characters of a terminal, two modules one above the other in each; light on dark.
 ///
 /// # Panics
@@ -49,9 +74,6 @@ pub fn terminal(key: &AccessKey) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Modules of white around the code, as ISO/IEC 18004 wants.
-    const QUIET: usize = 4;
 
     /// What an independent reader finds in a picture whose dark places `dark` tells.
     fn read(side: usize, dark: impl Fn(usize, usize) -> bool) -> AccessKey {
@@ -93,6 +115,27 @@ mod tests {
                 })
                 .collect();
             assert_eq!(read(code(&key).width() + 2 * QUIET, |x, y| dark.contains(&(x, y))), key);
+        }
+    }
+
+    #[test]
+    fn other_readers_find_the_key_in_the_png() {
+        for key in samples() {
+            let bytes = png(&key);
+            let mut reader =
+                ::png::Decoder::new(std::io::Cursor::new(&bytes[..])).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut pixels).unwrap();
+            let side = code(&key).width() + 2 * QUIET;
+            assert_eq!((info.width as usize, info.line_size), (8 * side, side));
+            let bit = |x: usize, y: usize| pixels[y * side + x / 8] >> (7 - x % 8) & 1;
+            let mut image =
+                rqrr::PreparedImage::prepare_from_greyscale(8 * side, 8 * side, |x, y| {
+                    255 * bit(x, y)
+                });
+            let grids = image.detect_grids();
+            assert_eq!(grids.len(), 1);
+            assert_eq!(grids[0].decode().unwrap().1.parse(), Ok(key));
         }
     }
 

@@ -4,11 +4,12 @@
 use crate::approve::Key;
 use crate::attempts::{Refusal, Target};
 use crate::audit::AuditEvent;
-use crate::effort;
+use crate::effort::{self, Tried};
 use crate::grants::grantee_id;
 use crate::groups::member_place;
 use crate::ledger::Ledger;
 use crate::open_report::{OpenReportError, OpenedReport};
+use crate::refusals::Asker;
 use crate::secrets::KeyPlace;
 use crate::slots::{ReleasedSlots, SlotPlace, SlotSource};
 use medledger_core::clock::Timestamp;
@@ -16,7 +17,7 @@ use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
-use medledger_core::record::{Body, Grantee, Read, Scope};
+use medledger_core::record::{Body, Grantee, Read, Scope, SignedRecord};
 use medledger_core::registry::limit;
 use medledger_core::release::{ReleaseError, SlotRelease, SlotRequest};
 use medledger_core::seal::Backend;
@@ -131,24 +132,28 @@ impl Ledger {
             return Err(ReleaseSlotError::Stale { stated });
         }
         let reader = statement.author;
-        let known = self.member_entry(&reader)?;
-        // Whoever is not the reader records nothing, and costs the reader no attempts.
-        let key = known.as_ref().map(|entry| entry.identity.signing_key());
-        if key.is_none_or(|key| read.verify(&key).is_err()) {
-            return Err(ReleaseSlotError::NoAccess);
-        }
-        let target = Target::Report(body.report);
-        let (member, entry, grant) =
-            self.limited_for(before, Some(reader), target, None, || {
-                let found = self.asked_for(hospital, &reader, body, token.as_ref())?;
-                found.ok_or(ReleaseSlotError::NoAccess)
+        // Whoever is not the reader records nothing, and costs the reader no attempts; what they are answered, and
+        // what that takes, is the same.
+        let signed = self.is_signed_by_author(hospital, &read)?;
+        let asker = if signed { Asker::Member(reader) } else { Asker::Stranger(reader) };
+        let (target, id) = (Target::Report(body.report), read.id());
+        let tried = token.as_ref().map_or(Tried::Nothing, Tried::Token);
+        let (member, entry, grant, stored) =
+            self.limited_for(before, asker, target, tried, || {
+                let found = match signed {
+                    true => self.asked_for(hospital, &reader, body, token.as_ref())?,
+                    false => None,
+                };
+                let (member, entry, grant) = found.ok_or(ReleaseSlotError::NoAccess)?;
+                let stored = self.view()?.record(&id)?.map(|stored| stored.standing);
+                // It took no effect: nothing says that this was read.
+                if matches!(stored, Some(Standing::Refused { .. })) {
+                    return Err(ReleaseSlotError::NoAccess);
+                }
+                Ok((member, entry, grant, stored))
             })?;
-        let id = read.id();
-        match self.view()?.record(&id)?.map(|stored| stored.standing) {
-            None => self.accept(std::slice::from_ref(&read), |_| Ok::<_, ReleaseSlotError>(()))?,
-            // It took no effect: nothing says that this was read.
-            Some(Standing::Refused { .. }) => return Err(ReleaseSlotError::NoAccess),
-            Some(_) => {}
+        if stored.is_none() {
+            self.accept(std::slice::from_ref(&read), |_| Ok::<_, ReleaseSlotError>(()))?;
         }
         let rows = self.rows_for(&reader, &body.report, &entry, grant.as_ref())?;
         let release = SlotRelease { read: id, rows };
@@ -198,6 +203,22 @@ impl Ledger {
         Ok((entry, Some(grant)))
     }
 
+    /// Whether a record is by the member it names. Where there is no such member a key is tried all the same.
+    fn is_signed_by_author(
+        &self,
+        hospital: &Identity,
+        record: &SignedRecord,
+    ) -> Result<bool, StoreError> {
+        let author = self.member_entry(&record.record().author)?;
+        let key = match &author {
+            Some(author) => author.identity.signing_key(),
+            None => hospital.public().signing_key(),
+        };
+        effort::check();
+        let fits = record.verify(&key).is_ok();
+        Ok(author.is_some() && fits)
+    }
+
     fn member_entry(&self, member: &MemberId) -> Result<Option<MemberEntry>, StoreError> {
         let view = self.view()?;
         let mut found = None;
@@ -238,7 +259,10 @@ impl Ledger {
             };
             let Some(grant) = state.grant(id)? else { return Ok(()) };
             let shown = match (&grant.token, token) {
-                (Some(hash), Some(token)) => token.matches(&self.chain(), id, hash),
+                (Some(hash), Some(token)) => {
+                    effort::token();
+                    token.matches(&self.chain(), id, hash)
+                }
                 (None, None) => true,
                 _ => false,
             };

@@ -3,7 +3,7 @@
 use crate::approve::{ApproveError, Approved, Key, ReaderKey};
 use crate::attempts::Target;
 use crate::audit::{AuditEvent, Noted};
-use crate::delivery::{Parcel, Sent};
+use crate::delivery::{Parcel, Sent, Why};
 use crate::grants::{Permission, TypedKey, Wrapped};
 use crate::ledger::Ledger;
 use crate::slots::SlotPlace;
@@ -70,7 +70,13 @@ impl Ledger {
         let noted = Noted::of(&owner, Target::Report(*report));
         self.audit(unit.as_mut(), AuditEvent::KeyRenewed, &noted)?;
         let scope = Scope::Report(*report);
-        let parcel = Parcel { owner: &owner, scope: &scope, grant: None, key: &access_key };
+        let parcel = Parcel {
+            owner: &owner,
+            scope: &scope,
+            grant: None,
+            key: &access_key,
+            why: Why::Renewed,
+        };
         let sent = self.deliver(unit.as_mut(), &parcel)?;
         unit.commit()?;
         Ok(Renewed { report: *report, delivery: self.delivered(sent, access_key) })

@@ -1,6 +1,7 @@
 //! Revoke: the patient takes a grant back; the reader's slot is destroyed with it.
 
 use crate::approve::ApproveError;
+use crate::effort::{self, Tried};
 use crate::grants::grantee_id;
 use crate::ledger::Ledger;
 use crate::mail::texts;
@@ -8,7 +9,7 @@ use crate::secrets::KeyPlace;
 use crate::slots::SlotPlace;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
-use medledger_core::ids::{GrantId, RecordId};
+use medledger_core::ids::{GrantId, MemberId, RecordId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
 use medledger_core::record::{Grantee, Revoke, Scope};
 use medledger_core::slot::SlotRole;
@@ -47,14 +48,53 @@ impl Ledger {
     /// A patient takes back any grant on their reports, a reader what they passed on. With a grant on a
     /// collection goes its key: the collection moves to the next epoch, whose key those who remain are given.
     ///
+    /// Somebody else's grant and one that does not exist are answered alike, at the same cost: the revocation is
+    /// recorded, and has no effect on what is not the author's, whichever of the two comes first.
+    ///
     /// # Errors
-    /// See [`RevokeError`]; `Submit` when the grant is somebody else's or revoked already.
+    /// See [`RevokeError`]; `Submit` when the author revoked it already.
     pub fn revoke(&self, author: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
-        self.evenly(|| self.revoke_once(author, grant))
+        let before = effort::spent();
+        let own = self.revocable_grant(&author.id(), grant)?.is_some();
+        let result = self.revoke_once(author, grant, own);
+        if !own || result.is_err() {
+            self.top_up(before, Tried::Nothing)?;
+        }
+        result
     }
 
-    fn revoke_once(&self, author: &Identity, grant: &GrantId) -> Result<RecordId, RevokeError> {
-        let gone = self.grant_and_descendants(grant)?;
+    /// A grant that this member may take back, if it is known here: theirs as its patient, or passed on by them.
+    /// Accepted ones are known, and those that were revoked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn revocable_grant(
+        &self,
+        author: &MemberId,
+        grant: &GrantId,
+    ) -> Result<Option<GrantEntry>, StoreError> {
+        let view = self.view()?;
+        let mut found = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            let state = State::new(state);
+            if let Some(entry) = state.grant(grant)?
+                && state.is_revocable_by(&entry, author)?
+            {
+                found = Some(entry);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn revoke_once(
+        &self,
+        author: &Identity,
+        grant: &GrantId,
+        own: bool,
+    ) -> Result<RecordId, RevokeError> {
+        // Nothing is looked for, and nothing destroyed, under what is somebody else's.
+        let gone = if own { self.grant_and_descendants(grant)? } else { Vec::new() };
         let record = self.sign(author, Revoke { grant: *grant });
         let id = record.id();
         let mut records = vec![record];

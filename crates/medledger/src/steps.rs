@@ -10,7 +10,7 @@ pub enum Step {
         /// Plaintext bytes.
         bytes: u64,
     },
-    /// Upload: ciphertext and envelope are on disk and pinned; nothing refers to them yet.
+    /// Upload, rotation: ciphertext and envelope are on disk and pinned; nothing refers to them yet.
     BlocksStored,
     /// The unit of work is filled, but not committed.
     AboutToAccept,

@@ -7,8 +7,8 @@ use crate::slots::SlotPlace;
 use crate::system::os_rng;
 use medledger_core::Cid;
 use medledger_core::chain::HeaderFault;
-use medledger_core::checkpoint::quorum;
 use medledger_core::engine::describe;
+use medledger_core::finality::Lineage;
 use medledger_core::ids::{BlockId, RecordId, ReportId};
 use medledger_core::memory::MemoryStore;
 use medledger_core::registry::Kind;
@@ -270,8 +270,15 @@ impl Ledger {
         {
             findings.push(Finding::Checkpoint { size });
         }
+        let mut hospitals = Lineage::new(&self.rules().genesis);
+        for handover in finality::handovers_before(view, size.saturating_sub(1))? {
+            if let Err(error) = hospitals.follow(&self.chain(), &self.rules().genesis, &handover) {
+                findings.push(Finding::BadCheckpoint(format!("change of the hospitals: {error}")));
+                break;
+            }
+        }
         // Alone, a hospital signs a checkpoint in the same unit of work as each block.
-        if size < blocks && quorum(self.rules().genesis.founders.len()) == 1 {
+        if size < blocks && finality::alone(view, self.rules())? {
             findings.push(Finding::OldCheckpoint { size, blocks });
         }
         Ok(findings)

@@ -4,7 +4,9 @@
 use medledger::sqlite::SqliteStore;
 use medledger_core::conformance::fixture::{Fixture, easy_work};
 use medledger_core::engine::PowEngine;
-use medledger_core::store::{Drawer, RecordQuery, Store, StoreError};
+use medledger_core::ids::MemberId;
+use medledger_core::state::State;
+use medledger_core::store::{Drawer, RecordQuery, Store, StoreError, View};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -139,6 +141,41 @@ fn a_damaged_page_is_noticed_and_never_a_panic() {
         }
     }
     assert!(noticed * 3 >= tried * 2, "{noticed} of {tried}");
+}
+
+#[test]
+fn a_member_that_was_read_before_is_judged_by_what_is_stored_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = ledger(folder.path());
+    let store = SqliteStore::open(&path, false).unwrap();
+    let member = |view: &dyn View, id: &MemberId| State::new(view).member(id);
+    let before = store.view().unwrap();
+    let (id, entry) = State::new(before.as_ref()).members().unwrap().pop().unwrap();
+    let key = [b"m", &id.as_bytes()[..]].concat();
+    let bytes = before.state(&key).unwrap().unwrap();
+    // Twice: the second time it is remembered.
+    for _ in 0..2 {
+        assert_eq!(member(before.as_ref(), &id).unwrap().as_ref(), Some(&entry));
+    }
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.pragma_update(None, "synchronous", "OFF").unwrap();
+    let write = |bytes: &[u8]| {
+        let sql = "UPDATE state SET value = ?2 WHERE key = ?1";
+        assert_eq!(other.execute(sql, (&key, bytes)).unwrap(), 1);
+    };
+    // Each single bit that is damaged makes it another entry, or none: never the one of before.
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        write(&damaged);
+        match member(store.view().unwrap().as_ref(), &id) {
+            Ok(found) => assert_ne!(found, Some(entry.clone())),
+            Err(error) => assert!(matches!(error, StoreError::Damaged(_)), "{error}"),
+        }
+    }
+    assert_eq!(member(before.as_ref(), &id).unwrap().as_ref(), Some(&entry), "as it began");
+    write(&bytes);
+    assert_eq!(member(store.view().unwrap().as_ref(), &id).unwrap(), Some(entry));
 }
 
 #[test]

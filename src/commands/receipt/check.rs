@@ -127,7 +127,7 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> Result<()> {
                 time: show_time(*time),
             })
             .collect(),
-        hospitals: proven.genesis.founders.len(),
+        hospitals: proven.hospitals,
         quorum: proven.quorum,
         proves: format!("the record took effect on chain {} and is final", args.chain),
         does_not_prove: NOT_PROVEN,

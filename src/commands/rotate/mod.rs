@@ -10,9 +10,10 @@ use crate::secret::{AccessKeyArgs, PasswordArgs, key};
 use crate::{interrupt, lookup};
 use clap::{Args, Subcommand};
 use medledger::core::record::{ReportList, Scope};
-use medledger::{Delivery, Identity, Key, Ledger, MemberId, RecordId, ReportId, Rotated};
+use medledger::{Identity, Key, Ledger, MemberId, RecordId, ReportId, RotateError, Rotated};
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 /// What Ctrl-C says: reports are marked before they are rotated.
 const INTERRUPTED: &str = "interrupted: what was accepted is kept and waits; \
@@ -102,8 +103,8 @@ impl Serialize for Told {
 
 impl Row {
     fn accepted(rotated: Rotated) -> Self {
-        let Rotated { report, record, epoch, length, readers, access_key } = rotated;
-        let handover = access_key.map_or(Delivery::None, Delivery::PickUp).into();
+        let Rotated { report, record, epoch, length, readers, delivery } = rotated;
+        let handover = delivery.into();
         let record = record.to_string();
         let outcome = Outcome::Accepted { record, epoch, length, readers, handover };
         Self { report: report.to_string(), outcome }
@@ -247,7 +248,7 @@ fn scopes(reports: &[ReportId]) -> Result<Vec<Scope>> {
     reports.chunks(most).map(scope).collect()
 }
 
-/// Rotates reports one by one. One that fails keeps its key and its mark, and no other back, unless it is the
+/// Rotates reports, many together. One that fails keeps its key and its mark, and no other back, unless it is the
 /// machine that fails.
 pub(super) fn rotate(
     context: &Context,
@@ -259,29 +260,45 @@ pub(super) fn rotate(
     interrupt::says(INTERRUPTED);
     let mut done = Rotations { rotations: Vec::new(), marked: 0, patient: name.to_owned() };
     let mut records = Vec::new();
-    for report in reports {
-        match ledger.rotate(patient, report, key) {
-            Ok(rotated) => {
-                records.push(rotated.record);
-                let row = Row::accepted(rotated);
-                let has_key = row.key().is_some();
-                done.rotations.push(row);
-                if has_key {
-                    // A key that is accepted is not lost, should the others never be.
-                    let text = output::text_in_two(context.json(), &done, "blocks")?;
-                    interrupt::say_when_interrupted(text);
+    let mut shown = Ok(());
+    let mut ended = |group: Vec<(ReportId, Result<Rotated, RotateError>)>| {
+        let (mut stop, mut has_key) = (false, false);
+        for (report, outcome) in group {
+            match outcome {
+                Ok(rotated) => {
+                    records.push(rotated.record);
+                    let row = Row::accepted(rotated);
+                    has_key |= row.key().is_some();
+                    done.rotations.push(row);
+                }
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    stop |= failure.fault() == Fault::Environment;
+                    done.rotations.push(Row::failed(&report, failure));
                 }
             }
-            Err(error) => {
-                let failure = Failure::from(error);
-                let stop = failure.fault() == Fault::Environment;
-                done.rotations.push(Row::failed(report, failure));
-                if stop {
+        }
+        if has_key {
+            // Keys that are accepted are not lost, should the others never be.
+            match output::text_in_two(context.json(), &done, "blocks") {
+                Ok(text) => interrupt::say_when_interrupted(text),
+                Err(error) => (shown, stop) = (Err(error), true),
+            }
+        }
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    match key {
+        Key::Identity => ledger.rotate_many(patient, reports, &mut ended),
+        // An access key opens one report.
+        _ => {
+            for report in reports {
+                if ended(vec![(*report, ledger.rotate(patient, report, key))]).is_break() {
                     break;
                 }
             }
         }
     }
+    shown?;
     done.marked = marked(ledger, &patient.id())?.len();
     if !context.json() {
         let failures = done.rotations.iter().filter_map(Row::failure);

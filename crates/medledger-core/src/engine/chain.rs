@@ -13,7 +13,9 @@ use crate::keys::Signature;
 use crate::merkle::leaf_hash;
 use crate::record::SignedRecord;
 use crate::registry::{VoidCode, domain, limit};
-use crate::state::{ApplyError, Changes, ReadOnce, SignatureCheck, Signatures, StateRead, apply};
+use crate::state::{
+    ApplyError, Changes, ReadOnce, SignatureCheck, Signatures, State, StateRead, apply,
+};
 use crate::store::{Drawer, Standing, StoreError, StoredRecord, Unit, View};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -172,7 +174,8 @@ impl EngineChain {
         now: Timestamp,
         signatures: &mut dyn Signatures,
     ) -> Result<Cast, StoreError> {
-        if self.alone() {
+        if finality::alone(unit, &self.rules)? {
+            self.finish_rest(unit)?;
             return Ok(Cast::default());
         }
         finality::ballots::cast(unit, &self.rules, self.key.as_ref(), now, signatures)
@@ -180,6 +183,9 @@ impl EngineChain {
 
     pub(super) fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError> {
         let Some(key) = &self.key else { return Ok(false) };
+        if !self.may_mine(view, key)? {
+            return Ok(false);
+        }
         let top = tip(view)?.height;
         for height in finality::final_size(view, &self.rules)?.max(1)..=top {
             if block_at(view, height)?.records > 0 {
@@ -187,6 +193,12 @@ impl EngineChain {
             }
         }
         Ok(false)
+    }
+
+    /// Whether this key is that of a hospital in the state of the newest block.
+    pub(super) fn may_mine(&self, view: &dyn View, key: &MiningKey) -> Result<bool, StoreError> {
+        let set = State::new(view).hospitals(&self.rules.genesis)?;
+        Ok(set.mining_key(&key.hospital) == Some(&key.key.verifying_key()))
     }
 
     /// Judges records one after another, each after those before it; writes nothing.

@@ -5,9 +5,9 @@ use super::subject::subject;
 use super::{EngineChain, Mined, OrderError, OrderJob};
 use crate::block::{self, Block, Descriptor};
 use crate::chain::{BlockError, tip};
-use crate::checkpoint::quorum;
 use crate::clock::Timestamp;
 use crate::finality;
+use crate::fork;
 use crate::fork::write::{self, Undoing};
 use crate::ids::{BlockRoot, RecordId};
 use crate::merkle::leaf_hash;
@@ -96,6 +96,9 @@ impl EngineChain {
         let commits = AtomicU64::new(store.commits());
         let view = store.view()?;
         let tip = tip(view.as_ref())?;
+        if !self.may_mine(view.as_ref(), self.key()?)? {
+            return Err(OrderError::NoMiningKey);
+        }
         self.rules().check_turn(view.as_ref(), &tip, &miner).map_err(|error| match error {
             BlockError::Store(error) => OrderError::Store(error),
             _ => OrderError::NotOurTurn { diversity: self.rules().genesis.diversity },
@@ -147,6 +150,7 @@ impl EngineChain {
             mempool::pick(view.pending(window)?, &doubtful, max_records, max_bytes);
         let left_out = !left.is_empty();
         let at = self.rules().at(&draft.tip);
+        let alone = finality::alone(view, self.rules())?;
         let (mut bytes, mut skipped) = (0, left_out);
         // What was left out fills the room of those that have to wait for one another.
         for stored in picked.into_iter().chain(left) {
@@ -171,8 +175,7 @@ impl EngineChain {
                     draft.records.push(record);
                 }
                 Err(ApplyError::Void(code)) => {
-                    match mempool::fate(view, self.rules(), &id, code, now, skipped, self.alone())?
-                    {
+                    match mempool::fate(view, self.rules(), &id, code, now, skipped, alone)? {
                         Fate::Refused(code) => draft.refused.push((id, code)),
                         Fate::Doubted(code) => draft.doubted.push((id, code)),
                         Fate::Waits => skipped = true,
@@ -185,9 +188,20 @@ impl EngineChain {
         Ok(())
     }
 
-    /// Alone, a hospital is its own quorum: what it mined is final at once.
-    pub(super) fn alone(&self) -> bool {
-        quorum(self.rules().genesis.founders.len()) == 1
+    /// Alone since a moment ago: makes final what was mined while there were others.
+    pub(super) fn finish_rest(&self, unit: &mut dyn Unit) -> Result<(), StoreError> {
+        let set = State::new(unit).hospitals(&self.rules().genesis)?;
+        let top = tip(unit)?;
+        match self.key() {
+            Ok(key) if set.since > 0 && set.contains(&key.hospital) => {
+                if finality::final_size(unit, self.rules())? <= top.height {
+                    finality::sign_checkpoint(unit, self.rules(), key, &top)?;
+                    fork::prune(unit, self.rules())?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes down which records were found void, though no block is made.
@@ -252,7 +266,10 @@ impl EngineChain {
         block: &Block,
         changes: &Changes,
     ) -> Result<(), OrderError> {
-        let alone = self.alone();
+        let alone = finality::alone(unit, self.rules())?;
+        if alone {
+            self.finish_rest(unit)?;
+        }
         let undoing = if alone { Undoing::Needless } else { Undoing::Kept };
         write::push(unit, stored, changes, undoing)?;
         for (index, record) in (0u32..).zip(&block.records) {

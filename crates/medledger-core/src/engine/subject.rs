@@ -63,11 +63,14 @@ pub(super) fn subject(state: &State<'_>, record: &SignedRecord) -> Result<Subjec
             Ok((Some(statement.author), report))
         }
         Body::Revoke(body) => Ok(match state.grant(&body.grant)? {
-            Some(grant) => (Some(grant.patient), one_of(&grant.scope)),
-            None => (Some(statement.author), None),
+            Some(grant) if state.is_revocable_by(&grant, &statement.author)? => {
+                (Some(grant.patient), one_of(&grant.scope))
+            }
+            // Not theirs, or not seen yet.
+            _ => (Some(statement.author), None),
         }),
         Body::Read(body) => of_report(body.report),
-        Body::Group(_) | Body::AuditDigest(_) => Ok((None, None)),
+        Body::Admit(_) | Body::Group(_) | Body::AuditDigest(_) => Ok((None, None)),
         Body::Rotate(body) => of_report(body.report),
         Body::Confirm(body) => match state.rotation_of(&body.record)? {
             Some(report) => of_report(report),

@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::engine::MiningKey;
 use crate::fork;
 use crate::ids::{BlockId, MemberId, sha256};
-use crate::state::Signatures;
+use crate::state::{Signatures, State};
 use crate::store::{Drawer, StoreError, Unit, View};
 use crate::vote::{
     BlockInfo, BlockTree, Certificate, CertificateError, Evidence, Inserted, Members, SignedVote,
@@ -51,22 +51,25 @@ pub struct Cast {
 struct StoredTree<'a> {
     view: &'a dyn View,
     beside: HashMap<BlockId, BlockInfo>,
+    /// Heights of the best chain at which the hospitals changed.
+    changes: BTreeSet<u64>,
 }
 
 impl<'a> StoredTree<'a> {
     fn new(view: &'a dyn View) -> Result<Self, StoreError> {
-        let beside = fork::beside(view)?;
-        let info = |block: crate::store::StoredBlock| (block.id, info(&block));
-        Ok(Self { view, beside: beside.into_iter().map(info).collect() })
+        let beside = fork::beside(view)?.into_iter();
+        let beside = beside.map(|(block, changes)| (block.id, info(&block, changes))).collect();
+        let changes = State::new(view).hospital_changes()?.iter().map(|set| set.since).collect();
+        Ok(Self { view, beside, changes })
     }
 }
 
-fn info(block: &crate::store::StoredBlock) -> BlockInfo {
+fn info(block: &crate::store::StoredBlock, changes_set: bool) -> BlockInfo {
     BlockInfo {
         height: block.height,
         parent: block.signed.header.previous,
         miner: block.descriptor.map(|descriptor| descriptor.miner),
-        changes_set: false,
+        changes_set,
     }
 }
 
@@ -75,7 +78,10 @@ impl BlockTree for StoredTree<'_> {
 
     fn block(&self, id: &BlockId) -> Result<Option<BlockInfo>, StoreError> {
         match self.view.height_of(id)? {
-            Some(height) => Ok(Some(info(&block_at(self.view, height)?))),
+            Some(height) => {
+                let changes = self.changes.contains(&height);
+                Ok(Some(info(&block_at(self.view, height)?, changes)))
+            }
             None => Ok(self.beside.get(id).copied()),
         }
     }
@@ -110,10 +116,28 @@ fn damaged(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("votes: {error}"))
 }
 
-/// The hospitals that vote on what is not final.
-#[must_use]
-pub fn members(rules: &Rules) -> Members {
-    Members::founders(rules.chain, &rules.genesis)
+/// The hospitals that vote on what is not final: those after the last final block.
+///
+/// # Errors
+/// When the store fails.
+pub fn members(view: &dyn View, rules: &Rules) -> Result<Members, StoreError> {
+    let top = super::final_size(view, rules)?.saturating_sub(1);
+    let set = State::new(view).hospitals_at(&rules.genesis, top)?;
+    Ok(set.voters(rules.chain, block_at(view, set.since)?.id))
+}
+
+/// Lets other hospitals vote from now on, those that the block at this height, which is final, brought into force.
+/// What was voted before means nothing to them; evidence stays.
+pub(super) fn hand_over(unit: &mut dyn Unit, height: u64) -> Result<(), StoreError> {
+    let block = block_at(unit, height)?.id;
+    for kind in [VOTE, QUORUM] {
+        for (key, _) in unit.local_scan(Drawer::Votes, &[kind], None, usize::MAX)? {
+            unit.set_local(Drawer::Votes, &key, None)?;
+        }
+    }
+    let state = VoterState::new(block, height);
+    unit.set_local(Drawer::Votes, STATE, Some(&state.encode()))?;
+    set_anchor(unit, &state.base)
 }
 
 fn state(view: &dyn View) -> Result<Option<VoterState>, StoreError> {
@@ -122,7 +146,7 @@ fn state(view: &dyn View) -> Result<Option<VoterState>, StoreError> {
 }
 
 fn tally(view: &dyn View, rules: &Rules) -> Result<Tally, StoreError> {
-    let members = members(rules);
+    let members = members(view, rules)?;
     let mut tally = match state(view)? {
         Some(state) => Tally::restored(members, &state),
         None => Tally::new(members),
@@ -298,14 +322,15 @@ pub fn cast(
     signatures: &mut dyn Signatures,
 ) -> Result<Cast, StoreError> {
     let mut cast = Cast::default();
-    let members = members(rules);
     let id = key.map_or(MemberId::from_bytes([0; 16]), |key| key.hospital);
-    let mut voter = match state(unit)? {
-        Some(state) => Voter::restored(id, rules.chain, state),
-        None => Voter::new(id, &members, 0),
-    };
     loop {
+        // Anew each time: a checkpoint may have handed over to other hospitals.
         let mut tally = tally(unit, rules)?;
+        let key = key.filter(|key| tally.members().contains(&key.hospital));
+        let voter = match state(unit)? {
+            Some(state) => Voter::restored(id, rules.chain, state),
+            None => Voter::new(id, tally.members(), 0),
+        };
         let anchor_now = voter.anchor(&tally);
         if anchor(unit)? != Some(anchor_now) {
             set_anchor(unit, &anchor_now)?;
@@ -315,12 +340,10 @@ pub fn cast(
         let top = tip(unit)?;
         let step = voter.step(&StoredTree::new(unit)?, &top.id, &tally)?;
         cast.trouble = step.trouble;
-        let done = step.votes.is_empty() && step.cosign.is_none() && step.voter == voter;
-        voter = step.voter;
-        if done {
+        if step.votes.is_empty() && step.cosign.is_none() && step.voter == voter {
             return Ok(cast);
         }
-        unit.set_local(Drawer::Votes, STATE, Some(&voter.state().encode()))?;
+        unit.set_local(Drawer::Votes, STATE, Some(&step.voter.state().encode()))?;
         if let Some(key) = key {
             for vote in step.votes {
                 let vote = vote.sign(&key.key);
@@ -416,7 +439,7 @@ pub(crate) fn should_mine(
     hospital: &MemberId,
     height: u64,
 ) -> Result<bool, StoreError> {
-    let members = members(rules);
+    let members = members(view, rules)?;
     let voter = match state(view)? {
         Some(state) => Voter::restored(*hospital, rules.chain, state),
         None => Voter::new(*hospital, &members, 0),

@@ -1,6 +1,6 @@
 //! A checkpoint from elsewhere beside one's own chain, and evidence where the two cannot both be true.
 
-use super::{Stored, cosigners, newest, tree_root};
+use super::{Stored, all_cosigners, newest, tree_root};
 use crate::chain::{Rules, tip};
 use crate::checkpoint::{
     Checkpoint, Evidence, EvidenceError, FinalityError, NoteError, SignedNote, VerifyError,
@@ -79,7 +79,7 @@ pub fn compare(view: &dyn View, rules: &Rules, note: &[u8]) -> Result<Compared, 
         let (found, chain) = (theirs.origin, rules.chain);
         return Err(FinalityError::OtherChain { found, chain }.into());
     }
-    if note.verified_only(&cosigners(&rules.genesis)).signatures().is_empty() {
+    if note.verified_only(&all_cosigners(view, rules)?).signatures().is_empty() {
         return Err(FinalityError::from(VerifyError::NoKnownSignature).into());
     }
     if theirs.size == 0 {
@@ -107,7 +107,7 @@ pub(super) fn against(
     note: &SignedNote,
 ) -> Result<Option<Evidence>, StoreError> {
     let Some((own, _)) = newest(view, rules)? else { return Ok(None) };
-    let keys = cosigners(&rules.genesis);
+    let keys = all_cosigners(view, rules)?;
     let tree = &Stored(view);
     match Evidence::between(note, &own, LogTree::new(tree), &rules.chain, &keys) {
         Ok(evidence) => Ok(evidence),
@@ -149,6 +149,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::finality::{AcceptError, accept};
     use crate::genesis::Genesis;
+    use crate::hospital::HospitalSet;
     use crate::store::Store;
     use crate::testing::*;
 
@@ -192,7 +193,7 @@ mod tests {
     fn pitfall_23_a_second_history_is_recognised_and_kept_once() {
         let (ours, theirs) = (grown(6, 0), grown(4, 5));
         assert_eq!(ours.rules.chain, theirs.rules.chain);
-        let keys = cosigners(&ours.rules.genesis);
+        let keys = HospitalSet::founders(&ours.rules.genesis).cosigners();
         let note = note_of(&theirs);
         let Compared::Conflict { theirs: found, evidence: Some(proof) } =
             compared(&ours, &note).unwrap()

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::ids::MemberId;
 use crate::keys::Signature;
 use crate::pow::{Header, Work};
-use crate::registry::limit;
+use crate::registry::{Kind, limit};
 use crate::store::{Drawer, StoreError, StoredBlock, Unit, View};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -21,12 +21,14 @@ pub(crate) struct Kept {
     pub(crate) orphan: bool,
     /// Bytes of its nodes.
     pub(crate) bytes: u64,
+    /// Whether it changes the hospitals.
+    pub(crate) changes_set: bool,
     descriptor: Descriptor,
 }
 
 impl Kept {
     pub(crate) fn new(stored: StoredBlock, descriptor: Descriptor, orphan: bool) -> Self {
-        Self { stored, orphan, bytes: 0, descriptor }
+        Self { stored, orphan, bytes: 0, changes_set: false, descriptor }
     }
 
     pub(crate) const fn parent(&self) -> Cid {
@@ -48,6 +50,8 @@ struct Row {
     work: Work,
     orphan: bool,
     bytes: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    changes: bool,
 }
 
 /// Node and pages, as IPFS carries them.
@@ -85,7 +89,7 @@ fn parse(node: Cid, bytes: &[u8]) -> Result<Kept, StoreError> {
         median_time: Timestamp::from_secs(row.median),
         chain_work: row.work,
     };
-    Ok(Kept { stored, orphan: row.orphan, bytes: row.bytes, descriptor })
+    Ok(Kept { stored, orphan: row.orphan, bytes: row.bytes, changes_set: row.changes, descriptor })
 }
 
 /// Every block beside the best chain.
@@ -113,6 +117,7 @@ pub(crate) fn put(unit: &mut dyn Unit, mut kept: Kept, block: &Block) -> Result<
     let parts = std::iter::once(nodes.root).chain(nodes.pages);
     let body = cbor::encode(&Body(parts.map(|(_, bytes)| ByteBuf::from(bytes)).collect()));
     kept.bytes = body.len() as u64;
+    kept.changes_set = block.records.iter().any(|record| record.record().kind() == Kind::Admit);
     unit.set_local(Drawer::Branches, &key(BODY, &node), Some(&body))?;
     put_row(unit, &kept)
 }
@@ -130,6 +135,7 @@ pub(crate) fn put_row(unit: &mut dyn Unit, kept: &Kept) -> Result<(), StoreError
         work: stored.chain_work,
         orphan: kept.orphan,
         bytes: kept.bytes,
+        changes: kept.changes_set,
     };
     unit.set_local(Drawer::Branches, &key(ROW, &stored.node), Some(&cbor::encode(&row)))
 }

@@ -2,11 +2,13 @@
 
 use super::Branch;
 use super::branches::{self, Kept};
-use super::choose::{self, Reorg, change_over, judge};
+use super::choose::{self, Judged, Reorg, change_over, judge};
+use super::view::BranchView;
 use crate::chain::{Rules, tip};
 use crate::checkpoint::{self, Checkpoint, FinalityError, NoteError, SignedNote};
 use crate::clock::Timestamp;
 use crate::finality;
+use crate::hospital::HospitalSet;
 use crate::ids::sha256;
 use crate::state::Signatures;
 use crate::store::{Drawer, StoreError, Unit, View};
@@ -82,20 +84,25 @@ pub fn receive_checkpoint(
     signatures: &mut dyn Signatures,
 ) -> Result<Checkpointed, CheckpointError> {
     let note = SignedNote::from_bytes(note)?;
-    let cosigners = finality::cosigners(&rules.genesis);
-    let (note, checkpoint) = match checkpoint::finality(&note, &rules.chain, &cosigners) {
-        Ok(checkpoint) => (note, checkpoint),
+    let checkpoint = checkpoint::of_chain(&note, &rules.chain)?;
+    let size = checkpoint.size;
+    if size <= finality::final_size(unit, rules)? {
+        return old(unit, rules, &note, &checkpoint);
+    }
+    // Looking for its blocks may mean judging a branch: not for a note that anybody may have made.
+    let known = finality::all_cosigners(unit, rules)?;
+    if note.verified_only(&known).signatures().is_empty() {
+        checkpoint::finality(&note, &rules.chain, &known)?;
+    }
+    let place = locate(unit, rules, &checkpoint, now, signatures)?;
+    let cosigners = place.deciders.cosigners();
+    let note = match checkpoint::finality(&note, &rules.chain, &cosigners) {
+        Ok(_) => note,
         // With those that came before it may be a quorum.
         Err(error @ FinalityError::TooFew { .. }) => {
-            if let Ok(late) = note.text().parse::<Checkpoint>()
-                && late.size <= finality::final_size(unit, rules)?
-            {
-                let same = finality::tree_root(unit, late.size)? == late.root;
-                return if same { Ok(Checkpointed::Known) } else { Err(error.into()) };
-            }
             let gathered = finality::ballots::gather(unit, &note, &cosigners)?;
             match checkpoint::finality(&gathered, &rules.chain, &cosigners) {
-                Ok(checkpoint) => (gathered, checkpoint),
+                Ok(_) => gathered,
                 Err(FinalityError::TooFew { found, needed, .. }) => {
                     return Ok(Checkpointed::Gathering { found, needed });
                 }
@@ -104,26 +111,34 @@ pub fn receive_checkpoint(
         }
         Err(error) => return Err(error.into()),
     };
-    let size = checkpoint.size;
-    if size <= finality::final_size(unit, rules)? {
-        if finality::tree_root(unit, size)? == checkpoint.root {
-            return Ok(Checkpointed::Known);
-        }
-        keep_conflict(unit, &note)?;
-        return Err(CheckpointError::Conflict { size });
+    if let Some(reorg) = settle(unit, rules, &note, size, place.blocks)? {
+        let later = retry(unit, rules, now, signatures)?;
+        return Ok(Checkpointed::Final { size, reorg: Reorg::then(reorg, later) });
     }
-    match settle(unit, rules, &note, &checkpoint, now, signatures)? {
-        Some(reorg) => Ok(Checkpointed::Final { size, reorg }),
-        None => {
-            let newer = match ahead(unit, rules)? {
-                Some((_, kept)) => size > kept.size,
-                None => true,
-            };
-            if newer {
-                unit.set_local(Drawer::Node, AHEAD, Some(note.to_string().as_bytes()))?;
-            }
-            Ok(Checkpointed::Ahead { size })
+    if ahead(unit)?.is_none_or(|(_, kept)| size > kept.size) {
+        unit.set_local(Drawer::Node, AHEAD, Some(note.to_string().as_bytes()))?;
+    }
+    Ok(Checkpointed::Ahead { size })
+}
+
+/// What to make of a checkpoint over no more blocks than are final.
+fn old(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    note: &SignedNote,
+    checkpoint: &Checkpoint,
+) -> Result<Checkpointed, CheckpointError> {
+    let size = checkpoint.size;
+    let cosigners = finality::deciders(unit, rules, size)?.cosigners();
+    let judged = checkpoint::finality(note, &rules.chain, &cosigners);
+    let same = finality::tree_root(unit, size)? == checkpoint.root;
+    match judged {
+        Ok(_) | Err(FinalityError::TooFew { .. }) if same => Ok(Checkpointed::Known),
+        Ok(_) => {
+            keep_conflict(unit, note)?;
+            Err(CheckpointError::Conflict { size })
         }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -146,28 +161,114 @@ fn keep_conflict(unit: &mut dyn Unit, note: &SignedNote) -> Result<(), StoreErro
     Ok(())
 }
 
-fn ahead(view: &dyn View, rules: &Rules) -> Result<Option<(SignedNote, Checkpoint)>, StoreError> {
+fn ahead(view: &dyn View) -> Result<Option<(SignedNote, Checkpoint)>, StoreError> {
     let Some(bytes) = view.local(Drawer::Node, AHEAD)? else { return Ok(None) };
     let damaged = |error: &dyn std::fmt::Display| {
         StoreError::Damaged(format!("the checkpoint that waits for its blocks: {error}"))
     };
     let note = SignedNote::from_bytes(&bytes).map_err(|error| damaged(&error))?;
-    let cosigners = finality::cosigners(&rules.genesis);
-    let checkpoint =
-        checkpoint::finality(&note, &rules.chain, &cosigners).map_err(|error| damaged(&error))?;
+    let checkpoint = note.text().parse().map_err(|error| damaged(&error))?;
     Ok(Some((note, checkpoint)))
 }
 
-/// Tries the checkpoint that waits for its blocks again, now that another block came.
+/// Tries the checkpoint that waits for its blocks again, now that another block came, or another checkpoint.
 pub(super) fn retry(
     unit: &mut dyn Unit,
     rules: &Rules,
     now: Timestamp,
     signatures: &mut dyn Signatures,
 ) -> Result<Option<Reorg>, StoreError> {
-    let Some((note, checkpoint)) = ahead(unit, rules)? else { return Ok(None) };
-    let settled = settle(unit, rules, &note, &checkpoint, now, signatures)?;
-    Ok(settled.flatten())
+    let Some((note, checkpoint)) = ahead(unit)? else { return Ok(None) };
+    if checkpoint.size <= finality::final_size(unit, rules)? {
+        unit.set_local(Drawer::Node, AHEAD, None)?;
+        return Ok(None);
+    }
+    let place = locate(unit, rules, &checkpoint, now, signatures)?;
+    if checkpoint::finality(&note, &rules.chain, &place.deciders.cosigners()).is_err() {
+        // Now that its blocks are here, other hospitals than those who signed it would have had to.
+        unit.set_local(Drawer::Node, AHEAD, None)?;
+        return Ok(None);
+    }
+    Ok(settle(unit, rules, &note, checkpoint.size, place.blocks)?.flatten())
+}
+
+/// Where the blocks of a checkpoint are.
+enum Blocks {
+    /// On the best chain.
+    Best,
+    /// On a branch that parts from it at this height, and keeps every rule.
+    Branch(u64, Vec<Judged>),
+    /// Not here, or not yet to be made final: hospitals changed below, and that is not final.
+    Nowhere,
+}
+
+/// A checkpoint's place in the tree of blocks.
+struct Place {
+    blocks: Blocks,
+    /// The hospitals who have to sign it, as far as that can be known.
+    deciders: HospitalSet,
+}
+
+/// Looks for the blocks of a checkpoint that covers more than what is final.
+fn locate(
+    unit: &mut dyn Unit,
+    rules: &Rules,
+    checkpoint: &Checkpoint,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+) -> Result<Place, StoreError> {
+    let size = checkpoint.size;
+    let on_best =
+        size <= tip(unit)?.height + 1 && finality::tree_root(unit, size)? == checkpoint.root;
+    if on_best {
+        let deciders = finality::deciders(unit, rules, size)?;
+        let waits = finality::missing_handover(unit, unit, size)?.is_some();
+        let blocks = if waits { Blocks::Nowhere } else { Blocks::Best };
+        return Ok(Place { blocks, deciders });
+    }
+    while let Some(branch) = branch_of(unit, rules, checkpoint)? {
+        match judge(unit, rules, &branch, now, signatures)? {
+            Ok(judged) => {
+                let mut view = BranchView::rewound(unit, branch.fork)?;
+                for (_, stored, changes) in &judged {
+                    view.push(stored.clone(), changes);
+                }
+                let deciders = finality::deciders(&view, rules, size)?;
+                let waits = finality::missing_handover(&view, unit, size)?.is_some();
+                let blocks =
+                    if waits { Blocks::Nowhere } else { Blocks::Branch(branch.fork, judged) };
+                return Ok(Place { blocks, deciders });
+            }
+            Err((at, _)) => {
+                let broken = &branch.blocks[at].stored;
+                choose::condemn(unit, &broken.node, broken.height)?;
+            }
+        }
+    }
+    Ok(Place { blocks: Blocks::Nowhere, deciders: finality::deciders(unit, rules, size)? })
+}
+
+/// The best branch beside the chain that has the blocks of a checkpoint.
+fn branch_of(
+    view: &dyn View,
+    rules: &Rules,
+    checkpoint: &Checkpoint,
+) -> Result<Option<Branch>, StoreError> {
+    let mut leaves: Vec<Kept> = branches::all(view)?;
+    leaves.retain(|kept| !kept.orphan && kept.stored.height + 1 >= checkpoint.size);
+    leaves.sort_by(|a, b| choose::order(&a.stored, &b.stored));
+    for leaf in leaves {
+        let (height, node) = (leaf.stored.height, leaf.stored.node);
+        let Some(branch) = Branch::to(view, rules, height, &node)? else { continue };
+        if branch.fork + 1 >= checkpoint.size {
+            continue;
+        }
+        let ids = branch.blocks.iter().map(|kept| kept.stored.id);
+        if finality::branch_root(view, branch.fork, ids, checkpoint.size)? == checkpoint.root {
+            return Ok(Some(branch));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the blocks of a checkpoint final, if they are here: on the best chain, or on a branch that then
@@ -176,59 +277,18 @@ fn settle(
     unit: &mut dyn Unit,
     rules: &Rules,
     note: &SignedNote,
-    checkpoint: &Checkpoint,
-    now: Timestamp,
-    signatures: &mut dyn Signatures,
+    size: u64,
+    blocks: Blocks,
 ) -> Result<Option<Option<Reorg>>, StoreError> {
-    let size = checkpoint.size;
-    let mut reorg = None;
-    if size > tip(unit)?.height + 1 || finality::tree_root(unit, size)? != checkpoint.root {
-        reorg = change_for(unit, rules, checkpoint, now, signatures)?;
-        if reorg.is_none() {
-            return Ok(None);
-        }
-    }
-    finality::keep(unit, note)?;
-    if ahead(unit, rules)?.is_some_and(|(_, waiting)| waiting.size <= size) {
+    let reorg = match blocks {
+        Blocks::Best => None,
+        Blocks::Branch(fork, judged) => Some(change_over(unit, fork, &judged)?),
+        Blocks::Nowhere => return Ok(None),
+    };
+    finality::keep(unit, note, size)?;
+    if ahead(unit)?.is_some_and(|(_, waiting)| waiting.size <= size) {
         unit.set_local(Drawer::Node, AHEAD, None)?;
     }
     choose::prune(unit, rules)?;
     Ok(Some(reorg))
-}
-
-/// Changes over to the best branch that has the blocks of a checkpoint.
-fn change_for(
-    unit: &mut dyn Unit,
-    rules: &Rules,
-    checkpoint: &Checkpoint,
-    now: Timestamp,
-    signatures: &mut dyn Signatures,
-) -> Result<Option<Reorg>, StoreError> {
-    loop {
-        let mut leaves: Vec<Kept> = branches::all(unit)?;
-        leaves.retain(|kept| !kept.orphan && kept.stored.height + 1 >= checkpoint.size);
-        leaves.sort_by(|a, b| choose::order(&a.stored, &b.stored));
-        let mut found = None;
-        for leaf in leaves {
-            let (height, node) = (leaf.stored.height, leaf.stored.node);
-            let Some(branch) = Branch::to(unit, rules, height, &node)? else { continue };
-            if branch.fork + 1 >= checkpoint.size {
-                continue;
-            }
-            let ids = branch.blocks.iter().map(|kept| kept.stored.id);
-            let root = finality::branch_root(unit, branch.fork, ids, checkpoint.size)?;
-            if root == checkpoint.root {
-                found = Some(branch);
-                break;
-            }
-        }
-        let Some(branch) = found else { return Ok(None) };
-        match judge(unit, rules, &branch, now, signatures)? {
-            Ok(judged) => return change_over(unit, branch.fork, &judged).map(Some),
-            Err((at, _)) => {
-                let broken = &branch.blocks[at].stored;
-                choose::condemn(unit, &broken.node, broken.height)?;
-            }
-        }
-    }
 }

@@ -12,6 +12,7 @@
 //!      ^ final
 //! ```
 
+mod branch;
 mod branches;
 mod choose;
 mod finalize;
@@ -35,8 +36,8 @@ use crate::ids::{BlockId, MemberId};
 use crate::registry::limit;
 use crate::state::Signatures;
 use crate::store::{StoreError, StoredBlock, Unit, View};
+use branch::{Branch, Signer, check_signer};
 use branches::Kept;
-use view::BranchView;
 
 /// What became of a block.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub enum Deferral {
     /// Its time is too far ahead.
     #[error(transparent)]
     TooEarly(HeaderError),
-    /// Its miner is no hospital in the state of the best chain; perhaps it is in that of its branch.
+    /// No hospital that is known here signed it; perhaps one did that is a hospital on its branch, which is not here yet.
     #[error("the miner {0} is not a registered hospital here")]
     UnknownMiner(MemberId),
     /// As many blocks of this hospital are kept as may be.
@@ -136,10 +137,10 @@ impl Fault {
 }
 
 /// The blocks beside the best chain whose branches hang together, as far as their headers and signatures
-/// are judged.
-pub(crate) fn beside(view: &dyn View) -> Result<Vec<StoredBlock>, StoreError> {
+/// are judged; with each, whether it changes the hospitals.
+pub(crate) fn beside(view: &dyn View) -> Result<Vec<(StoredBlock, bool)>, StoreError> {
     let kept = branches::all(view)?.into_iter().filter(|kept| !kept.orphan);
-    Ok(kept.map(|kept| kept.stored).collect())
+    Ok(kept.map(|kept| (kept.stored, kept.changes_set)).collect())
 }
 
 /// Makes the choice between branches again, because another block must be on the best chain now.
@@ -268,18 +269,18 @@ fn place(
     if expected != *node {
         return answer(Received::Refused(Fault::Node { expected, found: *node }));
     }
-    // Of whom nobody knows who it is, nothing is kept.
-    match rules.check_signer(unit, block) {
-        Ok(()) => {}
-        Err(BlockError::NotAHospital(miner)) => {
+    let known = Branch::to(unit, rules, height - 1, &parent)?;
+    match check_signer(unit, rules, block, known.as_ref())? {
+        Signer::Known => {}
+        // Of whom nobody knows who it is, nothing is kept.
+        Signer::Unknown(miner) => {
             return answer(Received::Deferred(Deferral::UnknownMiner(miner)));
         }
-        Err(error) => return rule(error),
+        Signer::Wrong(error) => return rule(error),
     }
     if let Err(error) = rules.check_body(block) {
         return rule(error);
     }
-    let known = Branch::to(unit, rules, height - 1, &parent)?;
     let (stored, orphan) = match &known {
         Some(branch) => match branch.judge_header(unit, rules, block, node, now) {
             Ok(stored) => (stored, false),
@@ -304,61 +305,6 @@ fn place(
 /// The block of the best chain at a height, if it has this node.
 fn on_best(view: &dyn View, height: u64, node: &Cid) -> Result<Option<StoredBlock>, StoreError> {
     Ok(view.block(height)?.filter(|block| block.node == *node))
-}
-
-/// Blocks that part from the best chain, up to one that is known.
-struct Branch {
-    /// Height of the last block on the best chain.
-    fork: u64,
-    /// The blocks above it, in order.
-    blocks: Vec<Kept>,
-}
-
-impl Branch {
-    /// The branch that ends in `node`; `None` when it hangs together nowhere, or only below a final block.
-    fn to(
-        view: &dyn View,
-        rules: &Rules,
-        height: u64,
-        node: &Cid,
-    ) -> Result<Option<Self>, StoreError> {
-        let finalized = final_height(view, rules)?;
-        let (mut height, mut node) = (height, *node);
-        let mut blocks = Vec::new();
-        while on_best(view, height, &node)?.is_none() {
-            match branches::get(view, &node)? {
-                Some(kept) if !kept.orphan && height > finalized => {
-                    (height, node) = (height - 1, kept.parent());
-                    blocks.push(kept);
-                }
-                _ => return Ok(None),
-            }
-        }
-        blocks.reverse();
-        Ok((height >= finalized).then_some(Self { fork: height, blocks }))
-    }
-
-    fn view<'a>(&self, base: &'a dyn View) -> BranchView<'a> {
-        let blocks = self.blocks.iter().map(|kept| kept.stored.clone()).collect();
-        BranchView::of_headers(base, self.fork, blocks)
-    }
-
-    /// Judges the header and the place of the block after this branch.
-    fn judge_header(
-        &self,
-        base: &dyn View,
-        rules: &Rules,
-        block: &Block,
-        node: &Cid,
-        now: Timestamp,
-    ) -> Result<StoredBlock, BlockError> {
-        let view = self.view(base);
-        let parent = tip(&view)?;
-        rules.check_header(&view, &parent, &block.header, now)?;
-        rules.check_place(&parent, block)?;
-        rules.check_turn(&view, &parent, &block.descriptor.miner)?;
-        Ok(rules.stored(&view, &parent, block, *node)?)
-    }
 }
 
 /// Gives orphans that hang below `node` their place, and those below them.

@@ -206,18 +206,24 @@ fn faults_of_the_header_condemn_the_header_and_those_of_the_signature_only_the_n
     let answer = b.receive(&early);
     assert!(matches!(answer, Received::Deferred(Deferral::TooEarly(_))), "{answer:?}");
 
-    let mut stranger = a.draft(Vec::new());
-    stranger.descriptor.miner = id(STRANGER);
-    stranger.key = mining_key(STRANGER);
-    let answer = b.receive(&stranger.seal());
-    // Beside the chain, who is a hospital there is not known yet.
+    let by_stranger = |ledger: &Ledger| {
+        let mut stranger = ledger.draft(Vec::new());
+        stranger.descriptor.miner = id(STRANGER);
+        stranger.key = mining_key(STRANGER);
+        b.receive(&stranger.seal())
+    };
+    // On the newest block, and beside it on one whose hospitals are known.
+    for ledger in [&b, &a] {
+        let answer = by_stranger(ledger);
+        let Received::Refused(Fault::Rule(error)) = answer else { panic!("{answer:?}") };
+        assert!(matches!(error, BlockError::NotAHospital(_)), "{error}");
+    }
+    // On one that is not here: who is a hospital there is not known yet.
+    for _ in 0..2 {
+        a.mine(Vec::new());
+    }
+    let answer = by_stranger(&a);
     assert!(matches!(answer, Received::Deferred(Deferral::UnknownMiner(_))), "{answer:?}");
-    let mut stranger = b.draft(Vec::new());
-    stranger.descriptor.miner = id(STRANGER);
-    stranger.key = mining_key(STRANGER);
-    let answer = b.receive(&stranger.seal());
-    let Received::Refused(Fault::Rule(error)) = answer else { panic!("{answer:?}") };
-    assert!(matches!(error, BlockError::NotAHospital(_)), "{error}");
 }
 
 #[test]

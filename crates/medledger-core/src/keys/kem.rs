@@ -151,7 +151,10 @@ impl HpkeSecretKey {
         use ::hpke::Kem;
         let public = HpkePublicKey(match &secret {
             Secret::X25519(key) => Repr::X25519(X25519HkdfSha256::sk_to_pk(key).to_bytes().into()),
-            Secret::XWing(key) => Repr::XWing(XWing::sk_to_pk(key).to_bytes().as_slice().into()),
+            Secret::XWing(key) => {
+                let key = XWing::sk_to_pk(key);
+                Repr::XWing(Arc::new(xwing::ExpandedKey::new(&key.to_bytes(), Some(key))))
+            }
         });
         Self { secret, public }
     }
@@ -208,7 +211,7 @@ pub struct HpkePublicKey(Repr);
 enum Repr {
     X25519([u8; 32]),
     // Shared, since replaying a chain copies members often.
-    XWing(Arc<[u8]>),
+    XWing(Arc<xwing::ExpandedKey>),
 }
 
 impl HpkePublicKey {
@@ -247,7 +250,7 @@ impl HpkePublicKey {
         if !xwing::is_reduced(rest) {
             return Err(KeyError::NotCanonical(algorithm));
         }
-        Ok(Self(Repr::XWing(bytes.into())))
+        Ok(Self(Repr::XWing(Arc::new(xwing::ExpandedKey::new(bytes, None)))))
     }
 
     /// The bytes.
@@ -255,7 +258,7 @@ impl HpkePublicKey {
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::X25519(bytes) => bytes,
-            Repr::XWing(bytes) => bytes,
+            Repr::XWing(key) => key.as_bytes(),
         }
     }
 
@@ -332,25 +335,27 @@ pub(crate) fn seal(
     plaintext: &[u8],
     rng: &mut dyn CryptoRng,
 ) -> Result<Vec<u8>, HpkeError> {
-    match key.algorithm() {
-        HpkeAlgorithm::X25519 => {
-            seal_by::<X25519HkdfSha256>(key.as_bytes(), info, aad, plaintext, rng)
+    match &key.0 {
+        Repr::X25519(bytes) => {
+            let key = Deserializable::from_bytes(bytes).map_err(|_| HpkeError)?;
+            seal_by::<X25519HkdfSha256>(&key, info, aad, plaintext, rng)
         }
-        HpkeAlgorithm::XWing => seal_by::<XWing>(key.as_bytes(), info, aad, plaintext, rng),
+        Repr::XWing(key) => {
+            seal_by::<XWing>(key.expand().ok_or(HpkeError)?, info, aad, plaintext, rng)
+        }
     }
 }
 
 fn seal_by<K: ::hpke::Kem>(
-    key: &[u8],
+    key: &Public<K>,
     info: &[u8],
     aad: &[u8],
     plaintext: &[u8],
     mut rng: &mut dyn CryptoRng,
 ) -> Result<Vec<u8>, HpkeError> {
-    let key = Public::<K>::from_bytes(key).map_err(|_| HpkeError)?;
     let (enc, ciphertext) = ::hpke::single_shot_seal_with_rng::<AesGcm128, HkdfSha256, K>(
         &OpModeS::Base,
-        &key,
+        key,
         info,
         plaintext,
         aad,

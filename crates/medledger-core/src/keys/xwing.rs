@@ -3,6 +3,14 @@
 //! X-Wing is MLKEM768-X25519 (0x647a) of draft-ietf-hpke-pq-03: 32 bytes of seed, a public key of ML-KEM-768 (1184 bytes)
 //! and X25519 (32), an encapsulated key of ML-KEM-768 (1088) and X25519 (32).
 
+use ::hpke::Deserializable;
+use ::hpke::kem::XWing;
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
+
+type PublicKey = <XWing as ::hpke::Kem>::PublicKey;
+
 /// Bytes of a public key (Npk).
 pub(super) const PUBLIC_BYTES: usize = ML_KEM_BYTES + 32;
 /// Bytes of an encapsulated key (Nenc).
@@ -21,6 +29,57 @@ pub(super) fn is_reduced(ml_kem: &[u8]) -> bool {
             let second = u16::from(*b) >> 4 | u16::from(*c) << 4;
             first < Q && second < Q
         })
+}
+
+/// The bytes of a public key and, once something was sealed to it, the key: expanding it costs a twentieth of sealing.
+#[derive(Clone)]
+pub(super) struct ExpandedKey {
+    bytes: Box<[u8]>,
+    expanded: OnceLock<PublicKey>,
+}
+
+impl ExpandedKey {
+    pub(super) fn new(bytes: &[u8], key: Option<PublicKey>) -> Self {
+        Self { bytes: bytes.into(), expanded: key.map_or_else(OnceLock::new, OnceLock::from) }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The key, if the bytes are one.
+    pub(super) fn expand(&self) -> Option<&PublicKey> {
+        if self.expanded.get().is_none() {
+            let _ = self.expanded.set(PublicKey::from_bytes(&self.bytes).ok()?);
+        }
+        self.expanded.get()
+    }
+}
+
+impl PartialEq for ExpandedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for ExpandedKey {}
+
+impl PartialOrd for ExpandedKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ExpandedKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bytes.cmp(&other.bytes)
+    }
+}
+
+impl Hash for ExpandedKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
 }
 
 #[cfg(test)]

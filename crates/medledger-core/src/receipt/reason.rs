@@ -25,6 +25,8 @@ pub enum Reason {
     RecordPath,
     /// The record, its path or the block's header was changed.
     RecordChanged,
+    /// It does not prove who the hospitals were.
+    Handover,
     /// The block lacks the work the chain demands.
     Work,
     /// No hospital of the chain has signed the block.
@@ -45,7 +47,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason with its name.
-    pub const ALL: [(Self, &str); 15] = [
+    pub const ALL: [(Self, &str); 16] = [
         (Self::NotAReceipt, "not_a_receipt"),
         (Self::UpdateNeeded, "update_needed"),
         (Self::OtherChain, "other_chain"),
@@ -53,6 +55,7 @@ impl Reason {
         (Self::NotARecord, "not_a_record"),
         (Self::RecordPath, "record_path"),
         (Self::RecordChanged, "record_changed"),
+        (Self::Handover, "handover"),
         (Self::Work, "work"),
         (Self::BlockSignature, "block_signature"),
         (Self::NotACheckpoint, "not_a_checkpoint"),
@@ -87,6 +90,7 @@ impl CheckError {
             | Self::ForeignRecord
             | Self::Checkpoint(FinalityError::OtherChain { .. }) => Reason::OtherChain,
             Self::Genesis(_) | Self::GenesisBlock(_) => Reason::Genesis,
+            Self::Handover { .. } | Self::LateHandover { .. } => Reason::Handover,
             Self::Record(RecordError::Malformed(_)) => Reason::NotARecord,
             Self::Descriptor => Reason::RecordPath,
             Self::NotInBlock(ProofError::WrongRoot { .. }) => Reason::RecordChanged,

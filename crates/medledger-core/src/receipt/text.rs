@@ -6,6 +6,7 @@
 use super::{CheckError, Receipt};
 use crate::cbor;
 use crate::checkpoint::{Checkpoint, SignedNote, TlogProof};
+use crate::finality::Handover;
 use crate::keys::Signature;
 use crate::merkle::InclusionProof;
 use crate::pow::Header;
@@ -25,6 +26,8 @@ struct Extra {
     record_path: InclusionProof,
     header: Header,
     signature: Signature,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handovers: Vec<Handover>,
 }
 
 impl Receipt {
@@ -48,6 +51,7 @@ impl Receipt {
             record_path: self.record_path.clone(),
             header: self.header,
             signature: self.signature,
+            handovers: self.handovers.clone(),
         };
         let proof = TlogProof {
             extra: Some(cbor::encode(&extra)),
@@ -81,6 +85,7 @@ impl Receipt {
             signature: extra.signature,
             block_path: InclusionProof { index: proof.index, size, path: proof.path },
             checkpoint: proof.checkpoint.to_string(),
+            handovers: extra.handovers,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What each kind of record says. Every body is a DAG-CBOR map; names and free text never enter one.
 
 mod access;
+mod admit;
 mod group;
 mod rotation;
 
@@ -9,6 +10,7 @@ pub use access::{
     Delegate, Grant, Grantee, GroupAt, Read, Refuse, ReportList, ReportListError, RequestAccess,
     Revoke, Scope,
 };
+pub use admit::{Admit, Approval, HospitalChange};
 pub use group::Group;
 pub use rotation::{Confirm, Rotate};
 
@@ -117,6 +119,8 @@ pub enum Body {
     Succeed(Succeed),
     /// See [`Suspend`].
     Suspend(Suspend),
+    /// See [`Admit`].
+    Admit(Admit),
     /// See [`Enrol`].
     Enrol(Enrol),
     /// See [`AddReport`].
@@ -151,6 +155,7 @@ impl Body {
             Self::Register(_) => Kind::Register,
             Self::Succeed(_) => Kind::Succeed,
             Self::Suspend(_) => Kind::Suspend,
+            Self::Admit(_) => Kind::Admit,
             Self::Enrol(_) => Kind::Enrol,
             Self::AddReport(_) => Kind::AddReport,
             Self::RequestAccess(_) => Kind::RequestAccess,
@@ -230,4 +235,4 @@ macro_rules! body_from {
 
 body_from!(Register, Enrol, AddReport, RequestAccess, Grant, Refuse, Revoke, Delegate, Read);
 body_from!(Group, Rotate, Confirm, AuditDigest);
-body_from!(Succeed, Suspend);
+body_from!(Succeed, Suspend, Admit);

@@ -8,9 +8,9 @@
 mod body;
 
 pub use body::{
-    AddReport, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, GroupAt, Read,
-    Refuse, Register, ReportList, ReportListError, RequestAccess, Revoke, Rotate, Scope, Succeed,
-    Suspend,
+    AddReport, Admit, Approval, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group,
+    GroupAt, HospitalChange, Read, Refuse, Register, ReportList, ReportListError, RequestAccess,
+    Revoke, Rotate, Scope, Succeed, Suspend,
 };
 pub(crate) use body::{first, is_first, is_zero};
 
@@ -89,6 +89,7 @@ impl Record {
             Body::Register(body) => self.wire(body),
             Body::Succeed(body) => self.wire(body),
             Body::Suspend(body) => self.wire(body),
+            Body::Admit(body) => self.wire(body),
             Body::Enrol(body) => self.wire(body),
             Body::AddReport(body) => self.wire(body),
             Body::RequestAccess(body) => self.wire(body),
@@ -169,6 +170,7 @@ impl Record {
             Kind::Register => Self::unwire(bytes, Body::Register),
             Kind::Succeed => Self::unwire(bytes, Body::Succeed),
             Kind::Suspend => Self::unwire(bytes, Body::Suspend),
+            Kind::Admit => Self::unwire(bytes, Body::Admit),
             Kind::Enrol => Self::unwire(bytes, Body::Enrol),
             Kind::AddReport => Self::unwire(bytes, Body::AddReport),
             Kind::RequestAccess => Self::unwire(bytes, Body::RequestAccess),

@@ -1,9 +1,10 @@
 use super::*;
 use crate::Cid;
 use crate::cid::Codec;
-use crate::ids::{AuditHash, BlockId, GrantId, GroupId, ReportId, TokenHash};
+use crate::hospital::Application;
+use crate::ids::{AuditHash, BlockId, GrantId, GroupId, ReportId, SetHash, TokenHash};
 use crate::registry::{Custody, Purpose, Role};
-use crate::testing::{DOCTOR, OTHER_DOCTOR, World, enrol, id, member};
+use crate::testing::{DOCTOR, OTHER_DOCTOR, World, enrol, id, member, mining_key};
 use proptest::prelude::*;
 
 fn time(seconds: u64) -> Timestamp {
@@ -35,11 +36,17 @@ fn bodies() -> Vec<Body> {
     };
     let grant = GrantId::from_bytes([4; 16]);
     let head = BlockId::from_bytes([5; 32]);
+    let set = SetHash::from_bytes([6; 32]);
+    let application = Application::new(None, &member(DOCTOR), &mining_key(DOCTOR));
+    let approval = Approval { hospital: id(1), signature: Signature::from_bytes([7; 64]) };
     vec![
         World::founded().register(1, DOCTOR, Role::Doctor).into(),
         succeed(None).into(),
         succeed(Some(Signature::from_bytes([8; 64]))).into(),
         Suspend { member: id(DOCTOR) }.into(),
+        Admit { set, change: HospitalChange::Admit(application), approvals: vec![] }.into(),
+        Admit { set, change: HospitalChange::Expel(id(7)), approvals: vec![approval, approval] }
+            .into(),
         enrol(7, 1, 1).into(),
         AddReport { patient: id(7), envelope, collection: 1 }.into(),
         AddReport { patient: id(7), envelope, collection: 2 }.into(),

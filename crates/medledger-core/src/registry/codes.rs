@@ -62,7 +62,7 @@ kinds! {
     /// A member is suspended.
     Suspend = 3, "suspend", in_force: true;
     /// A quorum of hospitals admits or expels a hospital.
-    Admit = 4, "admit", in_force: false;
+    Admit = 4, "admit", in_force: true;
     /// A patient enrols at a hospital and publishes a collection key for it.
     Enrol = 5, "enrol", in_force: true;
     /// A report is added.
@@ -322,6 +322,22 @@ outcomes! {
     WrongMembers = 31, "the members named cannot join or leave this way";
     /// Nothing waits for this confirmation by this author.
     UnknownConfirmation = 32, "nothing of this kind waits for your confirmation";
+    /// A single-writer log has its one hospital for ever.
+    OneWriter = 33, "a single-writer log neither admits nor expels hospitals";
+    /// The hospitals change at most once in a block.
+    ChangedInBlock = 34, "the hospitals have changed in this block already";
+    /// The change is for other hospitals than the present ones.
+    OtherSet = 35, "the change was approved for another set of hospitals";
+    /// Two hospitals would have one mining key.
+    MiningKeyTaken = 36, "the mining key is that of another hospital";
+    /// Too few or too many hospitals would be left.
+    HospitalCount = 37, "so few or so many hospitals cannot run this chain";
+    /// An approval is out of order, of nobody who may approve, or wrongly signed.
+    WrongApproval = 38, "an approval is no other hospital's, is out of order, or does not verify";
+    /// No quorum has approved.
+    TooFewApprovals = 39, "fewer than a quorum of the hospitals have approved";
+    /// The hospital named was expelled.
+    Expelled = 46, "the hospital is no member any more";
     /// The author's keys are suspended.
     Suspended = 40, "the author's keys are suspended";
     /// The new key is of a weaker algorithm than the one before.

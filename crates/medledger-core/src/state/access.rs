@@ -100,6 +100,23 @@ impl State<'_> {
         }
     }
 
+    /// Whether this member may take a grant back: its patient, or the reader who passed it on.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn is_revocable_by(
+        &self,
+        grant: &GrantEntry,
+        member: &MemberId,
+    ) -> Result<bool, StoreError> {
+        if grant.patient == *member {
+            return Ok(true);
+        }
+        let Some(parent) = grant.parent else { return Ok(false) };
+        let passed_on_by = self.grant(&parent)?.map(|parent| parent.reader);
+        Ok(passed_on_by == Some(Grantee::Member(*member)))
+    }
+
     /// What has become of a grant at this time, and of those it was passed on from.
     ///
     /// # Errors

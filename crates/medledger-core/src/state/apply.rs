@@ -2,6 +2,7 @@
 
 mod access;
 mod groups;
+mod members;
 mod rotation;
 mod succession;
 
@@ -89,6 +90,7 @@ pub fn apply(
         Body::Register(body) => fold.register(body),
         Body::Succeed(body) => fold.succeed(body),
         Body::Suspend(body) => fold.suspend(body),
+        Body::Admit(body) => fold.admit(body),
         Body::Enrol(body) => fold.enrol(body),
         Body::AddReport(body) => fold.add_report(body),
         Body::RequestAccess(body) => fold.request_access(body),
@@ -178,7 +180,7 @@ impl Fold<'_> {
 
     fn enrol(&mut self, body: &Enrol) -> Outcome {
         self.author_is(self.author.role == Role::Patient)?;
-        self.member_with(&body.hospital, |role| role == Role::Hospital)?;
+        self.present_hospital(&body.hospital)?;
         let patient = self.author_id();
         // Epochs count from 1, and only upwards.
         let before = self.state.enrolment(&patient, &body.hospital)?;
@@ -204,6 +206,7 @@ impl Fold<'_> {
         self.member_with(&body.patient, |role| role == Role::Patient)?;
         let enrolment = self.state.enrolment(&body.patient, &self.author.hospital)?;
         let newest = enrolment.ok_or(VoidCode::NotEnrolled)?.epoch;
+        self.present_hospital(&self.author.hospital)?;
         // One that was prepared before the patient moved on stands: what was accepted is not lost.
         if body.collection == 0 || body.collection > newest {
             return Err(VoidCode::WrongEpoch.into());

@@ -1,30 +1,53 @@
-//! Members and enrolments that were read before.
+//! Members that were read before.
 
-use super::{Enrolment, MemberEntry};
+use super::MemberEntry;
 use crate::ids::MemberId;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-/// Entries of a kind remembered at most.
+/// Members remembered at most: 12 MB of them.
 const MOST: usize = 4096;
 
-/// Members and enrolments that were read before, so that a block with many records of one author and one patient looks at
-/// their keys once: to find out whether a key is a point of its curve is dear (`docs/benchmarks.md`).
+/// Members that were read before, so that a block with many records of one author, and a reader who opens many reports,
+/// have their keys looked at once: to find out whether a key is a point of its curve is dear (`docs/benchmarks.md`).
 ///
-/// Each is remembered beside the bytes it was read from, which are compared: what changed is read anew.
+/// Each is remembered beside the bytes it was read from, which are compared: what changed, or was damaged since, is read
+/// anew. So a store can keep one for all its views, whatever is written meanwhile.
 #[derive(Default)]
-pub struct Known(Mutex<Remembered>);
+pub struct Known(Mutex<Generations>);
 
+/// Those seen since the last turn, and those of before it: when the young are half of [`MOST`], they become the old ones
+/// and the old are forgotten, unless they were seen again.
 #[derive(Default)]
-struct Remembered {
-    members: Shelf<MemberId, MemberEntry>,
-    enrolments: Shelf<(MemberId, MemberId), Enrolment>,
+struct Generations {
+    young: BTreeMap<MemberId, Remembered>,
+    old: BTreeMap<MemberId, Remembered>,
 }
 
-/// What was read, beside the bytes it was read from.
-type Shelf<K, V> = BTreeMap<K, (Vec<u8>, V)>;
+type Remembered = (Vec<u8>, MemberEntry);
+
+impl Generations {
+    /// What was read from these bytes.
+    fn find(&mut self, id: &MemberId, bytes: &[u8]) -> Option<MemberEntry> {
+        let same = |found: &&Remembered| found.0 == bytes;
+        if let Some((_, entry)) = self.young.get(id).filter(same) {
+            return Some(entry.clone());
+        }
+        let found = self.old.remove(id).filter(|found| found.0 == bytes)?;
+        let entry = found.1.clone();
+        self.add(*id, found);
+        Some(entry)
+    }
+
+    fn add(&mut self, id: MemberId, remembered: Remembered) {
+        if self.young.len() >= MOST / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(id, remembered);
+    }
+}
 
 impl Known {
     /// The member in these bytes, by `read` if they were not seen before.
@@ -34,39 +57,15 @@ impl Known {
         bytes: Vec<u8>,
         read: impl FnOnce(&[u8]) -> Result<MemberEntry, StoreError>,
     ) -> Result<MemberEntry, StoreError> {
-        remembered(&mut self.lock().members, *id, bytes, read)
+        let members = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = members().find(id, &bytes) {
+            return Ok(entry);
+        }
+        // Others need not wait for this one.
+        let entry = read(&bytes)?;
+        members().add(*id, (bytes, entry.clone()));
+        Ok(entry)
     }
-
-    /// As [`member`](Self::member), the enrolment of a patient at a hospital.
-    pub(super) fn enrolment(
-        &self,
-        who: (MemberId, MemberId),
-        bytes: Vec<u8>,
-        read: impl FnOnce(&[u8]) -> Result<Enrolment, StoreError>,
-    ) -> Result<Enrolment, StoreError> {
-        remembered(&mut self.lock().enrolments, who, bytes, read)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn remembered<K: Ord, V: Clone>(
-    shelf: &mut Shelf<K, V>,
-    key: K,
-    bytes: Vec<u8>,
-    read: impl FnOnce(&[u8]) -> Result<V, StoreError>,
-) -> Result<V, StoreError> {
-    if let Some((_, entry)) = shelf.get(&key).filter(|(before, _)| *before == bytes) {
-        return Ok(entry.clone());
-    }
-    let entry = read(&bytes)?;
-    if shelf.len() >= MOST {
-        shelf.clear();
-    }
-    shelf.insert(key, (bytes, entry.clone()));
-    Ok(entry)
 }
 
 /// Nothing is lost when a copy has to read again.
@@ -116,5 +115,34 @@ mod tests {
         let damaged = |_: &[u8]| Err(StoreError::Damaged("entry".into()));
         assert!(known.member(&id(2), b"bad".to_vec(), damaged).is_err());
         assert_eq!(read(b"one", 11), (10, 3), "a failure is not");
+    }
+
+    #[test]
+    fn who_is_seen_again_stays_and_who_is_not_goes() {
+        let world = World::peopled();
+        let member = world.state().member(&id(2)).unwrap().unwrap();
+        let known = Known::default();
+        let read = |number: usize| {
+            let mut reads = 0;
+            let mut bytes = [0; MemberId::LEN];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            let read = |_: &[u8]| {
+                reads += 1;
+                Ok(member.clone())
+            };
+            known.member(&MemberId::from_bytes(bytes), vec![1], read).unwrap();
+            reads
+        };
+        let remembered = || {
+            let members = known.0.lock().unwrap();
+            members.young.len() + members.old.len()
+        };
+        assert_eq!([read(0), read(1)], [1, 1]);
+        for number in 2..3 * MOST {
+            assert_eq!(read(number), 1);
+            assert_eq!(read(0), 0, "seen all the time");
+            assert!(remembered() <= MOST);
+        }
+        assert_eq!(read(1), 1, "forgotten");
     }
 }

@@ -29,6 +29,8 @@ pub(crate) use signatures::PutOff;
 pub use signatures::{BatchedSignatures, SignatureCheck, Signatures};
 
 use crate::cbor;
+use crate::genesis::Genesis;
+use crate::hospital::HospitalSet;
 use crate::ids::{GrantId, GroupId, MemberId, RecordId, ReportId};
 use crate::store::{Row, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -161,6 +163,10 @@ pub(crate) mod key {
     pub(crate) fn seen(id: &RecordId) -> Vec<u8> {
         join(b'i', &[id.as_bytes()])
     }
+    /// The hospitals from a height on; those before the first such entry are the founders.
+    pub(crate) fn hospitals(since: u64) -> Vec<u8> {
+        join(b's', &[&since.to_be_bytes()])
+    }
     /// Newest audit digest of a hospital.
     pub(crate) fn audit(hospital: &MemberId) -> Vec<u8> {
         join(b'a', &[hospital.as_bytes()])
@@ -195,8 +201,34 @@ impl<'a> State<'a> {
     ///
     /// # Errors
     /// When the store fails; so for every method of this type.
-    pub fn genesis(&self) -> Result<Option<crate::genesis::Genesis>, StoreError> {
+    pub fn genesis(&self) -> Result<Option<Genesis>, StoreError> {
         self.read(key::GENESIS)
+    }
+
+    /// The hospitals now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hospitals(&self, genesis: &Genesis) -> Result<HospitalSet, StoreError> {
+        self.hospitals_at(genesis, u64::MAX)
+    }
+
+    /// The hospitals after the block at a height.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hospitals_at(&self, genesis: &Genesis, height: u64) -> Result<HospitalSet, StoreError> {
+        let changes = self.hospital_changes()?.into_iter();
+        let newest = changes.take_while(|set| set.since <= height).last();
+        Ok(newest.unwrap_or_else(|| HospitalSet::founders(genesis)))
+    }
+
+    /// The sets of hospitals after the first, oldest first: one for each change.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hospital_changes(&self) -> Result<Vec<HospitalSet>, StoreError> {
+        self.rows(b"s")?.iter().map(|(key, value)| parse(key, value)).collect()
     }
 
     /// A member.
@@ -241,18 +273,9 @@ impl<'a> State<'a> {
         hospital: &MemberId,
     ) -> Result<Option<Enrolment>, StoreError> {
         let key = key::enrolment(patient, hospital);
-        let who = (*patient, *hospital);
-        let read = || {
-            let Some(bytes) = self.0.state(&key)? else { return Ok(None) };
-            let read = |bytes: &[u8]| parse(&key, bytes);
-            match self.0.known() {
-                Some(known) => known.enrolment(who, bytes, read),
-                None => read(&bytes),
-            }
-            .map(Some)
-        };
+        let read = || self.read(&key);
         match self.0.memo(&key) {
-            Some(memo) => memo.enrolment(who, read),
+            Some(memo) => memo.enrolment((*patient, *hospital), read),
             None => read(),
         }
     }

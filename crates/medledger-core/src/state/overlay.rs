@@ -48,7 +48,8 @@ impl std::fmt::Debug for Overlay<'_> {
 
 impl StateRead for Overlay<'_> {
     fn known(&self) -> Option<&Known> {
-        Some(&self.changes.1)
+        // That of a store lasts longer.
+        self.base.known().or(Some(&self.changes.1))
     }
 
     fn memo(&self, key: &[u8]) -> Option<&Memo> {

@@ -51,6 +51,12 @@ impl Members {
         quorum(self.keys.len())
     }
 
+    /// How many they are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Whether this hospital is one of them.
     #[must_use]
     pub fn contains(&self, hospital: &MemberId) -> bool {

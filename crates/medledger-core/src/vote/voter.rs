@@ -117,7 +117,11 @@ impl Voter {
         if let Some(trouble) = self.learn(tree, tally, cosign)? {
             return Ok(Some(trouble));
         }
-        if !tally.members().contains(&self.id) {
+        // Above a change that is decided, the hospitals after it vote.
+        let last = self.state.last_final();
+        let over = last.block != self.state.set
+            && tree.block(&last.block)?.is_some_and(|block| block.changes_set);
+        if over || !tally.members().contains(&self.id) {
             return Ok(None);
         }
         self.precommit(tree, tally, votes)?;
@@ -289,16 +293,22 @@ impl Voter {
 
 /// The highest block of a path (newest first, ending above the last final block) with blocks by a quorum of
 /// different hospitals at or above it; but no higher than the first block that changes the set, for only what
-/// the present set has decided brings another into force.
+/// the present set has decided brings another into force. Above that block one hospital may be gone and not able to mine:
+/// for it, all but one will do.
 fn support(path: &[Below], members: &Members) -> Option<Target> {
+    let change = path.iter().rposition(|below| below.info.changes_set);
     let mut miners = BTreeSet::new();
-    let enough = path.iter().find(|below| {
+    let chosen = path.iter().enumerate().find(|(at, below)| {
         miners.extend(below.info.miner.filter(|miner| members.contains(miner)));
-        miners.len() >= members.quorum()
-    })?;
-    let changes = path.iter().rev().find(|below| below.info.changes_set);
-    let chosen = changes.filter(|change| change.info.height < enough.info.height).unwrap_or(enough);
-    Some(Target { height: chosen.info.height, block: chosen.id })
+        let all_but_one = members.size().saturating_sub(1).max(1);
+        let needed = match change {
+            Some(change) if *at < change => return false,
+            Some(change) if *at == change => members.quorum().min(all_but_one),
+            _ => members.quorum(),
+        };
+        miners.len() >= needed
+    });
+    chosen.map(|(_, below)| Target { height: below.info.height, block: below.id })
 }
 
 /// The number in `low..=high` that the greatest power of two divides. Hospitals that look at different

@@ -89,12 +89,15 @@ fn limits_are_documented() {
         EVIDENCE_BYTES,
         EVIDENCE_HEADERS,
         HOSPITAL_CARD_BYTES,
+        HOSPITALS,
+        PROPOSAL_BYTES,
         NEWS_BYTES,
         VOTE_ROUNDS,
         ATTEMPTS_OF_PAIR,
         ATTEMPTS_OF_PERSON,
         ATTEMPTS_SECONDS,
         ATTEMPTS_WAIT_SECONDS,
+        AUDIT_REFUSALS_A_DAY,
         AUDIT_ENTRY_BYTES,
     ];
     let limits = REGISTRY.split("pub mod limit").nth(1).unwrap().split("\n}").next().unwrap();

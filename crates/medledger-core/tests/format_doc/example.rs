@@ -5,7 +5,9 @@ use medledger_core::block::{Block, genesis_node};
 use medledger_core::chain::Rules;
 use medledger_core::clock::{FixedClock, Timestamp};
 use medledger_core::engine::{Engine, MiningKey, OrderJob, PowEngine};
+use medledger_core::finality::Handover;
 use medledger_core::genesis::{Consensus, Founder, Genesis};
+use medledger_core::hospital::{Application, HospitalSet};
 use medledger_core::identity::Identity;
 use medledger_core::ids::{ChainId, RecordNonce};
 use medledger_core::keys::{HpkeAlgorithm, HpkeSecretKey, SigningKey};
@@ -13,7 +15,7 @@ use medledger_core::memory::MemoryStore;
 use medledger_core::pow::{Bits, Header, Inline, Schedule};
 use medledger_core::rand_core::{CryptoRng, UnwrapErr};
 use medledger_core::receipt::Receipt;
-use medledger_core::record::{Record, Register, SignedRecord};
+use medledger_core::record::{Admit, HospitalChange, Record, Register, SignedRecord};
 use medledger_core::registry::{Custody, Role};
 use medledger_core::store::Store;
 use medledger_core::{cbor, finality, merkle};
@@ -52,6 +54,9 @@ pub(crate) struct Example {
     pub(crate) block: Block,
     pub(crate) header: Header,
     pub(crate) receipt: Receipt,
+    /// A record after it, and the handover it makes.
+    pub(crate) admission: SignedRecord,
+    pub(crate) handover: Handover,
 }
 
 impl Example {
@@ -95,7 +100,40 @@ impl Example {
         let stored = view.record(&record.id()).unwrap().unwrap();
         let receipt = Receipt::of(view.as_ref(), &rules, &stored).unwrap();
         let header = mined.block.header;
-        Self { genesis, genesis_header, record, block: mined.block, header, receipt }
+        drop(view);
+
+        // Alone, the hospital admits another one: that is final at once.
+        let (other, mining) = (member(3), SigningKey::from_seed(&[0x42; 32]));
+        let admission = Record {
+            chain,
+            nonce: RecordNonce::from_bytes([9; 16]),
+            author: hospital().id(),
+            time: Timestamp::from_secs(GENESIS_TIME + 120),
+            body: Admit {
+                set: HospitalSet::founders(&rules.genesis).hash,
+                change: HospitalChange::Admit(Application::new(Some(chain), &other, &mining)),
+                approvals: Vec::new(),
+            }
+            .into(),
+        };
+        let admission = admission.sign(&hospital());
+        let mut unit = store.unit().unwrap();
+        engine.submit(unit.as_mut(), std::slice::from_ref(&admission)).unwrap();
+        unit.commit().unwrap();
+        let changed = engine.order(&store, &job).unwrap().unwrap();
+        let view = store.view().unwrap();
+        let above = changed.stored.height + 1;
+        let handover = finality::handovers_before(view.as_ref(), above).unwrap().remove(0);
+        Self {
+            genesis,
+            genesis_header,
+            record,
+            block: mined.block,
+            header,
+            receipt,
+            admission,
+            handover,
+        }
     }
 
     fn chain(&self) -> ChainId {

@@ -10,8 +10,8 @@ use medledger_core::ids::{AuditHash, GrantId, RecordId, ReportId, TokenHash};
 use medledger_core::keys::SigningKey;
 use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
-    AddReport, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, Read, Record,
-    Refuse, RequestAccess, Revoke, Rotate, Scope, Succeed, Suspend,
+    AddReport, AuditDigest, Body, Confirm, Delegate, Enrol, Grant, Grantee, Group, HospitalChange,
+    Read, Record, Refuse, RequestAccess, Revoke, Rotate, Scope, Succeed, Suspend,
 };
 use medledger_core::registry::{CipherSuite, Kind, Purpose, Role};
 use medledger_core::state::{
@@ -63,6 +63,7 @@ fn bodies(example: &Example) -> Vec<Body> {
         }
         .into(),
         Suspend { member: patient().id() }.into(),
+        example.admission.record().body.clone(),
         Enrol { hospital: hospital().id(), epoch: 1, key: key.clone() }.into(),
         AddReport {
             patient: patient().id(),
@@ -130,7 +131,11 @@ fn genesis_block_node_and_receipt_are_documented() {
     expect_fields("Genesis limits", fields(&limits));
     expect_fields("Founder", fields(&cbor::encode(&example.genesis.founders[0])));
     expect_fields("Block node", fields(&example.block.to_nodes().root.1));
-    expect_fields("Receipt", fields(&example.receipt.encode()));
+    // Left out where hospitals have not changed.
+    let mut receipt = fields(&example.receipt.encode());
+    receipt.insert("handovers".into(), IgnoredAny);
+    expect_fields("Receipt", receipt);
+    expect_fields("Handover", fields(&cbor::encode(&example.handover)));
     let proof = medledger_core::merkle::InclusionProof { index: 0, size: 1, path: vec![] };
     expect_fields("Inclusion proof", fields(&cbor::encode(&proof)));
     expect_fields("Evidence of conflicting checkpoints", fields(&evidence().encode()));
@@ -138,13 +143,18 @@ fn genesis_block_node_and_receipt_are_documented() {
 
 #[test]
 fn cards_and_news_are_documented() {
-    use medledger_core::hospital::{Application, HospitalCard};
+    use medledger_core::hospital::{Application, HospitalCard, HospitalSet, Proposal};
     use medledger_core::ids::ChainId;
     let mining = medledger_core::keys::SigningKey::from_seed(&[1; 32]);
     let application = Application::new(None, &hospital(), &mining);
     expect_fields("Application of a hospital", fields(&cbor::encode(&application)));
     let card = HospitalCard::new("A".into(), application);
     expect_fields("Card of a hospital", fields(&card.encode()));
+    let set = HospitalSet::founders(&Example::new().genesis);
+    expect_fields("Set of hospitals", fields(&cbor::encode(&set)));
+    let expulsion = HospitalChange::Expel(hospital().id());
+    let proposal = Proposal::new(ChainId::from_bytes([1; 32]), &set, String::new(), expulsion);
+    expect_fields("Proposal", fields(&proposal.unwrap().encode()));
     let news = medledger_core::news::News::new(ChainId::from_bytes([1; 32]));
     expect_fields("News of a hospital", fields(&news.encode()));
 }

@@ -111,7 +111,8 @@ class UpdateNeededError(MedledgerError):
 
 
 class ConflictError(MedledgerError):
-    """The idempotency key was used before by this author for another request."""
+    """What is given contradicts what is here: an idempotency key that this author used for another
+    request; a file of another chain, or of one that parts from this one; two signed histories."""
 
 
 class UploadManyError(MedledgerError):

@@ -1,6 +1,6 @@
 """The private half of medledger, in Rust. Use what the package `medledger` exports."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,9 @@ from medledger._types import (
     Confirmation,
     Exported,
     Group,
+    HeardNews,
+    HospitalCard,
+    IdentityInfo,
     ImportedChain,
     ImportedReports,
     KuboCheck,
@@ -45,6 +48,7 @@ from medledger._types import (
     Role,
     Rotated,
     SlotRequest,
+    Succession,
     Upload,
     StorageStatus,
     SyncedStorage,
@@ -157,6 +161,9 @@ class AccessKey:
     def text(self) -> str:
         """The text form, to be printed or mailed. Secret."""
 
+    def qr(self, format: Literal["png", "svg"] = "png") -> bytes:
+        """The key as a picture of a QR code. Secret."""
+
     def __eq__(self, other: object, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
 
@@ -195,9 +202,19 @@ class Ledger:
         password: str,
         email: str | None = None,
         mail: Literal["none", "outbox"] = "none",
-        seconds_per_block: float = 1.0,
+        delivery: Literal["mail", "pickup", "caller"] | None = None,
+        mail_qr: bool = False,
+        seconds_per_block: float | None = None,
         engine: Literal["work", "log"] = "work",
         padding: Literal["padme", "none"] = "padme",
+        bits: str | None = None,
+        schedule: Literal["fixed", "bitcoin", "asert"] = "fixed",
+        spacing: int | None = None,
+        half_life: int | None = None,
+        window: int | None = None,
+        floor: str | None = None,
+        founders: Sequence[Buffer] = ...,
+        diversity: int = 0,
     ) -> Ledger:
         """Make a ledger of one hospital in a folder, which must not exist or be empty, and open it."""
 
@@ -259,6 +276,56 @@ class Ledger:
 
     def members(self) -> list[Member]:
         """Every member, by registration number."""
+
+    def identity_info(self, member: str) -> IdentityInfo:
+        """What a member's identity file tells without its password."""
+
+    def change_password(self, member: str, password: str, new: str) -> None:
+        """Lock a member's identity file with another password."""
+
+    def upgrade_identity(self, member: str, password: str) -> bool:
+        """Lock a member's identity file anew if that makes a guess dearer, or the file newer."""
+
+    def succeed(
+        self, identity: Identity, password: str, *, wait: bool = False
+    ) -> tuple[Identity, Succession]:
+        """Give a member new keys; the former ones stay in the file."""
+
+    def suspend(self, author: Identity, member: str, *, wait: bool = False) -> str:
+        """Suspend keys that were lost; returns the id of the record."""
+
+    def replace_keys(
+        self, hospital: Identity, member: str, password: str, *, wait: bool = False
+    ) -> tuple[Identity, Succession]:
+        """As the hospital: give a member whose keys are suspended new ones."""
+
+    def rewrap(self, identity: Identity) -> int:
+        """Wrap to a reader's present keys what stands here to former ones; returns how many."""
+
+    def forget_former_keys(self, identity: Identity, password: str) -> Identity:
+        """Lock an identity into its file without its former keys."""
+
+    @staticmethod
+    def new_hospital(
+        path: str | PathLike[str], *, hospital: str, password: str, email: str | None = None
+    ) -> HospitalCard:
+        """Make a hospital's keys in a folder of its own; it is on no chain until it joins one."""
+
+    @staticmethod
+    def hospital_card(
+        path: str | PathLike[str], *, password: str, chain: str | None = None
+    ) -> HospitalCard:
+        """The card of the hospital in a folder, for founding a chain, or for the one named."""
+
+    @staticmethod
+    def join(path: str | PathLike[str], source: _Source, *, chain: str) -> Ledger:
+        """Make a hospital's folder a ledger of the chain founded with its card, and open it."""
+
+    def export_news(self) -> bytes:
+        """What this hospital has to tell the others beside its blocks. It votes first."""
+
+    def import_news(self, news: Buffer) -> HeardNews:
+        """Take in what another hospital tells, then vote."""
 
     def upload(
         self,
@@ -467,6 +534,17 @@ class Ledger:
     def mine(self, *, empty: bool = False) -> Block | None:
         """Mine one block of waiting records."""
 
+    def keep_mining(
+        self,
+        mined: Callable[[Block], object] | None = None,
+        *,
+        records: int = 1000,
+        bytes: int = 1_048_576,
+        age: float = 10.0,
+        timeout: float | None = None,
+    ) -> int:
+        """Mine whenever a block is due; returns how many blocks there were."""
+
     def wait(self, record: str) -> int:
         """Mine until a record is in a block; returns that block's height."""
 
@@ -499,6 +577,12 @@ class Ledger:
 
     def pins(self) -> tuple[Pin, ...]:
         """What is kept in the store of ciphertext, and why."""
+
+    def keep_blocks(self, root: str, reason: str) -> None:
+        """Keep a root, with all that lies below it, for a reason of somebody's."""
+
+    def release_blocks(self, root: str, reason: str) -> bool:
+        """Take such a reason back; returns whether it was there."""
 
     def check_blocks(self) -> BlockCheck:
         """Hash every block again and walk all that is kept."""
@@ -537,6 +621,8 @@ class Ledger:
         service: str | None = None,
         public: bool = False,
         gateway: str | None = None,
+        peers: tuple[int, int] | None = None,
+        origins: Sequence[str] = ...,
     ) -> None:
         """Add somebody who is to keep reports: an IPFS Cluster or a pinning service."""
 

@@ -278,8 +278,10 @@ class Rotated:
     """Bytes of the report."""
     readers: int
     """Permissions whose readers were given the new key; those on the collection need none."""
+    delivery: Delivery
+    """How the patient gets a new key, only where the one they have is not known here."""
     access_key: AccessKey | None
-    """The patient's new key, only where the one they have is not known here."""
+    """That key, when it is to be picked up. Nothing keeps a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -665,3 +667,64 @@ class ImportedChain:
     """Blocks that are final, now."""
     reports: int
     """Reports whose ciphertext came along."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityInfo:
+    """What a member's identity file tells without its password."""
+
+    member: str
+    version: int
+    """Of the file's format."""
+    algorithm: str
+    """Of the key that things are wrapped to."""
+    former_keys: int
+    memory_kib: int
+    """What a guess at the password costs: memory, passes over it, and lanes of Argon2id."""
+    passes: int
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """New keys that succeeded others."""
+
+    member: str
+    record: str
+    collections: tuple[str, ...]
+    """Hospitals at which the patient's collection moved to its next key."""
+    block: int | None
+    """Height of the record's block, if the call waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HospitalCard:
+    """A hospital's public keys, signed by both: for founding a chain, or for one that is named."""
+
+    hospital: str
+    """Its id."""
+    name: str
+    """What it calls itself; nobody vouches for it."""
+    chain: str | None
+    data: bytes
+    """The card itself, to be given to the founder."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardNews:
+    """What another hospital's news brought."""
+
+    records: int
+    """Records that wait here too now."""
+    refused: int
+    """Records that could not be read, or take no effect."""
+    votes: int
+    """Votes and certificates that count."""
+    ignored: int
+    """Votes, certificates and checkpoints that count for nothing here."""
+    votes_cast: int
+    """Votes of this hospital upon it."""
+    cosigned: bool
+    """Whether this hospital cosigned a checkpoint upon it."""
+    finalized: int
+    """Blocks that are final, now."""

@@ -7,7 +7,7 @@ use crate::ledger::Ledger;
 use crate::system::{Threads, os_rng};
 use medledger_core::block::{self, Block};
 use medledger_core::chain::{BlockError, Rules, block_at, tip};
-use medledger_core::checkpoint::{Evidence, SignedNote, quorum};
+use medledger_core::checkpoint::{Evidence, SignedNote};
 use medledger_core::cid::{Cid, Codec};
 use medledger_core::clock::{Clock, Timestamp};
 use medledger_core::finality::{self, AcceptError, CompareError, Compared};
@@ -195,7 +195,7 @@ impl ChainFile {
         let finalized = self.checkpoint(unit)?;
         let blocks = tip.height + 1;
         // Alone, a hospital signs a checkpoint with each block: without it the end may be cut off.
-        if finalized < blocks && quorum(self.rules.genesis.founders.len()) == 1 {
+        if finalized < blocks && finality::alone(unit, &self.rules)? {
             return Err(ImportError::NotFinal { finalized, blocks });
         }
         let reports = self.reports(unit)?.len() as u64;
@@ -270,7 +270,8 @@ impl ChainFile {
         block.map_err(|error| ImportError::NotABlock { node: *node, error })
     }
 
-    /// Keeps the checkpoint in the file, if there is one; blocks that are final then.
+    /// Keeps the checkpoints in the file, if there are any; blocks that are final then. Those that end a set of hospitals
+    /// come before those by the hospitals after it.
     fn checkpoint(&self, unit: &mut dyn Unit) -> Result<u64, ImportError> {
         for root in &self.car.roots()[1..] {
             if root.codec() == Codec::Raw {
@@ -305,7 +306,7 @@ impl ChainFile {
                     nodes.extend(new);
                 }
             }
-            let keys = finality::cosigners(&self.rules.genesis);
+            let keys = finality::all_cosigners(ledger.view()?.as_ref(), &self.rules)?;
             let tree = LogTree::new(&nodes);
             let found = Evidence::between(&note, &own, tree, &self.rules.chain, &keys);
             if let Ok(Some(evidence)) = found {

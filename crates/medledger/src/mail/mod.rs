@@ -156,11 +156,15 @@ pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Mess
         None => builder.header(ContentType::TEXT_PLAIN).body(letter.body.clone()),
         Some(key) => {
             let key = AccessKey::from_text(key).map_err(|error| failed(error.to_string()))?;
-            let kind = ContentType::parse("image/svg+xml").map_err(|e| failed(e.to_string()))?;
-            let picture = crate::qr::svg(&key).as_bytes().to_vec();
-            let picture = Attachment::new("key.svg".into()).body(picture, kind);
+            let kind = |text| ContentType::parse(text).map_err(|e| failed(e.to_string()));
+            // Many readers of mail show no SVG; paper takes it in any size.
+            let picture = Attachment::new("key.png".into())
+                .body(crate::qr::png(&key).to_vec(), kind("image/png")?);
+            let drawing = Attachment::new("key.svg".into())
+                .body(crate::qr::svg(&key).as_bytes().to_vec(), kind("image/svg+xml")?);
             let text = SinglePart::plain(letter.body.clone());
-            builder.multipart(MultiPart::mixed().singlepart(text).singlepart(picture))
+            let parts = MultiPart::mixed().singlepart(text).singlepart(picture);
+            builder.multipart(parts.singlepart(drawing))
         }
     }
     .map_err(|error| failed(error.to_string()))

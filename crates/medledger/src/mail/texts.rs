@@ -59,6 +59,33 @@ pub(crate) fn report_added(
     letter(to, address, format!("A report was added: {label}"), body)
 }
 
+/// To a patient: this key opens a report in place of the one before.
+pub(crate) fn key_replaced(
+    to: &Contact,
+    address: &str,
+    report: &str,
+    label: &str,
+    key: &AccessKey,
+    rotated: bool,
+) -> Letter {
+    let key = key.to_text();
+    let key = key.as_str();
+    let since = if rotated {
+        "The report was put under another key. Once the hospital has confirmed\n\
+         that, this one takes the place of the key you had."
+    } else {
+        "This key takes the place of the one you had, which opens nothing any more."
+    };
+    let body = format_args!(
+        "There is a new key to a report about you.\n\n\
+         \x20   report  {label}\n\
+         \x20   id      {report}\n\
+         \x20   key     {key}\n\n\
+         {since}\nKeep it. Nobody at the hospital needs it or will ask you for it."
+    );
+    letter(to, address, format!("A new key: {label}"), body)
+}
+
 /// To a patient or a reader: a key waits here; the letter holds nothing of it.
 pub(crate) fn key_waits(to: &Contact, address: &str, label: &str) -> Letter {
     let body = format_args!(
@@ -143,6 +170,11 @@ mod tests {
         let letter = report_added(&to, "p@example.org", "General", id, "1_2_x", &key);
         assert_eq!(letter.body.capacity(), letter.body.len());
         assert!(letter.body.contains(key.to_text().as_str()));
+        for rotated in [false, true] {
+            let letter = key_replaced(&to, "p@example.org", id, "1_2_x", &key, rotated);
+            assert_eq!(letter.body.capacity(), letter.body.len());
+            assert!(letter.body.lines().all(|line| line.len() <= 76), "{}", letter.body);
+        }
         for key in [Some(&key), None] {
             let until = Timestamp::from_secs(1_800_000_000);
             let letter = access_granted(&to, "p@example.org", id, "1_2_x", until, key);

@@ -17,8 +17,9 @@ mod schema;
 mod write;
 
 use medledger_core::ids::BlockId;
+use medledger_core::state::Known;
 use medledger_core::store::{Store, StoreError, Unit, View};
-use read::Session;
+use read::{InStore, Session};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, ffi};
 use std::fs;
@@ -46,6 +47,7 @@ pub struct SqliteStore {
     writer: Option<Mutex<Connection>>,
     leftovers: AtomicBool,
     commits: AtomicU64,
+    known: Known,
 }
 
 /// How readers open the file.
@@ -180,6 +182,7 @@ impl SqliteStore {
             writer: None,
             leftovers: AtomicBool::new(false),
             commits: AtomicU64::new(0),
+            known: Known::default(),
         })
     }
 
@@ -191,6 +194,7 @@ impl SqliteStore {
             writer: Some(Mutex::new(db)),
             leftovers: AtomicBool::new(false),
             commits: AtomicU64::new(0),
+            known: Known::default(),
         }
     }
 
@@ -310,6 +314,12 @@ impl Drop for Reading<'_> {
     }
 }
 
+impl InStore for Reading<'_> {
+    fn store(&self) -> &SqliteStore {
+        self.store
+    }
+}
+
 /// A transaction that was open when its thread panicked was rolled back as it unwound.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -317,14 +327,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Pins a snapshot: the first look at a table does, `BEGIN` alone does not.
 fn begin_reading(db: &Connection) -> Result<(), StoreError> {
-    db.execute_batch("BEGIN; SELECT 1 FROM blocks LIMIT 1").map_err(|error| {
+    let begin = || {
+        db.prepare_cached("BEGIN")?.execute([])?;
+        db.prepare_cached("SELECT 1 FROM blocks LIMIT 1")?.exists([])
+    };
+    begin().map(drop).map_err(|error| {
         end_reading(db);
         failed("reading the ledger", error)
     })
 }
 
 fn end_reading(db: &Connection) -> bool {
-    db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok()
+    let end = || db.prepare_cached("ROLLBACK")?.execute([]);
+    db.is_autocommit() || end().is_ok()
 }
 
 /// Moves what is in the log to the database and empties it; false when a reader still needs it.
@@ -346,13 +361,15 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 
 fn connect_reader(path: &Path, how: Readers) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-    match how {
-        Readers::Shared => connect(path, flags),
+    let db = match how {
+        Readers::Shared => connect(path, flags)?,
         Readers::Immutable => {
             let uri = format!("{}?immutable=1", file_uri(path));
-            connect(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)
+            connect(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)?
         }
-    }
+    };
+    schema::configure_reader(&db)?;
+    Ok(db)
 }
 
 /// `file:` and the absolute path, with every byte escaped that could mean something else.

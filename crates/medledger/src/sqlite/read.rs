@@ -1,6 +1,6 @@
 //! Reading: the same for a snapshot and within a unit.
 
-use super::failed;
+use super::{SqliteStore, failed};
 use medledger_core::Cid;
 use medledger_core::block::{Descriptor, SignedHeader};
 use medledger_core::clock::Timestamp;
@@ -8,7 +8,7 @@ use medledger_core::ids::{BlockId, RecordId};
 use medledger_core::keys::Signature;
 use medledger_core::pow::{Header, Work};
 use medledger_core::registry::{Kind, VoidCode};
-use medledger_core::state::StateRead;
+use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, StoreError, StoredBlock, StoredRecord, View,
 };
@@ -19,6 +19,11 @@ use std::ops::Deref;
 /// A connection within a transaction, whoever owns it.
 #[derive(Debug)]
 pub(super) struct Session<C>(pub(super) C);
+
+/// A connection that belongs to a store.
+pub(super) trait InStore: Deref<Target = Connection> {
+    fn store(&self) -> &SqliteStore;
+}
 
 const RECORD: &str = "SELECT id, kind, author, patient, report, time, seq, height, place, refused, bytes FROM records";
 const BLOCK: &str = "SELECT header, signature, descriptor, height, id, node, records, median_time, \
@@ -249,7 +254,11 @@ impl<C: Deref<Target = Connection>> Session<C> {
     }
 }
 
-impl<C: Deref<Target = Connection>> StateRead for Session<C> {
+impl<C: InStore> StateRead for Session<C> {
+    fn known(&self) -> Option<&Known> {
+        Some(&self.0.store().known)
+    }
+
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.value("reading the state", "SELECT value FROM state WHERE key = ?1", [key])
     }
@@ -276,7 +285,7 @@ impl<C: Deref<Target = Connection>> StateRead for Session<C> {
     }
 }
 
-impl<C: Deref<Target = Connection>> View for Session<C> {
+impl<C: InStore> View for Session<C> {
     fn local(&self, drawer: Drawer, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let sql = "SELECT value FROM local WHERE drawer = ?1 AND key = ?2";
         self.value("reading local rows", sql, params![drawer.code(), key])

@@ -1,6 +1,6 @@
 //! Writing: one unit of work, a transaction of the one writing connection.
 
-use super::read::{Session, stored};
+use super::read::{InStore, Session, stored};
 use super::{SqliteStore, failed};
 use medledger_core::ids::RecordId;
 use medledger_core::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
@@ -23,6 +23,12 @@ impl Deref for Writing<'_> {
 
     fn deref(&self) -> &Connection {
         &self.db
+    }
+}
+
+impl InStore for Writing<'_> {
+    fn store(&self) -> &SqliteStore {
+        self.store
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Remembered, Tee, Upload, UploadError, UploadOptions, Uploaded};
 use crate::blocks::UploadGuard;
-use crate::delivery::{Parcel, Sent};
+use crate::delivery::{Parcel, Sent, Why};
 use crate::idempotency::{IdempotencyError, Idempotent};
 use crate::ledger::Ledger;
 use crate::slots::SlotPlace;
@@ -224,7 +224,8 @@ impl Ledger {
         }
         let label = self.new_label(unit, &one.patient, &one.report)?;
         let (owner, scope) = (&one.patient, Scope::Report(one.report));
-        let parcel = Parcel { owner, scope: &scope, grant: None, key: &one.access_key };
+        let parcel =
+            Parcel { owner, scope: &scope, grant: None, key: &one.access_key, why: Why::Added };
         let sent = self.deliver(unit, &parcel)?;
         let remembered = Remembered {
             record: one.record.id(),

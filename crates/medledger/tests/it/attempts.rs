@@ -268,6 +268,10 @@ fn pitfall_47_what_cannot_be_noted_is_not_answered() {
         let text = error.to_string();
         assert!(text.contains("no space left"), "{text}");
     }
+    // Nor is a stranger's, whose attempts are counted alone.
+    let stranger = Identity::generate(&mut crate::support::rng());
+    let error = ledger.open_report(&stranger, report, &Key::Access(right)).unwrap_err();
+    assert!(error.to_string().contains("no space left"), "{error}");
     full.store(false, Ordering::SeqCst);
     assert_eq!(events(&ledger), []);
     let error = ledger.open_report(&t.reader, report, &Key::Access(&wrong)).unwrap_err();
@@ -292,4 +296,58 @@ fn pitfall_33_whoever_only_claims_an_id_locks_nobody_out() {
         assert!(matches!(error, OpenReportError::NoAccess), "{error}");
     }
     t.w.ledger.open_report(&t.reader, report, &Key::Access(right)).unwrap();
+}
+
+#[test]
+fn pitfall_40_47_tries_during_a_wait_and_strangers_are_in_the_log_and_do_not_fill_it() {
+    let t = two();
+    let (report, _, right) = &t.reports[0];
+    let wrong = AccessKey::from_bytes([7; 16]);
+    let counts = |ledger: &Ledger, event: AuditEvent| -> Vec<(medledger::MemberId, u64)> {
+        let log = ledger.audit_log(0, 10_000).unwrap().into_iter();
+        log.filter(|entry| entry.event == event).map(|entry| (entry.member, entry.count)).collect()
+    };
+    for _ in 0..limit::ATTEMPTS_OF_PAIR {
+        t.w.ledger.open_report(&t.reader, report, &Key::Access(&wrong)).unwrap_err();
+    }
+    let most = u64::from(limit::AUDIT_REFUSALS_A_DAY);
+    for _ in 0..most + 24 {
+        let error = t.w.ledger.open_report(&t.reader, report, &Key::Access(right)).unwrap_err();
+        assert!(matches!(error, OpenReportError::TooMany { .. }), "{error}");
+    }
+    let each = vec![(t.reader.id(), 1); limit::AUDIT_REFUSALS_A_DAY as usize];
+    assert_eq!(counts(&t.w.ledger, AuditEvent::Waiting), each);
+    // Strangers, each with an id of their own: together they get no more room than one person.
+    let stranger = |ledger: &Ledger| {
+        let who = Identity::generate(&mut crate::support::rng());
+        let error = ledger.open_report(&who, report, &Key::Access(right)).unwrap_err();
+        assert!(matches!(error, OpenReportError::NoAccess), "{error}");
+        assert!(ledger.pick_up(&who).unwrap().is_empty());
+        who.id()
+    };
+    let ids: Vec<_> = (0..most).map(|_| stranger(&t.w.ledger)).collect();
+    let noted = counts(&t.w.ledger, AuditEvent::Stranger);
+    assert_eq!(noted.len() as u64, most);
+    assert!(noted.iter().all(|(found, count)| ids.contains(found) && *count == 1));
+    let size = t.w.ledger.audit_log(0, 10_000).unwrap().len();
+
+    // What was only counted survives a new start, and is an entry once the log is signed for.
+    let Two { w, reader, .. } = t;
+    let w = w.reopened();
+    let nobody = medledger::MemberId::from_bytes([0; 16]);
+    w.ledger.digest_audit(&w.hospital).unwrap();
+    assert_eq!(counts(&w.ledger, AuditEvent::Waiting).last(), Some(&(reader.id(), 24)));
+    assert_eq!(counts(&w.ledger, AuditEvent::Stranger).last(), Some(&(nobody, most)));
+    assert_eq!(w.ledger.audit_log(0, 10_000).unwrap().len(), size + 2);
+    w.ledger.digest_audit(&w.hospital).unwrap();
+    assert_eq!(w.ledger.audit_log(0, 10_000).unwrap().len(), size + 2, "once");
+    // Or with the first of another day.
+    stranger(&w.ledger);
+    assert_eq!(w.ledger.audit_log(0, 10_000).unwrap().len(), size + 2, "that day is full");
+    w.pass(86_400);
+    let last = stranger(&w.ledger);
+    let noted = counts(&w.ledger, AuditEvent::Stranger);
+    assert_eq!(noted[noted.len() - 3..], [(nobody, 2), (last, 1), (last, 1)]);
+    let found = w.ledger.verify_audit().unwrap();
+    assert!(found.findings.is_empty(), "{:?}", found.findings);
 }

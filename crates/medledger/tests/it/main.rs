@@ -1,6 +1,8 @@
 //! The service as a whole: each test plays a part of a report's journey in a folder of its own.
 
 mod access;
+mod admission;
+mod alike;
 mod attempts;
 mod blocks;
 mod cars;
@@ -19,5 +21,6 @@ mod names;
 mod progress;
 mod release;
 mod rotation;
+mod rotation_groups;
 mod succession;
 mod support;

@@ -72,7 +72,8 @@ fn every_kind_of_grant_opens_at_another_copy_once_the_reading_is_recorded() {
     let key = share(&w, early.report, keyed.id(), ReaderKey::Access).unwrap();
     share(&w, early.report, named.id(), ReaderKey::Identity);
     share(&w, Scope::Collection(w.hospital.id()), all.id(), ReaderKey::Identity);
-    let group = w.ledger.create_group(&w.hospital, "board", &[grouped.id(), named.id()]).unwrap();
+    let group =
+        w.ledger.create_group(&w.hospital, "board", &[grouped.id(), named.id()]).unwrap().id;
     w.ledger.mine().unwrap();
     share(&w, early.report, group, ReaderKey::Identity);
     // Epochs have moved since on both ways.

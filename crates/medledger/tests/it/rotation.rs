@@ -1,14 +1,14 @@
 //! A report under a new key: for those who remain, once the hospital confirmed that it is the same report.
 
-use crate::support::{World, pick_up, world};
+use crate::support::{World, key_in, options, pick_up, world, world_with};
 use medledger::core::record::Scope;
 use medledger::core::registry::VoidCode;
 use medledger::core::store::Drawer;
 use medledger::ipfs::collect::CollectOptions;
 use medledger::ipfs::store::Reason;
 use medledger::{
-    Confirmed, Identity, Key, OpenReportError, Permission, Purpose, ReaderKey, ReportId, Role,
-    RotateError, VerifyDepth,
+    AccessKey, Confirmed, Delivery, DeliveryMode, Identity, Key, MailSettings, OpenReportError,
+    Permission, Purpose, ReaderKey, ReportId, Role, RotateError, VerifyDepth,
 };
 
 fn opens(w: &World, reader: &Identity, report: &ReportId, key: &Key<'_>) -> Vec<u8> {
@@ -49,7 +49,7 @@ fn pitfall_19_a_rotation_opens_for_those_who_remain_with_the_keys_they_have() {
 
     let rotated = w.ledger.rotate(&w.patient, &report, &Key::Identity).unwrap();
     assert_eq!((rotated.epoch, rotated.readers, rotated.length), (2, 2, 8));
-    assert!(rotated.access_key.is_none(), "the letter the patient has stays good");
+    assert_eq!(rotated.delivery, Delivery::None, "the letter the patient has stays good");
     // Until it is confirmed the old key is in use.
     w.ledger.wait_mined(&rotated.record).unwrap();
     assert_eq!(opens(&w, &stays, &report, &Key::Identity), b"a report");
@@ -160,4 +160,54 @@ fn what_is_marked_is_rotated_bit_by_bit() {
     assert_eq!(w.ledger.marked_for_rotation(&w.patient.id()).unwrap(), [last]);
     let error = w.ledger.mark_for_rotation(&w.doctor, &Scope::Report(reports[0])).unwrap_err();
     assert!(matches!(error, RotateError::Refused(VoidCode::UnknownReport)), "{error}");
+}
+
+/// Rotates where the patient's key is not known: its copy for the next rotation is gone.
+fn rotated_without_the_key(w: &World) -> (ReportId, Delivery) {
+    let uploaded = w.ledger.upload(&w.doctor, &w.patient.id(), &b"a report"[..]).unwrap();
+    w.ledger.wait_mined(&uploaded.record).unwrap();
+    let database = rusqlite::Connection::open(w.folder.join("ledger.db")).unwrap();
+    let kept: Vec<_> =
+        rows_of(w, &uploaded.report).into_iter().filter(|row| row[24] == 5).collect();
+    assert_eq!(kept.len(), 1);
+    database.execute("DELETE FROM local WHERE key = ?1", [&kept[0]]).unwrap();
+    let rotated = w.ledger.rotate(&w.patient, &uploaded.report, &Key::Identity).unwrap();
+    (uploaded.report, rotated.delivery)
+}
+
+#[test]
+fn a_patients_fresh_key_goes_the_way_their_keys_go() {
+    let by = |delivery: DeliveryMode| {
+        let mut options = options();
+        options.settings.mail = MailSettings::Outbox("outbox".into());
+        options.settings.delivery = Some(delivery);
+        world_with(options)
+    };
+    let opens_after = |w: &World, report: ReportId, fresh: &AccessKey| {
+        let by_key = Key::Access(fresh);
+        // Until it is confirmed the old key is in use.
+        w.ledger.open_report(&w.patient, &report, &by_key).unwrap_err();
+        confirm(w, report);
+        assert_eq!(opens(w, &w.patient, &report, &by_key), b"a report");
+    };
+    let w = by(DeliveryMode::Mail);
+    let (report, delivery) = rotated_without_the_key(&w);
+    assert_eq!(delivery, Delivery::Mailed);
+    let letter = w.letters().pop().unwrap();
+    assert!(letter.contains("A new key") && letter.contains("Once the hospital has confirmed"));
+    opens_after(&w, report, &key_in(&letter));
+
+    let w = by(DeliveryMode::Pickup);
+    let (report, delivery) = rotated_without_the_key(&w);
+    assert_eq!(delivery, Delivery::Waits);
+    let letter = w.letters().pop().unwrap();
+    assert!(letter.contains("A key waits for you"), "{letter}");
+    // In place of the first, which waited as well and opens nothing any more.
+    let picked = w.ledger.pick_up(&w.patient).unwrap();
+    assert_eq!((picked.len(), picked[0].report), (1, Some(report)));
+    opens_after(&w, report, &picked[0].key);
+
+    let w = by(DeliveryMode::Caller);
+    let (report, mut delivery) = rotated_without_the_key(&w);
+    opens_after(&w, report, &pick_up(&mut delivery));
 }

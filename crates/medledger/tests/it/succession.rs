@@ -1,13 +1,14 @@
 //! Keys that change: succession, lost devices, and identity files.
 
 use crate::support::{PASSWORD, World, rng, world};
+use medledger::core::engine::SubmitError;
 use medledger::core::identity::{LockParams, lock};
 use medledger::core::keys::HpkeAlgorithm;
 use medledger::core::record::Scope;
 use medledger::core::registry::VoidCode;
 use medledger::{
-    Contact, GrantId, Identity, IdentityError, Key, OpenReportError, Permission, Purpose,
-    ReaderKey, ReportId, Role, SuccessionError,
+    Beside, Contact, GrantId, Identity, IdentityError, Key, OpenReportError, Permission, Purpose,
+    ReaderKey, ReportId, Role, StillFormer, SuccessionError,
 };
 use std::path::PathBuf;
 
@@ -58,6 +59,7 @@ fn a_patient_with_new_keys_opens_and_shares_all_there_was_and_all_that_comes() {
     assert_eq!(next.public().hpke_key().algorithm(), HpkeAlgorithm::XWing);
     let after = upload(b"after");
     // Even once nothing of the former keys is left.
+    w.ledger.rewrap(&next).unwrap();
     let forgotten = w.ledger.forget_former_keys(&next, PASSWORD).unwrap();
     let doctor = w.add(Role::Doctor, "Dr Bob");
     for (report, text) in [(&before, &b"before"[..]), (&after, b"after")] {
@@ -80,15 +82,28 @@ fn a_reader_with_new_keys_has_what_was_granted_wrapped_anew() {
     let w = world();
     let (report, _) = w.upload(b"one");
     let nurse = of_x25519(&w, Role::Nurse, "Nurse Old");
-    let group = w.ledger.create_role_group(&w.hospital, Role::Nurse).unwrap();
+    let group = w.ledger.create_role_group(&w.hospital, Role::Nurse).unwrap().id;
     share(&w, &w.patient, report.report, &nurse);
     share(&w, &w.patient, Scope::Collection(w.hospital.id()), &nurse);
     let next = succeed(&w, &nurse);
     let bare = next.without_former_keys();
     assert_eq!(opens(&w, &next, &report.report), b"one");
     w.ledger.open_report(&bare, &report.report, &Key::Identity).unwrap_err();
+    // Keys that are needed are not forgotten, whoever insists.
+    let former = w.ledger.identity_info(&nurse.id()).unwrap().former;
+    for refused in [
+        w.ledger.forget_former_keys(&next, PASSWORD).unwrap_err(),
+        w.ledger.forget_former_keys_anyway(&next, PASSWORD).unwrap_err(),
+    ] {
+        let SuccessionError::StillFormer { reports: 1, collections: 1, groups: 1 } = refused else {
+            panic!("{refused}")
+        };
+    }
+    assert_eq!(w.ledger.identity_info(&nurse.id()).unwrap().former, former);
     assert_eq!(w.ledger.rewrap(&next).unwrap(), 3, "a report, a collection and a group's key");
     assert_eq!(w.ledger.rewrap(&next).unwrap(), 0, "nothing is left to do");
+    assert_eq!(w.ledger.still_former(&next).unwrap(), StillFormer::default());
+    w.ledger.forget_former_keys(&next, PASSWORD).unwrap();
     assert_eq!(opens(&w, &bare, &report.report), b"one");
     // And through the group's key.
     let other = w.ledger.upload(&w.doctor, &w.patient.id(), &b"two"[..]).unwrap();
@@ -143,6 +158,56 @@ fn pitfall_33_suspended_keys_open_nothing_until_the_hospital_gives_others() {
     w.ledger.suspend(&w.hospital, &w.patient.id()).unwrap();
     let error = w.ledger.replace_keys(&w.hospital, &w.patient.id(), "mine").unwrap_err();
     assert!(matches!(error, SuccessionError::Submit(_)), "{error}");
+}
+
+#[test]
+fn pitfall_33_a_suspended_patient_gets_new_keys_with_the_hospital_and_neither_does_alone() {
+    let w = world();
+    let (report, _) = w.upload(b"one");
+    let nurse = w.add(Role::Nurse, "Nurse Joy");
+    share(&w, &w.patient, Scope::Collection(w.hospital.id()), &nurse);
+    let replace = |hospital: &Identity, patient: &Identity| {
+        w.ledger.replace_patient_keys(hospital, patient, "a new password")
+    };
+    let refused = |result: Result<_, SuccessionError>, wanted: VoidCode| match result {
+        Err(SuccessionError::Submit(SubmitError::Refused { code, .. })) => assert_eq!(code, wanted),
+        Err(error) => panic!("{error}"),
+        Ok((_, _)) => panic!("{wanted:?} was wanted"),
+    };
+    // Not while the patient can sign for themselves.
+    refused(replace(&w.hospital, &w.patient), VoidCode::NotSuspended);
+    w.ledger.wait_mined(&w.ledger.suspend(&w.patient, &w.patient.id()).unwrap()).unwrap();
+    let opened = |who: &Identity| w.ledger.open_report(who, &report.report, &Key::Identity);
+    assert!(matches!(opened(&w.patient), Err(OpenReportError::NoAccess)));
+    // Not the patient alone, nor the hospital, nor another in its place.
+    let error = w.ledger.succeed(&w.patient, PASSWORD).unwrap_err();
+    assert!(matches!(error, SuccessionError::Refused(VoidCode::UnknownAuthor)), "{error}");
+    refused(w.ledger.replace_keys(&w.hospital, &w.patient.id(), "x"), VoidCode::NoConsent);
+    refused(replace(&w.doctor, &w.patient), VoidCode::UnknownMember);
+    // With the keys that a patient's other devices have, the hospital makes nobody consent.
+    let forged = Identity::with_id(
+        w.patient.id(),
+        medledger::core::keys::SigningKey::generate(&mut rng()),
+        medledger::core::keys::HpkeSecretKey::from_bytes(
+            w.patient.public().hpke_key().algorithm(),
+            &w.patient.hpke_secret_key().expose(),
+        ),
+    );
+    refused(replace(&w.hospital, &forged), VoidCode::NoConsent);
+
+    let (next, succession) = replace(&w.hospital, &w.patient).unwrap();
+    assert_eq!(succession.collections, [w.hospital.id()]);
+    assert!(succession.elsewhere.is_empty());
+    w.ledger.wait_mined(&succession.record).unwrap();
+    assert_eq!(w.ledger.unlock(&w.patient.id(), "a new password").unwrap(), next);
+    let late = w.ledger.upload(&w.doctor, &w.patient.id(), &b"two"[..]).unwrap();
+    w.ledger.wait_mined(&late.record).unwrap();
+    for (report, text) in [(&report.report, b"one"), (&late.report, b"two")] {
+        assert_eq!(opens(&w, &next, report), text);
+        assert_eq!(opens(&w, &nurse, report), text);
+    }
+    assert!(matches!(opened(&w.patient), Err(OpenReportError::NoAccess)));
+    refused(replace(&w.hospital, &next), VoidCode::NotSuspended);
 }
 
 #[test]
@@ -210,4 +275,60 @@ fn a_password_is_changed_and_a_weak_file_is_locked_better() {
     assert!(w.ledger.upgrade_identity(&id, "new").unwrap());
     assert_eq!(w.ledger.identity_info(&id).unwrap().params, LockParams::default());
     assert_eq!(unlock("new").unwrap(), nurse);
+}
+
+#[test]
+fn pitfall_48_the_former_keys_lie_under_the_new_password_too_whatever_a_crash_leaves() {
+    let w = world();
+    let contact = Contact::named("Nurse Joy");
+    let (nurse, registered) =
+        w.ledger.add_member(&w.hospital, Role::Nurse, &contact, PASSWORD).unwrap();
+    w.ledger.wait_mined(&registered.record).unwrap();
+    let id = nurse.id();
+    assert_eq!(w.ledger.change_password(&id, PASSWORD, "one").unwrap(), Beside::None);
+    let (next, succession) = w.ledger.succeed(&nurse, "one").unwrap();
+    w.ledger.wait_mined(&succession.record).unwrap();
+    // The former file is under the password it had.
+    let under = |ending: &str, password: &str| {
+        let bytes = std::fs::read(file(&w, &nurse, ending)).unwrap();
+        medledger::core::identity::unlock(&bytes, password).ok()
+    };
+    let all = |password: &str| (under("former", password), under("identity", password));
+    let both = |password: &str| {
+        let (former, present) = all(password);
+        (former.is_some_and(|found| found == nurse), present.is_some_and(|found| found == next))
+    };
+    assert_eq!(both("one"), (true, true));
+    let before = ["former", "identity"].map(|ending| std::fs::read(file(&w, &nurse, ending)));
+    w.ledger.change_password(&id, "wrong", "two").unwrap_err();
+    let after = ["former", "identity"].map(|ending| std::fs::read(file(&w, &nurse, ending)));
+    assert_eq!(before.map(Result::unwrap), after.map(Result::unwrap), "nothing was touched");
+
+    assert_eq!(w.ledger.change_password(&id, "one", "two").unwrap(), Beside::Locked);
+    assert_eq!((both("one"), both("two")), ((false, false), (true, true)));
+    // Killed between the two files: both open, each with one of the passwords, and again ends it.
+    let weak = LockParams::weak_for_tests();
+    let bytes = lock(&nurse, "three", &weak, &mut rng()).unwrap();
+    std::fs::write(file(&w, &nurse, "former"), bytes).unwrap();
+    assert_eq!((both("two"), both("three")), ((false, true), (true, false)));
+    assert_eq!(w.ledger.unlock(&id, "two").unwrap(), next);
+    assert_eq!(w.ledger.change_password(&id, "two", "three").unwrap(), Beside::Locked);
+    assert_eq!((both("two"), both("three")), ((false, false), (true, true)));
+    // Where the succession itself was interrupted each file stays where it is.
+    std::fs::rename(file(&w, &nurse, "identity"), file(&w, &nurse, "next")).unwrap();
+    std::fs::rename(file(&w, &nurse, "former"), file(&w, &nurse, "identity")).unwrap();
+    assert_eq!(w.ledger.change_password(&id, "three", "four").unwrap(), Beside::Locked);
+    assert_eq!(w.ledger.unlock(&id, "four").unwrap(), next);
+    assert!(under("next", "four").is_some_and(|found| found == next));
+    assert!(under("identity", "four").is_some_and(|found| found == nurse));
+    std::fs::rename(file(&w, &nurse, "identity"), file(&w, &nurse, "former")).unwrap();
+    std::fs::rename(file(&w, &nurse, "next"), file(&w, &nurse, "identity")).unwrap();
+    // A former file under a password of long ago is told of, and stays.
+    let bytes = lock(&nurse, "long ago", &weak, &mut rng()).unwrap();
+    std::fs::write(file(&w, &nurse, "former"), &bytes).unwrap();
+    assert_eq!(w.ledger.change_password(&id, "four", "five").unwrap(), Beside::OtherPassword);
+    assert_eq!(std::fs::read(file(&w, &nurse, "former")).unwrap(), bytes);
+    assert_eq!(w.ledger.unlock(&id, "five").unwrap(), next);
+    w.ledger.forget_former_keys(&next, "five").unwrap();
+    assert!(!file(&w, &nurse, "former").exists());
 }

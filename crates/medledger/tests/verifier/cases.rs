@@ -39,7 +39,8 @@ pub(crate) fn vectors() -> Vec<Case> {
         })
         .collect();
     assert!(cases.iter().filter(|case| case.verdict == "ok").count() > 4);
-    crate::paced::cases().into_iter().chain(cases).collect()
+    let changed = crate::handed_over::cases();
+    crate::paced::cases().into_iter().chain(changed).chain(cases).collect()
 }
 
 /// The same sequence in each run (SplitMix64): a failure can be had again.

@@ -5,6 +5,7 @@
 mod browser;
 mod cases;
 mod chromium;
+mod handed_over;
 mod node;
 mod paced;
 mod page;

@@ -194,7 +194,8 @@ pub struct Refuse {
     pub request: RecordId,
 }
 
-/// The patient takes a grant back, also one that has not been seen yet; or a reader one they passed on.
+/// The patient takes a grant back, also one that has not been seen yet; or a reader one they passed on. On
+/// anybody else's grant it has no effect, whichever of the two comes first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {

@@ -204,32 +204,25 @@ impl Fold<'_> {
     pub(super) fn revoke(&mut self, body: &Revoke) -> Outcome {
         let author = self.author_id();
         self.author_is(self.author.role == Role::Patient || self.author.role.reads())?;
-        match self.state.grant(&body.grant)? {
-            Some(mut entry) => {
-                // A reader takes back what they passed on.
-                let passed_on_by = match entry.parent {
-                    None => None,
-                    Some(parent) => self.state.grant(&parent)?.map(|parent| parent.reader),
-                };
-                let own = entry.patient == author || passed_on_by == Some(Grantee::Member(author));
-                if !own {
-                    return Err(VoidCode::UnknownGrant.into());
-                }
-                if entry.revoked.is_some() {
-                    return Err(VoidCode::Revoked.into());
-                }
-                entry.revoked = Some(self.at.height);
-                self.set(key::grant(&body.grant), &entry);
-                Ok(())
+        // Somebody else's grant and one that nobody has seen are the same to whoever names it: both are revoked
+        // ahead, for this author. A grant asks for what its patient and its own author said, and for nothing else.
+        let own = match self.state.grant(&body.grant)? {
+            Some(entry) if self.state.is_revocable_by(&entry, &author)? => Some(entry),
+            _ => None,
+        };
+        let Some(mut entry) = own else {
+            if self.state.was_revoked_ahead(&author, &body.grant)? {
+                return Err(VoidCode::Revoked.into());
             }
-            None if self.state.was_revoked_ahead(&author, &body.grant)? => {
-                Err(VoidCode::Revoked.into())
-            }
-            None => {
-                self.set(key::revoked_ahead(&author, &body.grant), &self.at.height);
-                Ok(())
-            }
+            self.set(key::revoked_ahead(&author, &body.grant), &self.at.height);
+            return Ok(());
+        };
+        if entry.revoked.is_some() {
+            return Err(VoidCode::Revoked.into());
         }
+        entry.revoked = Some(self.at.height);
+        self.set(key::grant(&body.grant), &entry);
+        Ok(())
     }
 
     pub(super) fn read(&mut self, body: &Read) -> Outcome {

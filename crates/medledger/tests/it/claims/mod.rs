@@ -1,6 +1,7 @@
 //! The claims of `docs/protocol.md`, against attackers with copies of the database, its node key, letters, and
 //! keys of those who were cut off; and against a custodian that writes rows of its own.
 
+mod rotated;
 mod thief;
 
 use crate::support::{World, pick_up, world, world_with_outbox};
@@ -12,8 +13,8 @@ use medledger::core::seal;
 use medledger::core::slot::{Slot, SlotContext, SlotRole};
 use medledger::core::store::Drawer;
 use medledger::{
-    AccessKey, ApproveError, Approved, Confirmed, Identity, Key, OpenError, OpenReportError,
-    Permission, Purpose, ReaderKey, ReportId, Role,
+    AccessKey, ApproveError, Approved, Confirmed, Delivery, Identity, Key, OpenError,
+    OpenReportError, Permission, Purpose, ReaderKey, ReportId, Role,
 };
 use thief::{KeyRow, Thief, context, plant, row};
 
@@ -39,7 +40,10 @@ fn rotate(w: &World, report: &ReportId) -> Option<AccessKey> {
     let confirmed = w.ledger.confirm_rotations(&w.hospital).unwrap();
     let [(_, Confirmed::Same(record))] = confirmed[..] else { panic!("{confirmed:?}") };
     w.ledger.wait_mined(&record).unwrap();
-    rotated.access_key
+    match rotated.delivery {
+        Delivery::PickUp(key) => Some(key),
+        _ => None,
+    }
 }
 
 /// One report; one reader with a letter, one with an identity, one of the collection with a letter.

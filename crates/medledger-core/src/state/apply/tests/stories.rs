@@ -64,8 +64,9 @@ fn pitfall_32_roles_and_kinds_are_a_table() {
             (group(&[NURSE]).into(), role == Role::Hospital),
         ];
         let kinds: Vec<Kind> = rows.iter().map(|(body, _)| body.kind()).collect();
-        // Who succeeds and suspends whom is no matter of roles: see the tests of `succession`.
-        let elsewhere = [Kind::Succeed, Kind::Suspend];
+        // Who succeeds and suspends whom is no matter of roles, and that only a hospital of the present set changes it
+        // has tests of its own: see those of `succession` and `members`.
+        let elsewhere = [Kind::Succeed, Kind::Suspend, Kind::Admit];
         let in_force: Vec<Kind> = Kind::ALL
             .iter()
             .copied()
@@ -191,13 +192,68 @@ fn pitfall_47_a_read_in_time_stays_on_the_record_however_late_its_block() {
     world.apply(&record.sign(&member(OTHER_DOCTOR))).unwrap();
 }
 
-#[test]
-fn a_revocation_ahead_binds_its_author_only() {
+/// A grant and what was passed on from it, each named by everybody it does not belong to: before it comes if
+/// `ahead`, or after.
+fn revoked_by_strangers(ahead: bool) {
     let mut world = World::peopled();
     let report = world.add_report();
-    let late = world.sign(PATIENT, grant(report, OTHER_DOCTOR));
-    world.put(OTHER_PATIENT, Revoke { grant: grant_of(&late) });
-    world.apply(&late).unwrap();
+    let first = world.sign(PATIENT, Grant { delegate: 1, ..grant(report, OTHER_DOCTOR) });
+    let second = world.sign(OTHER_DOCTOR, delegate(grant_of(&first), report, NURSE));
+    let strangers = |world: &mut World| {
+        // Not even who holds it, nor who passed on another.
+        for (stranger, grant) in [
+            (OTHER_PATIENT, grant_of(&first)),
+            (OTHER_DOCTOR, grant_of(&first)),
+            (DOCTOR, grant_of(&first)),
+            (OTHER_PATIENT, grant_of(&second)),
+            (NURSE, grant_of(&second)),
+        ] {
+            world.put(stranger, Revoke { grant });
+            assert_eq!(world.void(stranger, Revoke { grant }), VoidCode::Revoked);
+        }
+    };
+    if ahead {
+        strangers(&mut world);
+    }
+    world.apply(&first).unwrap();
+    world.apply(&second).unwrap();
+    if !ahead {
+        strangers(&mut world);
+    }
+    for (reader, given) in [(OTHER_DOCTOR, &first), (NURSE, &second)] {
+        let entry = world.state().grant(&grant_of(given)).unwrap().unwrap();
+        assert_eq!(world.state().standing(&entry, until(NOW)).unwrap(), GrantStanding::Live);
+        world.put(reader, read(report, Some(grant_of(given))));
+    }
+    // Those it does belong to still can.
+    world.put(OTHER_DOCTOR, Revoke { grant: grant_of(&second) });
+    assert_eq!(world.void(PATIENT, Revoke { grant: grant_of(&second) }), VoidCode::Revoked);
+    world.put(PATIENT, Revoke { grant: grant_of(&first) });
+    assert_eq!(world.void(NURSE, read(report, Some(grant_of(&second)))), VoidCode::Revoked);
+}
+
+#[test]
+fn pitfall_32_35_a_grant_is_not_revoked_by_others_after_it_came() {
+    revoked_by_strangers(false);
+}
+
+#[test]
+fn pitfall_32_35_a_grant_is_not_revoked_by_others_before_it_comes() {
+    revoked_by_strangers(true);
+}
+
+#[test]
+fn pitfall_35_a_revocation_answers_alike_for_anothers_grant_and_for_none() {
+    let mut world = World::peopled();
+    let report = world.add_report();
+    let anothers = world.grant(report);
+    for grant in [anothers, GrantId::from_bytes([0xee; 16])] {
+        for author in [OTHER_PATIENT, NURSE] {
+            world.put(author, Revoke { grant });
+            assert_eq!(world.void(author, Revoke { grant }), VoidCode::Revoked);
+        }
+        assert_eq!(world.void(HOSPITAL, Revoke { grant }), VoidCode::RoleNotAllowed);
+    }
 }
 
 #[test]
