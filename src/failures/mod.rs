@@ -38,11 +38,11 @@ use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CreateError, ExportError, GroupError,
-    HospitalError, IdempotencyError, IdentityError, IdentityFileError, ImportError, NewsError,
-    NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError, RegisterError,
-    ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError, StorageError,
-    SuccessionError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CheckEvidenceError, CreateError,
+    ExportError, GroupError, HospitalChangeError, HospitalError, IdempotencyError, IdentityError,
+    IdentityFileError, ImportError, NewsError, NodeKeyError, OpenError, OpenReportError,
+    PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError,
+    RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;

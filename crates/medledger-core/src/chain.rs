@@ -15,7 +15,7 @@ use crate::genesis::{Consensus, Genesis};
 use crate::ids::{BlockId, BlockRoot, ChainId, MemberId};
 use crate::pow::{Bits, Header, Schedule, Target, Work, median_time_at};
 use crate::registry::{Role, VoidCode, limit};
-use crate::state::{ApplyError, At, Changes, Signatures, State, StateRead, apply};
+use crate::state::{ApplyError, At, Changes, ReadOnce, Signatures, State, StateRead, apply};
 use crate::store::{StoreError, StoredBlock, View};
 
 /// A rule of the header that is broken; visible in its 80 bytes and its ancestors.
@@ -295,6 +295,7 @@ impl Rules {
         self.check_turn(view, &tip, &block.descriptor.miner)?;
         self.check_body(block)?;
         let at = self.at(&tip);
+        let below = ReadOnce::new(view);
         let mut changes = Changes::default();
         // Of two faults the first one counts, though signatures may be looked at last.
         let blame = |signatures: &mut dyn Signatures| {
@@ -302,7 +303,7 @@ impl Rules {
             signatures.settle().map_err(|index| BlockError::Void { index, code })
         };
         for (index, record) in block.records.iter().enumerate() {
-            match apply(&changes.over(view), record, &at, signatures) {
+            match apply(&changes.over(&below), record, &at, signatures) {
                 Ok(new) => changes.extend(new),
                 Err(ApplyError::Void(code)) => {
                     blame(signatures)?;

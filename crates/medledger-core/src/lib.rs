@@ -53,6 +53,7 @@ pub mod replay;
 pub mod seal;
 pub mod simulate;
 pub mod slot;
+mod small_key;
 pub mod state;
 pub mod store;
 #[cfg(test)]

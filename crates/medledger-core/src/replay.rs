@@ -58,6 +58,9 @@ pub enum ReplayError {
 ///
 /// # Errors
 /// See [`ReplayError`]: the first block that is not in order.
+///
+/// # Panics
+/// When `signatures` does not run what it is to run alongside: a bug in it.
 pub fn replay(
     view: &dyn View,
     rules: &Rules,
@@ -81,18 +84,38 @@ pub fn replay(
     }
     unit.commit()?;
     done.blocks = 1;
-    // Where the signatures stand that were put off, so that blame finds its block.
-    let mut put_off: Vec<(u64, usize)> = Vec::new();
+    let mut result = None;
+    signatures.alongside(&mut |signatures| {
+        let mut places = Vec::new();
+        let judged = blocks(view, rules, now, signatures, into, &mut places, progress, &mut done);
+        // Of two faults the first counts, and every signature put off stands before what ended the replay.
+        result = Some(settle(signatures, &places).and(judged));
+    });
+    result.expect("the job is run once").map(|()| done)
+}
+
+/// Judges block after block and writes it into `into`, until one is not in order or a signature put off is known to
+/// be wrong. `places` is told how many checks were put off before each block.
+#[expect(clippy::too_many_arguments, reason = "one step of the function above")]
+fn blocks(
+    view: &dyn View,
+    rules: &Rules,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+    into: &dyn Store,
+    places: &mut Vec<(usize, u64)>,
+    progress: &mut dyn FnMut(u64),
+    done: &mut Replayed,
+) -> Result<(), ReplayError> {
     for height in 1..=tip(view)?.height {
         let stored = block_at(view, height)?;
         let block = block(view, &stored)?;
-        let waiting = signatures.waiting();
+        places.push((signatures.waiting(), height));
         let judged = rules.check_block(into.view()?.as_ref(), &block, now, &mut PutOff(signatures));
-        put_off.extend((0..signatures.waiting() - waiting).map(|index| (height, index)));
-        if judged.is_err() || put_off.len() >= BATCH {
-            settle(signatures, &mut put_off)?;
-        }
         let checked = judged.map_err(|error| ReplayError::Rule { height, error })?;
+        if signatures.faulty() {
+            return Ok(());
+        }
         compare(&stored, checked.stored())?;
         let mut unit = into.unit()?;
         unit.append_block(checked.stored())?;
@@ -104,23 +127,15 @@ pub fn replay(
         done.records += block.records.len() as u64;
         progress(height);
     }
-    settle(signatures, &mut put_off)?;
-    Ok(done)
+    Ok(())
 }
 
-/// Signatures that are verified together, of as many blocks as it takes.
-const BATCH: usize = 8192;
-
-/// Makes the checks that were put off; of two faults the first counts.
-fn settle(
-    signatures: &mut dyn Signatures,
-    put_off: &mut Vec<(u64, usize)>,
-) -> Result<(), ReplayError> {
-    let failed = signatures.settle();
-    let places = std::mem::take(put_off);
-    failed.map_err(|first| {
-        let (height, index) = places.get(first).copied().unwrap_or_default();
-        let error = BlockError::Void { index, code: VoidCode::BadSignature };
+/// Makes the checks that were put off; blame finds its block.
+fn settle(signatures: &mut dyn Signatures, places: &[(usize, u64)]) -> Result<(), ReplayError> {
+    signatures.settle().map_err(|failed| {
+        let block = places.partition_point(|(before, _)| *before <= failed);
+        let (before, height) = block.checked_sub(1).map(|at| places[at]).unwrap_or_default();
+        let error = BlockError::Void { index: failed - before, code: VoidCode::BadSignature };
         ReplayError::Rule { height, error }
     })
 }
@@ -190,3 +205,6 @@ pub fn first_difference(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

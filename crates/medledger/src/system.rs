@@ -53,4 +53,13 @@ impl Workers for Threads {
             job(0);
         });
     }
+
+    fn beside(&self, main: &mut dyn FnMut(), job: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| {
+            for worker in 1..self.0 {
+                scope.spawn(move || job(worker));
+            }
+            main();
+        });
+    }
 }

@@ -13,7 +13,9 @@ use crate::keys::Signature;
 use crate::merkle::leaf_hash;
 use crate::record::SignedRecord;
 use crate::registry::{VoidCode, domain, limit};
-use crate::state::{ApplyError, Changes, SignatureCheck, Signatures, State, StateRead, apply};
+use crate::state::{
+    ApplyError, Changes, ReadOnce, SignatureCheck, Signatures, State, StateRead, apply,
+};
 use crate::store::{Drawer, Standing, StoreError, StoredRecord, Unit, View};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -207,17 +209,32 @@ impl EngineChain {
         records: &[SignedRecord],
         signatures: &mut dyn Signatures,
     ) -> Result<Vec<StoredRecord>, SubmitError> {
-        let settle = |signatures: &mut dyn Signatures| {
+        let mut outcome = None;
+        signatures.alongside(&mut |signatures| {
+            let judged = self.judge_each(view, pending, records, signatures);
             let refused = |index: usize| SubmitError::Refused {
                 id: records[index].id(),
                 code: VoidCode::BadSignature,
             };
-            signatures.settle().map_err(refused)
-        };
+            // Every signature put off stands before what ended the judging: of two faults the first counts.
+            outcome = Some(signatures.settle().map_err(refused).and(judged));
+        });
+        outcome.expect("the job is run once")
+    }
+
+    /// As [`judge`](Self::judge), up to the first that is refused, and some signatures are put off.
+    fn judge_each(
+        &self,
+        view: &dyn View,
+        pending: &mut Changes,
+        records: &[SignedRecord],
+        signatures: &mut dyn Signatures,
+    ) -> Result<Vec<StoredRecord>, SubmitError> {
         let at = self.rules.at(&tip(view)?);
         // What fits in no block would wait for ever.
         let max = limit::RECORD_BYTES.min(self.rules.genesis.limits.block_bytes as usize);
         let first = view.last_pending()?.map_or(1, |(seq, _)| seq + 1);
+        let state = ReadOnce::new(view);
         let mut judged = Vec::with_capacity(records.len());
         for (seq, record) in (first..).zip(records) {
             let id = record.id();
@@ -231,19 +248,15 @@ impl EngineChain {
             {
                 return Err(SubmitError::Refused { id, code });
             }
-            let over = pending.over(view);
+            let over = pending.over(&state);
             let changes = match apply(&over, record, &at, signatures) {
                 Ok(changes) => changes,
-                Err(ApplyError::Void(code)) => {
-                    settle(signatures)?;
-                    return Err(SubmitError::Refused { id, code });
-                }
+                Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             };
             judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
             pending.extend(changes);
         }
-        settle(signatures)?;
         Ok(judged)
     }
 

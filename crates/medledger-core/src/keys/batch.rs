@@ -37,7 +37,7 @@ pub struct BatchError {
 /// assert!(batch.verify(&mut rng).is_ok());
 /// ```
 #[derive(Default)]
-pub struct SignatureBatch(Vec<Item>);
+pub struct SignatureBatch(pub(super) Vec<Item>);
 
 impl SignatureBatch {
     /// An empty batch.
@@ -57,6 +57,11 @@ impl SignatureBatch {
         let signed = joined(domain, message);
         let (key, signature) = ((*key.as_bytes()).into(), (*signature.as_bytes()).into());
         self.0.push(Item::from((key, signature, &signed)));
+    }
+
+    /// Takes off all but the first so many.
+    pub(crate) fn split_off(&mut self, at: usize) -> Self {
+        Self(self.0.split_off(at.min(self.0.len())))
     }
 
     /// How many signatures are queued.
@@ -125,7 +130,7 @@ fn blame(failed: Vec<usize>, of: usize) -> Result<(), BatchError> {
 }
 
 /// The places of those that do not match: none, if all are accepted together.
-fn wrong(items: &[Item], rng: &mut dyn CryptoRng) -> Vec<usize> {
+pub(super) fn wrong(items: &[Item], rng: &mut dyn CryptoRng) -> Vec<usize> {
     let mut verifier = Verifier::new();
     for item in items {
         verifier.queue(item.clone());
@@ -139,7 +144,7 @@ fn wrong(items: &[Item], rng: &mut dyn CryptoRng) -> Vec<usize> {
 }
 
 /// One source of randomness for several threads.
-struct Shared<'a, 'b>(&'a Mutex<&'b mut (dyn CryptoRng + Send)>);
+pub(super) struct Shared<'a, 'b>(pub(super) &'a Mutex<&'b mut (dyn CryptoRng + Send)>);
 
 impl TryRng for Shared<'_, '_> {
     type Error = Infallible;

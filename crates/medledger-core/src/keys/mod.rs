@@ -6,6 +6,7 @@
 //! key may be neither: [`KeyEntry::public_key`] refuses both, for with a key of small order anyone
 //! can sign, and a key with two spellings could be enrolled twice.
 
+mod ahead;
 mod batch;
 mod kem;
 mod signature;
@@ -13,6 +14,7 @@ mod signature;
 mod tests;
 mod xwing;
 
+pub(crate) use ahead::Ahead;
 pub use batch::{BatchError, SignatureBatch};
 pub use kem::{HpkeAlgorithm, HpkePublicKey, HpkeSecretKey};
 pub(crate) use kem::{TAG_BYTES, open, seal};

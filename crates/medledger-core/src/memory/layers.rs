@@ -1,7 +1,9 @@
 //! Committed tables, and the changes of one unit laid over them.
 
 use crate::ids::{BlockId, RecordId};
+use crate::small_key::SmallKey;
 use crate::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -44,7 +46,10 @@ impl<K: Ord + Clone, V: Clone> Layered<K, V> {
         Self { base: base.clone(), changes: BTreeMap::new() }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         match self.changes.get(key) {
             Some(change) => change.as_ref(),
             None => self.base.0.get(key),
@@ -171,7 +176,7 @@ macro_rules! tables {
 }
 
 tables! {
-    state: Vec<u8> => Bytes,
+    state: SmallKey => Bytes,
     local: (Drawer, Vec<u8>) => Bytes,
     blocks: u64 => Arc<StoredBlock>,
     heights: BlockId => u64,

@@ -3,6 +3,7 @@
 mod layers;
 
 use crate::ids::{BlockId, RecordId};
+use crate::small_key::SmallKey;
 use crate::state::StateRead;
 use crate::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View,
@@ -95,7 +96,7 @@ fn scan<'a, K: Ord + Clone + 'a>(
 
 impl StateRead for Layers {
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.state.get(&key.to_vec()).map(|value| value.to_vec()))
+        Ok(self.state.get(key).map(|value| value.to_vec()))
     }
 
     fn state_scan(
@@ -104,7 +105,14 @@ impl StateRead for Layers {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        Ok(scan(&self.state, <[u8]>::to_vec, |key| Some(key.as_slice()), prefix, after, limit))
+        Ok(scan(
+            &self.state,
+            |key| SmallKey::from(key),
+            |key| Some(key.as_bytes()),
+            prefix,
+            after,
+            limit,
+        ))
     }
 }
 
@@ -263,7 +271,7 @@ impl Unit for MemoryUnit<'_> {
     }
 
     fn set_state(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
-        self.layers.state.set(key.to_vec(), value.map(Bytes::from));
+        self.layers.state.set(SmallKey::from(key), value.map(Bytes::from));
         Ok(())
     }
 

@@ -42,6 +42,13 @@ pub trait Workers: Send + Sync {
     /// Runs `job(i)` once for each `i` in `0..count()`, at the same time where it can, and returns
     /// when all have ended.
     fn run(&self, job: &(dyn Fn(usize) + Sync));
+
+    /// Runs `main` on the calling thread and, where there are other hands, `job(i)` on some of them at the same time;
+    /// returns when all have ended. `main` must not wait for any `job`: perhaps none is run.
+    fn beside(&self, main: &mut dyn FnMut(), job: &(dyn Fn(usize) + Sync)) {
+        let _ = job;
+        main();
+    }
 }
 
 /// One worker: the calling thread.

@@ -194,6 +194,7 @@ impl Body {
             Kind::Rotate => Self::Rotate(read(bytes)?),
             Kind::Confirm => Self::Confirm(read(bytes)?),
             Kind::AuditDigest => Self::AuditDigest(read(bytes)?),
+            Kind::Admit => Self::Admit(read(bytes)?),
             _ => return None,
         })
     }

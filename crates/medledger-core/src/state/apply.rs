@@ -229,7 +229,7 @@ impl Fold<'_> {
             record: self.record.id(),
             height: self.at.height,
         };
-        self.set(key::report(&id), &entry);
+        self.changes.push(Change { key: key::report(&id), value: Some(entry.encode()) });
         self.set(key::patient_report(&body.patient, &id), &());
         Ok(())
     }

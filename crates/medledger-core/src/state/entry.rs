@@ -1,6 +1,7 @@
 //! What the state says of each thing.
 
 use crate::Cid;
+use crate::cbor::Writer;
 use crate::clock::Timestamp;
 use crate::context::BodyContext;
 use crate::identity::PublicIdentity;
@@ -80,6 +81,25 @@ pub struct ReportEntry {
 }
 
 impl ReportEntry {
+    /// The canonical bytes: as `cbor::encode` has them, more quickly, as most records add a report.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let left_out = is_first(&self.collection);
+        let mut writer = Writer::with_capacity(224);
+        writer.map(if left_out { 8 } else { 9 });
+        writer.key("epoch").number(self.epoch.into());
+        writer.key("author").bytes(self.author.as_bytes());
+        writer.key("height").number(self.height);
+        writer.key("record").bytes(self.record.as_bytes());
+        writer.key("patient").bytes(self.patient.as_bytes());
+        writer.key("version").number(self.version.into());
+        writer.key("envelope").bytes(&self.envelope.to_bytes());
+        writer.key("hospital").bytes(self.hospital.as_bytes());
+        if !left_out {
+            writer.key("collection").number(self.collection.into());
+        }
+        writer.into_bytes()
+    }
+
     /// What the body of this version and epoch is sealed under.
     #[must_use]
     pub const fn body_context(&self, report: &ReportId) -> BodyContext {
@@ -201,4 +221,38 @@ pub enum GrantStanding {
     Expired,
     /// It, or one it was passed on from, was taken back.
     Revoked,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cbor;
+    use crate::cid::Codec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_report_is_written_as_the_library_writes_it(
+            ids in any::<[[u8; 16]; 3]>(), record in any::<[u8; 32]>(), numbers in any::<[u32; 3]>(),
+            height in any::<u64>(), shifts in (0u32..32, 0u32..64),
+        ) {
+            let [patient, author, hospital] = ids.map(MemberId::from_bytes);
+            for collection in [1, numbers[0] >> shifts.0] {
+                let entry = ReportEntry {
+                    patient,
+                    author,
+                    hospital,
+                    version: numbers[1] >> shifts.0,
+                    epoch: numbers[2] >> shifts.0,
+                    envelope: Cid::of(Codec::DagCbor, &record),
+                    collection,
+                    record: RecordId::from_bytes(record),
+                    height: height >> shifts.1,
+                };
+                let bytes = entry.encode();
+                prop_assert_eq!(&bytes, &cbor::encode(&entry));
+                prop_assert_eq!(cbor::decode::<ReportEntry>(&bytes, 4096), Ok(entry));
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod audit;
 mod entry;
 mod known;
 mod overlay;
+mod read_once;
 mod signatures;
 
 pub use apply::{ApplyError, At, Change, apply};
@@ -22,6 +23,8 @@ pub use entry::{
 };
 pub use known::Known;
 pub use overlay::{Changes, Overlay};
+pub use read_once::Memo;
+pub(crate) use read_once::ReadOnce;
 pub(crate) use signatures::PutOff;
 pub use signatures::{BatchedSignatures, SignatureCheck, Signatures};
 
@@ -53,6 +56,12 @@ pub trait StateRead {
 
     /// Where members that were read are remembered, if anywhere.
     fn known(&self) -> Option<&Known> {
+        None
+    }
+
+    /// Where the entry with this key is remembered as it was read, if anywhere; for as long as it stays the same.
+    fn memo(&self, key: &[u8]) -> Option<&Memo> {
+        let _ = key;
         None
     }
 }
@@ -228,13 +237,19 @@ impl<'a> State<'a> {
     /// When the store fails.
     pub fn member(&self, id: &MemberId) -> Result<Option<MemberEntry>, StoreError> {
         let key = key::member(id);
-        let Some(bytes) = self.0.state(&key)? else { return Ok(None) };
-        let read = |bytes: &[u8]| parse(&key, bytes);
-        match self.0.known() {
-            Some(known) => known.member(id, bytes, read),
-            None => read(&bytes),
+        let read = || {
+            let Some(bytes) = self.0.state(&key)? else { return Ok(None) };
+            let read = |bytes: &[u8]| parse(&key, bytes);
+            match self.0.known() {
+                Some(known) => known.member(id, bytes, read),
+                None => read(&bytes),
+            }
+            .map(Some)
+        };
+        match self.0.memo(&key) {
+            Some(memo) => memo.member(id, read),
+            None => read(),
         }
-        .map(Some)
     }
 
     /// Every member, in order of id.
@@ -257,7 +272,12 @@ impl<'a> State<'a> {
         patient: &MemberId,
         hospital: &MemberId,
     ) -> Result<Option<Enrolment>, StoreError> {
-        self.read(&key::enrolment(patient, hospital))
+        let key = key::enrolment(patient, hospital);
+        let read = || self.read(&key);
+        match self.0.memo(&key) {
+            Some(memo) => memo.enrolment((*patient, *hospital), read),
+            None => read(),
+        }
     }
 
     /// A patient's enrolments, by hospital.

@@ -1,17 +1,19 @@
 //! Changes laid over a state, so that records can be judged before anything is written.
 
-use super::{Change, Known, StateRead};
+use super::{Change, Known, Memo, StateRead};
+use crate::small_key::SmallKey;
 use crate::store::{Row, StoreError};
 use std::collections::BTreeMap;
 
 /// Entries set (`Some`) and removed (`None`) since some base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes(BTreeMap<Vec<u8>, Option<Vec<u8>>>, Known);
+pub struct Changes(BTreeMap<SmallKey, Option<Vec<u8>>>, Known);
 
 impl Changes {
     /// Adds further changes; later ones win.
     pub fn extend(&mut self, changes: Vec<Change>) {
-        self.0.extend(changes.into_iter().map(|change| (change.key, change.value)));
+        let entry = |change: Change| (SmallKey::from(change.key.as_slice()), change.value);
+        self.0.extend(changes.into_iter().map(entry));
     }
 
     /// Lays further changes over these.
@@ -21,7 +23,7 @@ impl Changes {
 
     /// The changes, in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.0.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+        self.0.iter().map(|(key, value)| (key.as_bytes(), value.as_deref()))
     }
 
     /// These changes over `base`.
@@ -50,6 +52,10 @@ impl StateRead for Overlay<'_> {
         self.base.known().or(Some(&self.changes.1))
     }
 
+    fn memo(&self, key: &[u8]) -> Option<&Memo> {
+        if self.changes.0.contains_key(key) { None } else { self.base.memo(key) }
+    }
+
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.0.get(key) {
             Some(value) => Ok(value.clone()),
@@ -71,15 +77,15 @@ impl StateRead for Overlay<'_> {
             .changes
             .0
             .range::<[u8], _>((start, std::ops::Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
+            .take_while(|(key, _)| key.as_bytes().starts_with(prefix))
             .collect();
         // Each change can hide one row of the base, so that many more are asked for.
         let from_base = self.base.state_scan(prefix, after, limit.saturating_add(changed.len()))?;
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = from_base.into_iter().collect();
         for (key, value) in changed {
             match value {
-                Some(value) => rows.insert(key.clone(), value.clone()),
-                None => rows.remove(key),
+                Some(value) => rows.insert(key.as_bytes().to_vec(), value.clone()),
+                None => rows.remove(key.as_bytes()),
             };
         }
         Ok(rows.into_iter().take(limit).collect())

@@ -1,6 +1,6 @@
 //! Who checks the signatures of records, and when.
 
-use crate::keys::{SignatureBatch, VerifyingKey};
+use crate::keys::{Ahead, SignatureBatch, VerifyingKey};
 use crate::pow::Workers;
 use crate::record::SignedRecord;
 use crate::registry::domain;
@@ -30,6 +30,15 @@ pub trait Signatures {
     fn settle(&mut self) -> Result<(), usize> {
         Ok(())
     }
+
+    /// Whether a check that was put off is known to have failed, so that it is time to [`settle`](Self::settle).
+    fn faulty(&self) -> bool {
+        false
+    }
+
+    /// Runs `job`, once, with signatures to give its checks to; those put off may be made by others in the meantime.
+    /// What `job` does not settle stays put off.
+    fn alongside(&mut self, job: &mut dyn FnMut(&mut dyn Signatures));
 }
 
 /// The ways to check that need no state of their own.
@@ -52,6 +61,10 @@ impl Signatures for SignatureCheck {
     fn check_again(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
         record.verify(key).is_ok()
     }
+
+    fn alongside(&mut self, job: &mut dyn FnMut(&mut dyn Signatures)) {
+        job(self);
+    }
 }
 
 /// Puts signatures off until there are many, and verifies them in batches on all cores: several times
@@ -68,12 +81,17 @@ impl Signatures for SignatureCheck {
 pub struct BatchedSignatures<'a> {
     workers: &'a dyn Workers,
     rng: &'a mut (dyn CryptoRng + Send),
+    /// Checks that were made already, without anybody being told.
+    made: usize,
+    /// The first of them that failed.
+    failed: Option<usize>,
+    /// Those that come after them.
     batch: SignatureBatch,
 }
 
 impl std::fmt::Debug for BatchedSignatures<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BatchedSignatures({} put off)", self.batch.len())
+        write!(f, "BatchedSignatures({} put off)", self.waiting())
     }
 }
 
@@ -81,7 +99,7 @@ impl<'a> BatchedSignatures<'a> {
     /// Batches verified by these workers.
     #[must_use]
     pub fn new(workers: &'a dyn Workers, rng: &'a mut (dyn CryptoRng + Send)) -> Self {
-        Self { workers, rng, batch: SignatureBatch::new() }
+        Self { workers, rng, made: 0, failed: None, batch: SignatureBatch::new() }
     }
 }
 
@@ -93,12 +111,110 @@ impl Signatures for BatchedSignatures<'_> {
     }
 
     fn waiting(&self) -> usize {
-        self.batch.len()
+        self.made + self.batch.len()
     }
 
     fn settle(&mut self) -> Result<(), usize> {
         let batch = std::mem::take(&mut self.batch);
-        batch.verify_on(self.workers, self.rng).map_err(|error| error.failed[0])
+        let (made, failed) = (std::mem::take(&mut self.made), self.failed.take());
+        let later = batch.verify_on(self.workers, self.rng);
+        match failed {
+            Some(first) => Err(first),
+            None => later.map_err(|error| made + error.failed[0]),
+        }
+    }
+
+    fn faulty(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    fn alongside(&mut self, job: &mut dyn FnMut(&mut dyn Signatures)) {
+        let hands = self.workers.count();
+        let ahead = Ahead::new(&mut *self.rng, 2 * hands);
+        let (before, batch) = (self.failed.take(), std::mem::take(&mut self.batch));
+        let (given, part) = (self.made, FIRST);
+        let mut beside = Beside { ahead: &ahead, hands, given, before, part, batch };
+        let main = &mut || {
+            let _end = ahead.end_when_dropped();
+            job(&mut beside);
+            beside.give_all();
+        };
+        self.workers.beside(main, &|_| ahead.work());
+        self.made = beside.given;
+        self.failed = beside.before.or(ahead.finish().first().copied());
+    }
+}
+
+/// Signatures in a part that is given to others: enough to be cheap together, few enough that hands which end at
+/// different times do not wait long for each other.
+const PART: usize = 1024;
+
+/// In the first part, so that nobody waits long for work; the next ones are each twice as large, up to [`PART`].
+const FIRST: usize = 256;
+
+/// Fewer in a part are hardly cheaper than one by one.
+const LEAST: usize = 128;
+
+/// Gives what is put off to other hands, part by part.
+struct Beside<'a, 'b> {
+    ahead: &'a Ahead<'b>,
+    hands: usize,
+    /// Checks given since the last time they were settled.
+    given: usize,
+    /// One that failed before the others were given.
+    before: Option<usize>,
+    /// Signatures of the next part.
+    part: usize,
+    batch: SignatureBatch,
+}
+
+impl Beside<'_, '_> {
+    fn give(&mut self, count: usize) {
+        let rest = self.batch.split_off(count);
+        let part = std::mem::replace(&mut self.batch, rest);
+        let first = self.given;
+        self.given += part.len();
+        self.ahead.give(first, part);
+    }
+
+    /// Gives what is left, to each hand a share.
+    fn give_all(&mut self) {
+        let share = self.batch.len().div_ceil(self.hands).clamp(LEAST, PART);
+        while !self.batch.is_empty() {
+            self.give(share);
+        }
+    }
+}
+
+impl Signatures for Beside<'_, '_> {
+    fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
+        let id = record.id();
+        self.batch.queue(key, domain::RECORD_SIGNATURE, id.as_bytes(), record.signature());
+        if self.batch.len() >= self.part {
+            self.give(self.part);
+            self.part = PART.min(2 * self.part);
+        }
+        true
+    }
+
+    fn waiting(&self) -> usize {
+        self.given + self.batch.len()
+    }
+
+    fn settle(&mut self) -> Result<(), usize> {
+        self.give_all();
+        self.given = 0;
+        let failed = self.ahead.finish();
+        let first = self.before.take().or(failed.first().copied());
+        first.map_or(Ok(()), Err)
+    }
+
+    fn faulty(&self) -> bool {
+        self.before.is_some() || self.ahead.faulty()
+    }
+
+    fn alongside(&mut self, job: &mut dyn FnMut(&mut dyn Signatures)) {
+        job(self);
     }
 }
 
@@ -117,4 +233,15 @@ impl Signatures for PutOff<'_> {
     fn waiting(&self) -> usize {
         self.0.waiting()
     }
+
+    fn faulty(&self) -> bool {
+        self.0.faulty()
+    }
+
+    fn alongside(&mut self, job: &mut dyn FnMut(&mut dyn Signatures)) {
+        job(self);
+    }
 }
+
+#[cfg(test)]
+mod tests;

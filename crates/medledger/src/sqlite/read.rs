@@ -29,6 +29,10 @@ const RECORD: &str = "SELECT id, kind, author, patient, report, time, seq, heigh
 const BLOCK: &str = "SELECT header, signature, descriptor, height, id, node, records, median_time, \
                      chain_work FROM blocks";
 
+/// Times in either of two ranges, among records that do not wait.
+const TWO_RANGES: &str = " AND number IN (SELECT number FROM records WHERE time >= ? AND seq IS NULL \
+                          UNION ALL SELECT number FROM records WHERE time < ? AND seq IS NULL)";
+
 fn damaged(what: impl Into<String>) -> StoreError {
     StoreError::Damaged(what.into())
 }
@@ -373,10 +377,7 @@ impl<C: InStore> View for Session<C> {
             }
             (since, until) => {
                 // Two ranges of the index; with OR, SQLite would rather go through the whole chain.
-                filter.push_str(
-                    " AND number IN (SELECT number FROM records WHERE time >= ? \
-                     UNION ALL SELECT number FROM records WHERE time < ?)",
-                );
+                filter.push_str(TWO_RANGES);
                 let bounds = [since.unwrap_or(0), until.unwrap_or(0)];
                 values.extend(bounds.map(Value::Integer));
             }
@@ -384,9 +385,17 @@ impl<C: InStore> View for Session<C> {
         let mut wanted = if query.limit == 0 { usize::MAX } else { query.limit };
         let mut skip = query.offset;
         let mut found = Vec::new();
-        let parts = [("height", "height, place"), ("seq", "seq"), ("refused", "number")];
-        for (column, order) in parts {
-            let which = format!("WHERE {column} IS NOT NULL{filter}");
+        // What is not in the queue is said not to be: the other indexes are for those records only.
+        let parts = [
+            ("height IS NOT NULL AND seq IS NULL", "height, place"),
+            ("seq IS NOT NULL", "seq"),
+            ("refused IS NOT NULL AND seq IS NULL", "number"),
+        ];
+        for (standing, order) in parts {
+            let mut which = format!("WHERE {standing}{filter}");
+            if order == "seq" {
+                which = which.replace(TWO_RANGES, " AND (time >= ? OR time < ?)");
+            }
             let sql = format!("{RECORD} {which} ORDER BY {order} LIMIT ? OFFSET ?");
             let limits = [at_most(wanted), at_most(skip)].map(Value::Integer);
             let all = values.iter().cloned().chain(limits);

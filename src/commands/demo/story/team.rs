@@ -28,7 +28,7 @@ impl Story<'_, '_> {
              reports and doctors."
         ))?;
         let members = [self.cast.author.id(), self.cast.stranger.id()];
-        let group = self.ledger.create_group(hospital, TEAM, &members)?;
+        let group = self.ledger.create_group(hospital, TEAM, &members)?.id;
         let all = Scope::Collection(hospital.id());
         let until = parse_time("7d", self.ledger.now())?;
         let permission = Permission::new(all, group, Purpose::Treatment, until);
