@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn another_version_is_named_and_a_longer_one_is_refused() {
         let entry = entry(AuditEvent::Expired);
-        let later = Entry { v: 2, ..entry.clone() };
+        let later = Entry { v: 2, ..entry };
         assert_eq!(Entry::decode(&later.encode()), Err(EntryError::UnknownVersion { found: 2 }));
         let long = [entry.encode(), vec![0; limit::AUDIT_ENTRY_BYTES]].concat();
         assert!(matches!(Entry::decode(&long), Err(EntryError::Malformed(_))));

@@ -80,7 +80,7 @@ impl Ledger {
         hospital: &Identity,
         card: &HospitalCard,
     ) -> Result<Proposal, HospitalChangeError> {
-        let change = HospitalChange::Admit(card.application.clone());
+        let change = HospitalChange::from(card.application.clone());
         self.propose(hospital, card.name.clone(), change)
     }
 

@@ -187,7 +187,7 @@ mod tests {
         genesis.founders.push(founder(OTHER_HOSPITAL));
         let chain = ChainId::from_bytes([7; 32]);
         let new = Application::new(Some(chain), &member(11), &mining_key(11));
-        (chain, HospitalSet::founders(&genesis), HospitalChange::Admit(new))
+        (chain, HospitalSet::founders(&genesis), HospitalChange::from(new))
     }
 
     fn checked(

@@ -44,7 +44,7 @@ fn bodies() -> Vec<Body> {
         succeed(None).into(),
         succeed(Some(Signature::from_bytes([8; 64]))).into(),
         Suspend { member: id(DOCTOR) }.into(),
-        Admit { set, change: HospitalChange::Admit(application), approvals: vec![] }.into(),
+        Admit { set, change: HospitalChange::from(application), approvals: vec![] }.into(),
         Admit { set, change: HospitalChange::Expel(id(7)), approvals: vec![approval, approval] }
             .into(),
         enrol(7, 1, 1).into(),

@@ -111,7 +111,7 @@ impl Example {
             time: Timestamp::from_secs(GENESIS_TIME + 120),
             body: Admit {
                 set: HospitalSet::founders(&rules.genesis).hash,
-                change: HospitalChange::Admit(Application::new(Some(chain), &other, &mining)),
+                change: HospitalChange::from(Application::new(Some(chain), &other, &mining)),
                 approvals: Vec::new(),
             }
             .into(),

@@ -89,7 +89,7 @@ pub(crate) fn receipts() -> (Vec<Vec<u8>>, ChainId) {
     let mut records = vec![world.registration(50)];
     let (identity, mining) = &world.second;
     let application = Application::new(Some(chain), identity, mining);
-    records.push(world.change(HospitalChange::Admit(application), &[]));
+    records.push(world.change(HospitalChange::from(application), &[]));
     records.push(world.registration(51));
     world.cosign();
     records.push(world.change(HospitalChange::Expel(identity.id()), &[identity]));

@@ -22,10 +22,16 @@ pub struct Admit {
 #[serde(rename_all = "lowercase")]
 pub enum HospitalChange {
     /// A hospital becomes a member, or is one and has another mining key from then on.
-    Admit(Application),
+    Admit(Box<Application>),
     /// A hospital is no member any more: its keys sign no block, no vote and no record. It counts among those a
     /// quorum is needed of for its own expulsion.
     Expel(MemberId),
+}
+
+impl From<Application> for HospitalChange {
+    fn from(application: Application) -> Self {
+        Self::Admit(Box::new(application))
+    }
 }
 
 impl HospitalChange {

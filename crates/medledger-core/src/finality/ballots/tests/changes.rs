@@ -34,7 +34,7 @@ fn newest_note(ledger: &Ledger) -> (String, u64) {
 
 fn joins(network: &Network, number: u8) -> HospitalChange {
     let chain = Some(network.chain());
-    HospitalChange::Admit(Application::new(chain, &member(number), &mining_key(number)))
+    HospitalChange::from(Application::new(chain, &member(number), &mining_key(number)))
 }
 
 /// The record of a change by the first hospital that these approved, of the hospitals it has now.

@@ -10,7 +10,7 @@ const FOURTH: u8 = 12;
 
 fn application(world: &World, number: u8) -> HospitalChange {
     let chain = Some(world.at.chain);
-    HospitalChange::Admit(Application::new(chain, &member(number), &mining_key(number)))
+    HospitalChange::from(Application::new(chain, &member(number), &mining_key(number)))
 }
 
 fn expulsion(number: u8) -> HospitalChange {
@@ -99,7 +99,7 @@ fn a_hospital_takes_another_mining_key() {
     let mut world = three();
     let key = mining_key(STRANGER);
     let chain = Some(world.at.chain);
-    let rekey = HospitalChange::Admit(Application::new(chain, &member(THIRD), &key));
+    let rekey = HospitalChange::from(Application::new(chain, &member(THIRD), &key));
     let body = change(&world, rekey, &[OTHER_HOSPITAL, THIRD]);
     world.put(HOSPITAL, body);
     assert_eq!(set(&world).mining_key(&id(THIRD)), Some(&key.verifying_key()));
@@ -132,7 +132,7 @@ fn only_a_quorum_of_the_present_hospitals_changes_them() {
     let mut body = change(&world, asked.clone(), &[OTHER_HOSPITAL, THIRD]);
     body.approvals.reverse();
     assert_eq!(world.void(HOSPITAL, body), VoidCode::WrongApproval);
-    let body = change(&world, asked.clone(), &[OTHER_HOSPITAL, THIRD]);
+    let body = change(&world, asked, &[OTHER_HOSPITAL, THIRD]);
     assert_eq!(world.void(DOCTOR, body.clone()), VoidCode::RoleNotAllowed);
     assert_eq!(world.void(PATIENT, body.clone()), VoidCode::RoleNotAllowed);
     world.put(HOSPITAL, body);
@@ -159,7 +159,7 @@ fn pitfall_30_an_approval_counts_for_one_change_of_one_set_on_one_chain() {
         assert_eq!(world.void(HOSPITAL, body), VoidCode::WrongApproval);
     }
     // The same hospitals again are not the same set.
-    let old = change(&world, asked.clone(), &[OTHER_HOSPITAL, THIRD]);
+    let old = change(&world, asked, &[OTHER_HOSPITAL, THIRD]);
     for (asked, approved) in [
         (expulsion(THIRD), &[OTHER_HOSPITAL, THIRD][..]),
         (application(&world, THIRD), &[OTHER_HOSPITAL]),
@@ -186,7 +186,7 @@ fn hospitals_change_once_in_a_block() {
 fn pitfall_51_who_is_admitted_holds_both_keys_and_a_mining_key_of_its_own() {
     let mut world = three();
     let chain = Some(world.at.chain);
-    let admit = |application| HospitalChange::Admit(application);
+    let admit = HospitalChange::from;
     let all = &[OTHER_HOSPITAL, THIRD];
     for chain in [None, Some(ChainId::from_bytes([1; 32]))] {
         let asked = admit(Application::new(chain, &member(FOURTH), &mining_key(FOURTH)));
