@@ -35,13 +35,9 @@ fn secret(byte: u8) -> HpkeSecretKey {
     HpkeSecretKey::from_bytes(HpkeAlgorithm::X25519, &[byte; 32])
 }
 
-fn custodian() -> Identity {
-    Identity::from_keys(SigningKey::from_seed(&[3; 32]), secret(4))
-}
-
-fn reader() -> Identity {
-    author()
-}
+static CUSTODIAN: LazyLock<Identity> =
+    LazyLock::new(|| Identity::from_keys(SigningKey::from_seed(&[3; 32]), secret(4)));
+static READER: LazyLock<Identity> = LazyLock::new(author);
 
 /// An entry of the audit log: written back alike, and its hash is what the document says.
 pub fn audit_entry(data: &[u8]) {
@@ -95,7 +91,7 @@ fn record(body: Body) -> Record {
     Record {
         chain: chain(),
         nonce: RecordNonce::from_bytes([7; 16]),
-        author: reader().id(),
+        author: READER.id(),
         time: Timestamp::from_secs(1_800_000_000),
         body,
     }
@@ -110,7 +106,7 @@ fn context(role: KeySlotRole) -> KeySlotContext {
     } else {
         KeyOwner::Collection { patient, hospital }
     };
-    let (grant, reader) = (Some(GrantId::from_bytes([3; 16])), Some(reader().id()));
+    let (grant, reader) = (Some(GrantId::from_bytes([3; 16])), Some(READER.id()));
     KeySlotContext { chain: chain(), owner, epoch: 1, role, grant, reader, wrapped }
 }
 
@@ -167,16 +163,23 @@ fn sealed(domain: &[u8], to: &Identity, plain: &[u8]) -> Vec<u8> {
     cbor::encode(&(FORMAT_VERSION, suite, chain(), member, Bytes::new(&sealed)))
 }
 
+/// How many items a list has: what is not as long as what is inside a message is not worth the sealing.
+fn items(data: &[u8]) -> Option<usize> {
+    match cbor::decode::<Ipld>(data, 1 << 20) {
+        Ok(Ipld::List(items)) => Some(items.len()),
+        _ => None,
+    }
+}
+
 /// A request for a slot, twice: as the message, which opens only if the reader made it; and as what is inside one,
 /// where what is read is written back alike.
 pub fn slot_request(data: &[u8]) {
-    let opened = SlotRequest::open(data, &chain(), &custodian()).is_ok();
+    let opened = SlotRequest::open(data, &chain(), &CUSTODIAN).is_ok();
     assert!(!opened || REQUESTS.iter().any(|seed| seed == data), "a forged request");
-    match SlotRequest::open(
-        &sealed(domain::SLOT_REQUEST, &custodian(), data),
-        &chain(),
-        &custodian(),
-    ) {
+    if items(data) != Some(2) {
+        return;
+    }
+    match SlotRequest::open(&sealed(domain::SLOT_REQUEST, &CUSTODIAN, data), &chain(), &CUSTODIAN) {
         Ok(request) => assert_eq!(asked(&request), data),
         Err(error) => assert!(
             !matches!(error, ReleaseError::NotOpened | ReleaseError::NotForYou { .. }),
@@ -200,8 +203,8 @@ pub fn slot_request_seeds() -> Vec<Vec<u8>> {
         version: 1,
         head: BlockId::from_bytes([5; 32]),
     };
-    let read = record(read.into()).sign(&reader());
-    let (to, key) = (custodian().id(), custodian().public().hpke_key());
+    let read = record(read.into()).sign(&READER);
+    let (to, key) = (CUSTODIAN.id(), CUSTODIAN.public().hpke_key());
     [None, Some(Token::from_bytes([8; 32]))]
         .into_iter()
         .flat_map(|token| {
@@ -214,12 +217,15 @@ pub fn slot_request_seeds() -> Vec<Vec<u8>> {
 /// A release of slots, three times: as the message, which opens only if the custodian made it; as what is inside one,
 /// which nobody else can sign; and as rows that the custodian signs, which arrive as they were.
 pub fn slot_release(data: &[u8]) {
-    let (chain, to) = (chain(), reader());
-    let signer = custodian().public().signing_key();
-    let open = |bytes: &[u8]| SlotRelease::open(bytes, &chain, &to, &signer);
+    let (chain, to) = (chain(), &*READER);
+    let signer = CUSTODIAN.public().signing_key();
+    let open = |bytes: &[u8]| SlotRelease::open(bytes, &chain, to, &signer);
     let known = RELEASES.iter().any(|seed| seed == data);
     assert_eq!(open(data).is_ok(), known, "a forged release");
-    let inside = open(&sealed(domain::SLOT_RELEASE, &to, data));
+    if !matches!(items(data), Some(2 | 3)) {
+        return;
+    }
+    let inside = open(&sealed(domain::SLOT_RELEASE, to, data));
     assert!(
         !matches!(inside, Ok(_) | Err(ReleaseError::NotOpened)),
         "signed by nobody: {inside:?}"
@@ -230,7 +236,7 @@ pub fn slot_release(data: &[u8]) {
     };
     let rows = rows.into_iter().map(|(key, row)| (key.into_vec(), row.into_vec())).collect();
     let release = SlotRelease { read, rows };
-    let bytes = release.seal(&chain, &custodian(), &to.id(), &to.public().hpke_key(), &mut Sevens);
+    let bytes = release.seal(&chain, &CUSTODIAN, &to.id(), &to.public().hpke_key(), &mut Sevens);
     assert_eq!(open(&bytes).as_ref(), Ok(&release));
 }
 
@@ -239,7 +245,7 @@ static RELEASES: LazyLock<Vec<Vec<u8>>> =
 
 /// Messages, and the rows in them.
 fn releases() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let (chain, to) = (chain(), reader());
+    let (chain, to) = (chain(), &*READER);
     let read = RecordId::from_bytes([5; 32]);
     [vec![], vec![(vec![1; 57], vec![2; 80]), (vec![3; 57], vec![])]]
         .into_iter()
@@ -248,7 +254,7 @@ fn releases() -> Vec<(Vec<u8>, Vec<u8>)> {
                 rows.iter().cloned().map(|(key, row)| (key.into(), row.into())).collect();
             let release = SlotRelease { read, rows };
             let key = to.public().hpke_key();
-            let message = release.seal(&chain, &custodian(), &to.id(), &key, &mut Sevens);
+            let message = release.seal(&chain, &CUSTODIAN, &to.id(), &key, &mut Sevens);
             (message, cbor::encode(&(read, wire)))
         })
         .collect()
@@ -257,7 +263,7 @@ fn releases() -> Vec<(Vec<u8>, Vec<u8>)> {
 /// Seeds of [`slot_release`]; the last is what is inside a message, signed by somebody else.
 pub fn slot_release_seeds() -> Vec<Vec<u8>> {
     let none: Vec<(ByteBuf, ByteBuf)> = Vec::new();
-    let signature = reader().sign(domain::SLOT_RELEASE, b"");
+    let signature = READER.sign(domain::SLOT_RELEASE, b"");
     let other = cbor::encode(&(RecordId::from_bytes([5; 32]), none, signature));
     releases().into_iter().flat_map(|(message, rows)| [message, rows]).chain([other]).collect()
 }

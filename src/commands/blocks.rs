@@ -1,5 +1,7 @@
 //! `medledger blocks`: the store of ciphertext, checked, mended, and rid of what nothing keeps.
 
+mod words;
+
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
 use crate::output::{Column, Done, Show, bytes, fields, table};
@@ -21,6 +23,10 @@ pub(crate) enum BlocksCommand {
     Repair(RepairArgs),
     /// List what is kept, and why
     Pins,
+    /// Keep a root with all that lies below it, for a reason of yours, whatever becomes of its report
+    Keep(words::WordArgs),
+    /// Take such a reason back; what nothing else keeps goes with the next `blocks collect`
+    Release(words::WordArgs),
 }
 
 #[derive(Args, Debug)]
@@ -58,6 +64,8 @@ pub(crate) fn run(context: &Context, command: &BlocksCommand) -> Result<()> {
         BlocksCommand::Collect(args) => collect(context, args),
         BlocksCommand::Repair(args) => repair(context, args),
         BlocksCommand::Pins => pins(context),
+        BlocksCommand::Keep(args) => words::keep(context, args),
+        BlocksCommand::Release(args) => words::release(context, args),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `medledger demo`: one report from upload to revocation, in a folder of its own.
+//! `medledger demo`: one report from upload to revocation, then a team and a new key, in a folder of its own.
 //!
 //! Nothing is staged. Every step is a call of the service that the other commands use, keys are read
 //! out of the mails that carried them, and whatever does not come out as told ends the demo with an

@@ -320,18 +320,13 @@ fn rewrap(context: &Context, args: &RewrapArgs) -> Result<()> {
     let wrapped = ledger.rewrap(&identity)?;
     let mut says = format!("{wrapped} wrapped to the present keys");
     if args.forget {
-        let wrapped = |failure: Failure| failure.doing(&format!("{wrapped} wrapped anew"));
-        if args.force {
-            ledger
-                .forget_former_keys_anyway(&identity, &password)
-                .map_err(Failure::from)
-                .map_err(wrapped)?;
+        let forgotten = if args.force {
+            ledger.forget_former_keys_anyway(&identity, &password)
         } else {
-            ledger
-                .forget_former_keys(&identity, &password)
-                .map_err(Failure::from)
-                .map_err(wrapped)?;
-        }
+            ledger.forget_former_keys(&identity, &password)
+        };
+        forgotten
+            .map_err(|error| Failure::from(error).doing(&format!("{wrapped} wrapped anew")))?;
         says.push_str("; the former keys are gone from the file");
     }
     context.print(&Changed {
@@ -368,9 +363,10 @@ fn replace(context: &Context, args: &ReplaceArgs) -> Result<()> {
     let ledger = context.open()?;
     let member = lookup::member(&ledger, &args.whose)?;
     let (_, hospital) = args.hospital.unlock(&ledger)?;
-    let patient = match args.consent {
-        true => Some(consenting(&ledger, &member, args.consent_password_file.as_deref())?),
-        false => None,
+    let patient = if args.consent {
+        Some(consenting(&ledger, &member, args.consent_password_file.as_deref())?)
+    } else {
+        None
     };
     let password = args.new.create(&member.contact.name)?;
     let (says, (_, succession)) = match &patient {

@@ -57,3 +57,46 @@ fn pitfall_17_blocks_are_checked_collected_and_repaired() {
     let status = hospital.run(&["status"]).json();
     assert_eq!(status["cache"]["hit_ratio"], 0.0);
 }
+
+#[test]
+fn a_root_is_kept_for_a_reason_of_somebodys_until_it_is_taken_back() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let (report, envelope) = (text(&uploaded, "report"), text(&uploaded, "envelope"));
+    let word = |what, root, why| hospital.run(&["blocks", what, root, "--for", why]);
+    let reasons = || {
+        let pins = hospital.run(&["blocks", "pins"]).json();
+        let reasons = pins["pins"].as_array().unwrap().iter().flat_map(|pin| {
+            pin["reasons"].as_array().unwrap().iter().map(|row| text(row, "reason").to_owned())
+        });
+        reasons.collect::<Vec<_>>()
+    };
+    let kept = word("keep", envelope, "audit of 2026").json();
+    assert_eq!(
+        kept,
+        serde_json::json!({"root": envelope, "reason": "audit of 2026", "kept": true})
+    );
+    word("keep", envelope, "second opinion").json();
+    assert_eq!(reasons().len(), 3);
+
+    // Under a new key the report lets go of its old blocks; who keeps them for a reason still has them.
+    let rotate = ["rotate", report, "--as", "3", "--wait"];
+    hospital.run(&rotate).json();
+    hospital.run(&["rotate", "confirm", "--as", "1", "--wait"]).json();
+    let collected = hospital.run(&["blocks", "collect"]).json();
+    assert_eq!(collected["removed"], 0, "{collected}");
+    let now = reasons();
+    assert!(now.contains(&"user audit of 2026".to_owned()), "{now:?}");
+    assert_eq!(word("release", envelope, "audit of 2026").json()["kept"], false);
+    assert_eq!(hospital.run(&["blocks", "collect"]).json()["removed"], 0, "one more keeps it");
+    word("release", envelope, "second opinion").json();
+    assert_ne!(hospital.run(&["blocks", "collect"]).json()["removed"], 0);
+    assert_eq!(reasons(), [format!("report {report}")]);
+
+    word("release", envelope, "second opinion").fails(4, "not_found", "not_kept");
+    word("keep", envelope, "gone").fails(4, "not_found", "no_block");
+    word("keep", envelope, "").fails(2, "usage", "arguments");
+    word("keep", "no-cid", "x").fails(2, "usage", "arguments");
+    let shown = run(hospital.people(&["blocks", "keep", "--help"]), None);
+    assert!(shown.text().contains("REASON"), "{}", shown.text());
+}

@@ -71,6 +71,9 @@ fn check_all(dir: &Path, steps: &BTreeMap<String, Value>, report: &[u8]) {
         "damage",
         "receipt",
         "verify",
+        "team",
+        "rotate",
+        "who-saw",
         "left",
     ];
     for name in names {
@@ -151,6 +154,13 @@ fn check_all(dir: &Path, steps: &BTreeMap<String, Value>, report: &[u8]) {
         assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
     }
 
+    // Under its new key the report has another envelope, and the old one was the patient's reading, too.
+    let saw = fact(steps, "who-saw", "read_by").as_array().unwrap();
+    let purposes: Vec<_> = saw.iter().map(|access| &access["purpose"]).collect();
+    assert_eq!(purposes.iter().filter(|purpose| ***purpose == "TREAT").count(), 2, "{purposes:?}");
+    assert!(purposes.iter().any(|purpose| purpose.is_null()), "the patient's own readings");
+    assert_eq!(fact(steps, "rotate", "epoch"), &serde_json::json!({"epoch": 2, "readers": 0}));
+    assert!(fact(steps, "rotate", "refused").as_str().unwrap().contains("taken back"));
     assert_eq!(fact(steps, "strangers", "refused").as_array().unwrap().len(), 3);
     assert!(fact(steps, "revoke", "refused").as_str().unwrap().contains("taken back"));
 }
@@ -188,7 +198,9 @@ fn demo_tells_people_in_80_columns_and_cleans_up_when_asked() {
     for line in told.lines().filter(|line| !line.contains(dir.to_str().unwrap())) {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    for words in ["Dr Baker opens the report", "equal the original", "nothing wrong"] {
+    for words in
+        ["Dr Baker opens the report", "equal the original", "nothing wrong", "who saw what"]
+    {
         assert!(told.contains(words), "{words}");
     }
     assert!(!dir.exists());

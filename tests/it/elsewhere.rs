@@ -1,10 +1,17 @@
 //! `medledger storage sources` and `medledger storage replicas`: what others have for us, and keep for us.
 
 #[allow(dead_code, reason = "the tests of the client use more of it")]
+#[path = "../../crates/medledger-ipfs/src/replication/tests/cluster_server.rs"]
+mod cluster_server;
+#[allow(dead_code, reason = "the tests of the client use more of it")]
+#[path = "../../crates/medledger-ipfs/src/replication/tests/played.rs"]
+mod played;
+#[allow(dead_code, reason = "the tests of the client use more of it")]
 #[path = "../../crates/medledger-ipfs/src/replication/tests/service_server.rs"]
 mod service_server;
 
 use crate::command::{Hospital, Run, files, run, text};
+use cluster_server::ClusterServer;
 use medledger_ipfs::http::test_server::{Answer, TestServer};
 use medledger_ipfs::{BlockRead, FlatfsReader};
 use serde_json::Value;
@@ -148,4 +155,72 @@ fn a_pinning_service_that_forgot_is_named_and_asked_again() {
     replicas(&["check"]).json();
     replicas(&["remove", "partner"]).json();
     replicas(&["repair"]).fails(2, "usage", "no_keepers");
+}
+
+#[test]
+fn a_cluster_keeps_reports_on_as_many_peers_as_it_is_told() {
+    let hospital = Hospital::new(&[]);
+    let first = hospital.upload(b"to be kept by three");
+    let server = ClusterServer::start(3);
+    let replicas = |what: &[&str]| {
+        let mut command = hospital.command(&[&["storage", "replicas"], what].concat());
+        command.env("MEDLEDGER_AUTH_OWN", "basic:hospital:s3cret");
+        run(command, None)
+    };
+    let settle = || {
+        // A pin is taken by a peer as it is looked at.
+        let settled = (0..20).any(|_| replicas(&["check"]).code == 0);
+        assert!(settled, "never kept by as many as wanted");
+    };
+    let add = ["add", "own", "--cluster", &server.url(), "--peers", "2", "3"];
+    replicas(&add).json();
+    replicas(&add).fails(2, "usage", "name_taken");
+    let goal = replicas(&["goal", "3"]).json();
+    assert_eq!((&goal["replicas"], &goal["keepers_wanted"]), (&3.into(), &1.into()));
+    let settings = std::fs::read_to_string(hospital.folder().join("settings.json")).unwrap();
+    assert!(settings.contains("own") && !settings.contains("s3cret"));
+
+    assert_eq!(replicas(&["repair"]).json()["asked"], 1);
+    let envelope = text(&first, "envelope");
+    let pinned = |root: &str| server.state().pins.get(root).map(|pin| pin.peers.len());
+    assert_eq!(pinned(envelope), Some(3));
+    settle();
+    assert_eq!(replicas(&["repair"]).json()["asked"], 0, "nothing is short");
+
+    // A report that comes later, while the cluster is down.
+    let second = hospital.upload(b"and this");
+    server.interfere(|_, _| Some(Answer::status(503, "down")));
+    let down = replicas(&["repair"]);
+    down.fails(6, "environment", "short_of_replicas");
+    let found: Value = serde_json::from_slice(&down.stdout).unwrap();
+    assert!(!found["findings"].as_array().unwrap().is_empty(), "{found}");
+    assert_eq!(found["forgot"], serde_json::json!([]), "who does not answer did not forget");
+    server.behave();
+    // Asked already, or asked now: it is there once.
+    replicas(&["repair"]).json();
+    assert_eq!(pinned(text(&second, "envelope")), Some(3));
+    settle();
+
+    // One peer loses it, which is short; then the whole cluster does, which is forgotten.
+    let root = envelope.parse().unwrap();
+    server.set(&root, 1, "unexpectedly_unpinned");
+    replicas(&["check"]).fails(6, "environment", "short_of_replicas");
+    replicas(&["repair"]);
+    settle();
+    server.forget(&root);
+    let told = replicas(&["check"]);
+    told.fails(6, "environment", "short_of_replicas");
+    let found: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(found["forgot"], serde_json::json!(["own"]), "{found}");
+    replicas(&["repair"]);
+    settle();
+    assert_eq!(server.state().pins.len(), 2);
+    // The wrong password is told as that.
+    let mut wrong = hospital.command(&["storage", "replicas", "check"]);
+    wrong.env("MEDLEDGER_AUTH_OWN", "basic:hospital:guess");
+    let told = run(wrong, None);
+    told.fails(6, "environment", "short_of_replicas");
+    assert!(!String::from_utf8_lossy(&told.stdout).contains("guess"));
+    replicas(&["remove", "own"]).json();
+    assert_eq!(server.state().pins.len(), 2, "it is not told");
 }

@@ -3,7 +3,7 @@
 
 use medledger::core::dek::Dek;
 use medledger::core::engine::{OrderError, SubmitError};
-use medledger::core::hospital::ApplicationError;
+use medledger::core::hospital::{ApplicationError, ProposalError};
 use medledger::core::identity::{LockError, UnlockError};
 use medledger::core::news::NewsError as NewsDecodeError;
 use medledger::core::receipt::{CheckError, Reason, ReceiptError};
@@ -16,10 +16,11 @@ use medledger::ipfs::store::StoreError as BlockError;
 use medledger::ipfs::unixfs::ReadError;
 use medledger::mail::NotifyError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError, HospitalError,
-    IdempotencyError, IdentityError, IdentityFileError, NewsError, NodeKeyError, OpenError,
-    OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError,
-    RevokeError, RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CreateError, GroupError,
+    HospitalChangeError, HospitalError, IdempotencyError, IdentityError, IdentityFileError,
+    NewsError, NodeKeyError, OpenError, OpenReportError, PruneError, RefuseError, RegisterError,
+    ReleaseSlotError, RequestError, RevokeError, RotateError, SettingsError, StorageError,
+    SuccessionError, UploadError, WaitError,
 };
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -303,6 +304,18 @@ classify! {
         Self::OtherChain { .. } => Class::InvalidArgument,
         _ => Class::Damaged,
     }
+    ProposalError, error => {
+        Self::UnknownVersion { .. } => Class::UpdateNeeded,
+        Self::Malformed(_) => Class::Damaged,
+        Self::Application(error) => error.class(),
+        _ => Class::Conflict,
+    }
+    HospitalChangeError, error => {
+        Self::Proposal(error) => error.class(),
+        Self::Submit(error) => error.class(),
+        Self::Store(error) => error.class(),
+        _ => Class::Conflict,
+    }
     NewsError, error => {
         Self::Decode(NewsDecodeError::UnknownVersion { .. }) => Class::UpdateNeeded,
         Self::Decode(_) => Class::Damaged,
@@ -340,6 +353,7 @@ classify! {
     SuccessionError, error => {
         Self::Refused(code) => Class::Refused(*code),
         Self::FormerKeys(_) => Class::InvalidArgument,
+        Self::StillFormer { .. } | Self::Elsewhere { .. } => Class::Conflict,
         Self::Collection(cause) => cause.class(),
         Self::File(error) => error.class(),
         Self::Submit(error) => error.class(),

@@ -62,6 +62,43 @@ def test_two_hospitals_make_a_record_final_together(two):
         assert (proven.quorum, proven.hospitals, len(proven.cosigned)) == (2, 2, 2)
 
 
+def test_a_third_hospital_is_admitted_by_both_and_expelled(two, tmp_path):
+    a, b = two
+    at_a, at_b = (ledger.unlock(ledger.hospital, PASSWORD) for ledger in two)
+    card = medledger.Ledger.new_hospital(tmp_path / "c", hospital="C", password=PASSWORD)
+    with pytest.raises(medledger.InvalidArgumentError):
+        a.propose_admission(at_a, card.data)
+    card = medledger.Ledger.hospital_card(tmp_path / "c", password=PASSWORD, chain=a.chain)
+    proposal = a.propose_admission(at_a, card.data)
+    assert (proposal.change, proposal.name, proposal.needed) == ("admit", "C", 2)
+    with pytest.raises(medledger.ConflictError, match="1 of the hospitals"):
+        a.submit_proposal(at_a, proposal.data)
+    approved = b.approve_proposal(at_b, proposal.data)
+    assert a.read_proposal(approved.data) == approved
+    assert set(approved.approved) == {a.hospital, b.hospital}
+    record = b.submit_proposal(at_b, approved.data)
+    give(b, a)
+    a.mine()
+    give(a, b)
+    b.mine(empty=True)
+    for _ in range(6):
+        give(b, a)
+        if give(a, b).finalized > 1:
+            break
+    receipt = a.receipt(record)
+    assert medledger.check_receipt(receipt, chain=a.chain).quorum == 2
+    with medledger.Ledger.join(tmp_path / "c", chain_of(a), chain=a.chain) as c:
+        listed = c.hospitals()
+        assert [hospital.votes for hospital in listed] == [True] * 3
+        assert [hospital.hospital for hospital in listed if hospital.here] == [c.hospital]
+    with pytest.raises(medledger.ConflictError, match="have changed"):
+        a.approve_proposal(at_a, approved.data)
+    with pytest.raises(medledger.DamagedError):
+        a.read_proposal(b"nothing")
+    part = a.propose_expulsion(at_a, card.hospital)
+    assert (part.change, part.hospital, part.needed) == ("expel", card.hospital, 3)
+
+
 def test_news_and_cards_that_are_none(two, tmp_path):
     a, b = two
     with pytest.raises(medledger.DamagedError):

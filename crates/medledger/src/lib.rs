@@ -145,7 +145,7 @@ pub use request::{RefuseError, Request, RequestError};
 pub use restore::Loss;
 pub use revoke::RevokeError;
 pub use rewrap::StillFormer;
-pub use rotate::{Confirmed, RotateError, Rotated};
+pub use rotate::{Confirmed, RotateError, RotateOutcomes, Rotated};
 pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};
 pub use storage::{

@@ -140,9 +140,10 @@ impl Ledger {
         let tried = token.as_ref().map_or(Tried::Nothing, Tried::Token);
         let (member, entry, grant, stored) =
             self.limited_for(before, asker, target, tried, || {
-                let found = match signed {
-                    true => self.asked_for(hospital, &reader, body, token.as_ref())?,
-                    false => None,
+                let found = if signed {
+                    self.asked_for(hospital, &reader, body, token.as_ref())?
+                } else {
+                    None
                 };
                 let (member, entry, grant) = found.ok_or(ReleaseSlotError::NoAccess)?;
                 let stored = self.view()?.record(&id)?.map(|stored| stored.standing);

@@ -43,6 +43,9 @@ pub struct Rotated {
     pub delivery: Delivery,
 }
 
+/// What became of reports that were rotated together, in their order.
+pub type RotateOutcomes = Vec<(ReportId, Result<Rotated, RotateError>)>;
+
 /// What became of a rotation that waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmed {
@@ -166,7 +169,7 @@ impl Ledger {
         &self,
         patient: &Identity,
         reports: &[ReportId],
-        ended: &mut dyn FnMut(Vec<(ReportId, Result<Rotated, RotateError>)>) -> ControlFlow<()>,
+        ended: &mut dyn FnMut(RotateOutcomes) -> ControlFlow<()>,
     ) {
         let mut rest = reports;
         while !rest.is_empty() {

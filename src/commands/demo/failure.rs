@@ -7,8 +7,8 @@ use medledger::core::engine::OrderError;
 use medledger::core::receipt::{CheckError, ReceiptError};
 use medledger::core::store::StoreError;
 use medledger::{
-    ApproveError, CreateError, IdentityError, OpenError, OpenReportError, RegisterError,
-    RequestError, RevokeError, UploadError,
+    ApproveError, CreateError, GroupError, IdentityError, OpenError, OpenReportError,
+    RegisterError, RequestError, RevokeError, RotateError, UploadError,
 };
 use std::error::Error;
 use std::io;
@@ -58,6 +58,8 @@ fn of_step(mut source: Box<dyn Error + Send + Sync>) -> Failure {
         ApproveError,
         OpenReportError,
         RevokeError,
+        GroupError,
+        RotateError,
         OrderError,
         ReceiptError,
         CheckError,

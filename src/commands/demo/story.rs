@@ -2,6 +2,7 @@
 
 mod access;
 mod proof;
+mod team;
 
 use super::letters::{Letter, Outbox};
 use super::narrator::{Narrator, seconds, show_duration};
@@ -103,6 +104,9 @@ pub(super) fn play(
     story.flip_a_bit(&uploaded, &patients_key)?;
     story.receipt(&uploaded)?;
     story.verify()?;
+    let grant = story.team(&hospital, &uploaded)?;
+    story.rotate(&hospital, &uploaded, &grant)?;
+    story.who_saw()?;
     Ok(story.ledger.chain())
 }
 

@@ -10,7 +10,7 @@ use crate::secret::{AccessKeyArgs, PasswordArgs, key};
 use crate::{interrupt, lookup};
 use clap::{Args, Subcommand};
 use medledger::core::record::{ReportList, Scope};
-use medledger::{Identity, Key, Ledger, MemberId, RecordId, ReportId, RotateError, Rotated};
+use medledger::{Identity, Key, Ledger, MemberId, RecordId, ReportId, RotateOutcomes, Rotated};
 use serde::{Serialize, Serializer};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -261,7 +261,7 @@ pub(super) fn rotate(
     let mut done = Rotations { rotations: Vec::new(), marked: 0, patient: name.to_owned() };
     let mut records = Vec::new();
     let mut shown = Ok(());
-    let mut ended = |group: Vec<(ReportId, Result<Rotated, RotateError>)>| {
+    let mut ended = |group: RotateOutcomes| {
         let (mut stop, mut has_key) = (false, false);
         for (report, outcome) in group {
             match outcome {

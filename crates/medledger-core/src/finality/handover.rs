@@ -138,7 +138,7 @@ impl Lineage {
         let note = SignedNote::from_bytes(handover.checkpoint.as_bytes())?;
         let checkpoint = checkpoint::finality(&note, chain, &set.cosigners())?;
         let InclusionProof { index, size, .. } = handover.block_path;
-        if size != checkpoint.size || index + 1 != size {
+        if size != checkpoint.size || index.checked_add(1) != Some(size) {
             return Err(HandoverError::NotLast { index, size });
         }
         if index <= set.since {

@@ -23,6 +23,7 @@ from medledger._types import (
     Exported,
     Group,
     HeardNews,
+    Hospital,
     HospitalCard,
     IdentityInfo,
     ImportedChain,
@@ -36,6 +37,7 @@ from medledger._types import (
     Pin,
     Profile,
     Progress,
+    Proposal,
     Proven,
     Pruned,
     Purpose,
@@ -280,7 +282,9 @@ class Ledger:
     def identity_info(self, member: str) -> IdentityInfo:
         """What a member's identity file tells without its password."""
 
-    def change_password(self, member: str, password: str, new: str) -> None:
+    def change_password(
+        self, member: str, password: str, new: str
+    ) -> Literal["none", "locked", "other-password"]:
         """Lock a member's identity file with another password."""
 
     def upgrade_identity(self, member: str, password: str) -> bool:
@@ -302,7 +306,9 @@ class Ledger:
     def rewrap(self, identity: Identity) -> int:
         """Wrap to a reader's present keys what stands here to former ones; returns how many."""
 
-    def forget_former_keys(self, identity: Identity, password: str) -> Identity:
+    def forget_former_keys(
+        self, identity: Identity, password: str, *, anyway: bool = False
+    ) -> Identity:
         """Lock an identity into its file without its former keys."""
 
     @staticmethod
@@ -326,6 +332,24 @@ class Ledger:
 
     def import_news(self, news: Buffer) -> HeardNews:
         """Take in what another hospital tells, then vote."""
+
+    def hospitals(self) -> tuple[Hospital, ...]:
+        """The hospitals of the chain."""
+
+    def propose_admission(self, hospital: Identity, card: Buffer) -> Proposal:
+        """Propose to admit the hospital of a card that was made for this chain."""
+
+    def propose_expulsion(self, hospital: Identity, expelled: str) -> Proposal:
+        """Propose to expel a hospital."""
+
+    def read_proposal(self, proposal: Buffer) -> Proposal:
+        """Read a proposal and check every approval in it."""
+
+    def approve_proposal(self, hospital: Identity, proposal: Buffer) -> Proposal:
+        """Add this hospital's approval to a proposal."""
+
+    def submit_proposal(self, hospital: Identity, proposal: Buffer, *, wait: bool = False) -> str:
+        """Put a proposal that a quorum has approved on the ledger; returns the record's id."""
 
     def upload(
         self,

@@ -693,6 +693,8 @@ class Succession:
     record: str
     collections: tuple[str, ...]
     """Hospitals at which the patient's collection moved to its next key."""
+    elsewhere: tuple[str, ...]
+    """Other hospitals that may keep keys for the former ones."""
     block: int | None
     """Height of the record's block, if the call waited for it."""
 
@@ -708,6 +710,38 @@ class HospitalCard:
     chain: str | None
     data: bytes
     """The card itself, to be given to the founder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """A hospital of the chain."""
+
+    hospital: str
+    """Its id."""
+    name: str
+    mining_key: str
+    """The key it signs blocks, votes and checkpoints with."""
+    here: bool
+    """Whether this is its ledger."""
+    votes: bool
+    """Whether it votes on what becomes final: one just admitted does not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposal to admit or to expel a hospital, with the approvals it has so far."""
+
+    change: Literal["admit", "expel"]
+    hospital: str
+    """Whom it is about."""
+    name: str
+    """What a hospital to be admitted calls itself; nobody vouches for it."""
+    approved: tuple[str, ...]
+    """Hospitals that have approved."""
+    needed: int
+    """How many have to, whoever submits it included."""
+    data: bytes
+    """The proposal itself, to be given to the other hospitals."""
 
 
 @dataclass(frozen=True, slots=True)

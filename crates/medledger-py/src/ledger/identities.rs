@@ -23,6 +23,8 @@ impl Ledger {
     }
 
     /// Lock a member's identity file with the password `new`; the old file stays until the new one is durable.
+    /// Returns what became of files with former keys beside it: "none", "locked" with the new password too, or
+    /// "other-password" for one that opens with neither.
     ///
     /// Raises WrongPasswordError, NotFoundError, InvalidArgumentError when `new` is empty, StorageError.
     fn change_password(
@@ -31,9 +33,10 @@ impl Ledger {
         member: &str,
         password: &str,
         new: &str,
-    ) -> PyResult<()> {
+    ) -> PyResult<&'static str> {
         let (ledger, member) = (self.get()?, parse("member", member)?);
-        py.detach(|| ledger.change_password(&member, password, new)).map_err(raise)
+        let done = py.detach(|| ledger.change_password(&member, password, new));
+        done.map(medledger::Beside::name).map_err(raise)
     }
 
     /// Lock a member's identity file anew if that makes a guess at the password dearer, or the file newer; returns
@@ -102,16 +105,24 @@ impl Ledger {
         py.detach(|| ledger.rewrap(&identity.0)).map_err(raise)
     }
 
-    /// Lock an identity into its file without its former keys, and return it. Only after `rewrap`: what stands to them
-    /// elsewhere does not open any more.
+    /// Lock an identity into its file without its former keys, and return it. Only after `rewrap`. With `anyway`,
+    /// whatever other hospitals may keep: what stands to the former keys there does not open any more.
+    ///
+    /// Raises ConflictError while something still stands to them, here or perhaps elsewhere.
+    #[pyo3(signature = (identity, password, *, anyway = false))]
     fn forget_former_keys(
         &self,
         py: Python<'_>,
         identity: &Identity,
         password: &str,
+        anyway: bool,
     ) -> PyResult<Identity> {
         let ledger = self.get()?;
-        py.detach(|| ledger.forget_former_keys(&identity.0, password)).map(Identity).map_err(raise)
+        let done = py.detach(|| match anyway {
+            true => ledger.forget_former_keys_anyway(&identity.0, password),
+            false => ledger.forget_former_keys(&identity.0, password),
+        });
+        done.map(Identity).map_err(raise)
     }
 }
 
@@ -131,16 +142,22 @@ fn told<'py>(py: Python<'py>, info: &LockedInfo) -> PyResult<Any<'py>> {
 fn succeeded<'py>(
     py: Python<'py>,
     ledger: &medledger::Ledger,
-    (identity, Succession { member, record, collections }): (medledger::Identity, Succession),
+    (identity, Succession { member, record, collections, elsewhere }): (
+        medledger::Identity,
+        Succession,
+    ),
     wait: bool,
 ) -> PyResult<Any<'py>> {
     let identity = Bound::new(py, Identity(identity))?;
-    let collections: Vec<String> = collections.iter().map(ToString::to_string).collect();
+    let texts = |ids: &[medledger::MemberId]| ids.iter().map(ToString::to_string).collect();
+    let (collections, elsewhere): (Vec<String>, Vec<String>) =
+        (texts(&collections), texts(&elsewhere));
     wait_mined(py, ledger, record, wait, |block| {
         let succession = Maker::new(py)
             .text("member", member)?
             .text("record", record)?
             .set("collections", PyTuple::new(py, &collections)?)?
+            .set("elsewhere", PyTuple::new(py, &elsewhere)?)?
             .set("block", block)?
             .make("Succession")?;
         Ok((&identity, succession).into_pyobject(py)?.into_any())

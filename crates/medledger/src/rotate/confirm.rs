@@ -24,9 +24,15 @@ struct Waiting {
     rotation: RotationEntry,
 }
 
+/// A confirmation, and where the keys to compare lie.
+struct Same {
+    record: SignedRecord,
+    places: [SlotPlace; 2],
+}
+
 /// What comparing found.
 enum Compared {
-    Same { record: SignedRecord, places: [SlotPlace; 2] },
+    Same(Box<Same>),
     Otherwise(Confirmed),
 }
 
@@ -74,9 +80,9 @@ impl Ledger {
         let mut same = Vec::new();
         for (waiting, compared) in group.iter().zip(compared) {
             match compared {
-                Ok(Compared::Same { record, places }) => {
-                    confirmed.push((waiting.report, Confirmed::Same(record.id())));
-                    same.push((waiting, record, places));
+                Ok(Compared::Same(one)) => {
+                    confirmed.push((waiting.report, Confirmed::Same(one.record.id())));
+                    same.push((waiting, one));
                 }
                 Ok(Compared::Otherwise(other)) => confirmed.push((waiting.report, other)),
                 Err(error) => {
@@ -91,17 +97,14 @@ impl Ledger {
     }
 
     /// Accepts confirmations together; should one of them be refused, each by itself.
-    fn accept_confirmed(
-        &self,
-        same: &[(&Waiting, SignedRecord, [SlotPlace; 2])],
-    ) -> Result<(), RotateError> {
+    fn accept_confirmed(&self, same: &[(&Waiting, Box<Same>)]) -> Result<(), RotateError> {
         if same.is_empty() {
             return Ok(());
         }
-        let records: Vec<_> = same.iter().map(|(_, record, _)| record.clone()).collect();
+        let records: Vec<_> = same.iter().map(|(_, one)| one.record.clone()).collect();
         let accepted = self.accept(&records, |unit| -> Result<(), RotateError> {
-            for (waiting, _, places) in same {
-                places.iter().try_for_each(|place| self.remove_slot(unit, place))?;
+            for (waiting, one) in same {
+                one.places.iter().try_for_each(|place| self.remove_slot(unit, place))?;
                 self.remove_epoch(unit, &waiting.report, &waiting.entry)?;
             }
             Ok(())
@@ -141,7 +144,7 @@ impl Ledger {
             return Ok(Compared::Otherwise(Confirmed::Differs));
         }
         let record = self.sign(hospital, Confirm { record: rotation.record });
-        Ok(Compared::Same { record, places })
+        Ok(Compared::Same(Box::new(Same { record, places })))
     }
 
     /// Destroys every slot of a report's epoch.

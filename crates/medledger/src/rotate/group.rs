@@ -4,7 +4,7 @@
 //! it none has. Blocks that were stored for nothing are left to the collection.
 
 use super::keys::Keyed;
-use super::{RotateError, Rotated, mark};
+use super::{RotateError, RotateOutcomes, Rotated, mark};
 use crate::approve::Key;
 use crate::attempts::Target;
 use crate::blocks::UploadGuard;
@@ -39,12 +39,9 @@ const GROUP_BYTES: u64 = 64 << 20;
 /// Reports opened at once.
 const AT_ONCE: usize = 16;
 
-/// What became of each report that was tried, in their order.
-pub(super) type Outcomes = Vec<(ReportId, Result<Rotated, RotateError>)>;
-
 /// What became of a group.
 pub(super) struct Done {
-    pub(super) outcomes: Outcomes,
+    pub(super) outcomes: RotateOutcomes,
     /// How many of the reports were taken: those without an outcome were not tried to the end, as a store failed.
     pub(super) taken: usize,
     /// Whether a store failed: nothing that comes after should be tried.

@@ -153,7 +153,7 @@ pub(crate) fn changed(seed: u64, count: usize) -> Vec<Case> {
                     else {
                         return Case::new(bytes, &chain);
                     };
-                    let at = random.below(mine.len());
+                    let at = random.below(mine.len().min(theirs.len()));
                     mine[at].1 = theirs[at].1.clone();
                     bytes = Tree::Map(mine).write();
                 }

@@ -52,8 +52,8 @@ impl World {
 
     fn change(&self, change: HospitalChange, approved: &[&Identity]) -> SignedRecord {
         let set = self.set();
-        let approvals = approved.iter().map(|by| set.approve(&self.chain(), &change, by));
-        self.mine(Admit { set: set.hash, change, approvals: approvals.collect() })
+        let approvals = approved.iter().map(|by| set.approve(&self.chain(), &change, by)).collect();
+        self.mine(Admit { set: set.hash, change, approvals })
     }
 
     /// Both sign all blocks there are.
@@ -66,7 +66,8 @@ impl World {
         for (identity, key) in [&self.first, &self.second] {
             let public = *key.verifying_key().as_bytes();
             let cosigner = NoteKey::cosigner(identity.id().to_string(), public).unwrap();
-            note.cosign(&cosigner, START, &mut |bytes| *key.sign_note(bytes).as_bytes()).unwrap();
+            let secret = ed25519_zebra::SigningKey::from(*key.expose_seed());
+            note.cosign(&cosigner, START, &mut |bytes| secret.sign(bytes).to_bytes()).unwrap();
         }
         let note = note.to_string();
         finality::accept(unit.as_mut(), &self.fixture.rules, note.as_bytes()).unwrap();

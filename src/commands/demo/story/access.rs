@@ -188,7 +188,7 @@ impl Story<'_, '_> {
 }
 
 /// What a refused reader was told; `right` says whether that is the reason it should be.
-fn refused(
+pub(super) fn refused(
     attempt: Result<OpenedReport, OpenReportError>,
     right: impl FnOnce(&OpenReportError) -> bool,
 ) -> Result<String, Fault> {

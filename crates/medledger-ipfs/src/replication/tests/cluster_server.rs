@@ -1,33 +1,24 @@
 //! A peer of an IPFS Cluster for tests, written from the REST interface of v1.1. It has no daemons: pins go from
 //! `pin_queued` to `pinning` to `pinned` as they are looked at.
 
-use crate::http::test_server::{Answer, Request, TestServer};
+use super::played::{Part, Played};
+use crate::http::test_server::{Answer, Request};
 use medledger_core::Cid;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// `hospital:s3cret`, as it is sent.
 const BASIC: &str = "Basic aG9zcGl0YWw6czNjcmV0";
 
-/// The peer and its server.
-pub(super) struct ClusterServer {
-    server: TestServer,
-    state: Arc<Mutex<State>>,
-}
+/// A peer and its server.
+pub(super) type ClusterServer = Played<State>;
 
-type Interference = Box<dyn Fn(&Request, u32) -> Option<Answer> + Send>;
-
-/// What the peers share, and how they misbehave.
+/// What the peers share.
 pub(super) struct State {
     pub(super) pins: BTreeMap<String, Pin>,
     /// Ids of peers, and of their daemons.
     pub(super) peers: Vec<(String, String)>,
     pub(super) looks: u32,
-    /// Answers to so many changes get lost after they were made.
-    pub(super) lose: u32,
-    pub(super) interfere: Option<Interference>,
-    asked: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -40,45 +31,14 @@ pub(super) struct Pin {
     pub(super) peers: BTreeMap<String, (&'static str, u32)>,
 }
 
-impl ClusterServer {
+impl Played<State> {
     pub(super) fn start(peers: usize) -> Self {
         let peers = (0..peers).map(|i| (format!("12D3Peer{i}"), format!("12D3Ipfs{i}")));
-        let state = Arc::new(Mutex::new(State {
-            pins: BTreeMap::new(),
-            peers: peers.collect(),
-            looks: 2,
-            lose: 0,
-            interfere: None,
-            asked: 0,
-        }));
-        let shared = Arc::clone(&state);
-        let server = TestServer::start(move |request| lock(&shared).serve(request));
-        Self { server, state }
+        Self::play(State { pins: BTreeMap::new(), peers: peers.collect(), looks: 2 })
     }
 
     pub(super) fn url(&self) -> String {
-        self.server.url()
-    }
-
-    pub(super) fn seen(&self) -> Vec<Request> {
-        self.server.seen()
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    pub(super) fn interfere(
-        &self,
-        with: impl Fn(&Request, u32) -> Option<Answer> + Send + 'static,
-    ) {
-        let mut state = self.state();
-        state.asked = 0;
-        state.interfere = Some(Box::new(with));
-    }
-
-    pub(super) fn behave(&self) {
-        self.state().interfere = None;
+        self.address()
     }
 
     /// As if someone had removed it elsewhere, or the shared state had been lost.
@@ -92,10 +52,6 @@ impl ClusterServer {
         let pin = state.pins.get_mut(&root.to_string()).expect("a pin");
         *pin.peers.values_mut().nth(which).expect("a peer") = (status, 0);
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn error(code: u16, message: &str) -> Answer {
@@ -116,13 +72,8 @@ fn stream(items: Vec<Value>) -> Answer {
     Answer::Chunks(lines, vec![("X-Stream-Error".to_owned(), String::new())])
 }
 
-impl State {
-    fn serve(&mut self, request: &Request) -> Answer {
-        let asked = self.asked;
-        self.asked += 1;
-        if let Some(answer) = self.interfere.as_ref().and_then(|with| with(request, asked)) {
-            return answer;
-        }
+impl Part for State {
+    fn answer(&mut self, request: &Request) -> Answer {
         if request.path() == "/health" {
             return Answer::status(204, "");
         }
@@ -131,18 +82,16 @@ impl State {
         }
         let parts: Vec<&str> = request.path().trim_start_matches('/').split('/').collect();
         let absent = || error(404, "pin is not part of the pinset");
-        let answer = match (request.method.as_str(), &parts[..]) {
-            ("GET", ["id"]) => return ok(&self.peer(0)),
-            ("GET", ["peers"]) => {
-                return stream((0..self.peers.len()).map(|i| self.peer(i)).collect());
-            }
+        match (request.method.as_str(), &parts[..]) {
+            ("GET", ["id"]) => ok(&self.peer(0)),
+            ("GET", ["peers"]) => stream((0..self.peers.len()).map(|i| self.peer(i)).collect()),
             ("GET", ["allocations"]) => {
-                return stream(self.pins.iter().map(|(cid, pin)| pin.json(cid)).collect());
+                stream(self.pins.iter().map(|(cid, pin)| pin.json(cid)).collect())
             }
             ("GET", ["allocations", cid]) => {
-                return self.pins.get(*cid).map_or_else(absent, |pin| ok(&pin.json(cid)));
+                self.pins.get(*cid).map_or_else(absent, |pin| ok(&pin.json(cid)))
             }
-            ("GET", ["pins", cid]) => return self.status(cid),
+            ("GET", ["pins", cid]) => self.status(cid),
             ("POST", ["pins", cid]) => self.pin(cid, request),
             ("DELETE", ["pins", cid]) => {
                 self.pins.remove(*cid).map_or_else(absent, |pin| ok(&pin.json(cid)))
@@ -157,15 +106,12 @@ impl State {
                 }
                 self.status(cid)
             }
-            _ => return error(404, "not found"),
-        };
-        if self.lose > 0 {
-            self.lose -= 1;
-            return Answer::Closed;
+            _ => error(404, "not found"),
         }
-        answer
     }
+}
 
+impl State {
     fn peer(&self, which: usize) -> Value {
         let (id, daemon) = &self.peers[which];
         json!({

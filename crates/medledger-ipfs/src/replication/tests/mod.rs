@@ -2,6 +2,7 @@
 
 mod cluster;
 mod cluster_server;
+mod played;
 mod property;
 mod replicas;
 mod service;

@@ -1,22 +1,17 @@
 //! A pinning service for tests, written from the Pinning Service API 1.0.0. It fetches nothing: requests go from
 //! `queued` to `pinning` to `pinned` as they are looked at.
 
-use crate::http::test_server::{Answer, Request, TestServer};
+use super::played::{Part, Played};
+use crate::http::test_server::{Answer, Request};
 use medledger_core::Cid;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) const TOKEN: &str = "s3cret-token";
 
 /// The service and its server.
-pub(super) struct ServiceServer {
-    server: TestServer,
-    state: Arc<Mutex<State>>,
-}
+pub(super) type ServiceServer = Played<State>;
 
-type Interference = Box<dyn Fn(&Request, u32) -> Option<Answer> + Send>;
-
-/// What the service knows, and how it misbehaves.
+/// What the service knows.
 pub(super) struct State {
     pub(super) requests: Vec<Entry>,
     created: u64,
@@ -26,13 +21,8 @@ pub(super) struct State {
     pub(super) page: usize,
     /// Whether `before` means "not after", as with IPFS Cluster's own service.
     pub(super) inclusive: bool,
-    /// Answers to so many changes get lost after they were made.
-    pub(super) lose: u32,
     /// Roots that cannot be had.
     pub(super) cannot: Vec<String>,
-    /// Answers in place of the service; told how many requests came before.
-    pub(super) interfere: Option<Interference>,
-    asked: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,58 +36,26 @@ pub(super) struct Entry {
     origins: Value,
 }
 
-impl ServiceServer {
+impl Played<State> {
     pub(super) fn start() -> Self {
-        let state = Arc::new(Mutex::new(State {
+        Self::play(State {
             requests: Vec::new(),
             created: 0,
             looks: 2,
             page: 1000,
             inclusive: false,
-            lose: 0,
             cannot: Vec::new(),
-            interfere: None,
-            asked: 0,
-        }));
-        let shared = Arc::clone(&state);
-        let server = TestServer::start(move |request| lock(&shared).serve(request));
-        Self { server, state }
+        })
     }
 
     pub(super) fn url(&self) -> String {
-        self.server.url() + "/psa"
-    }
-
-    pub(super) fn seen(&self) -> Vec<Request> {
-        self.server.seen()
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// Answers for the service from now on, with what the function gives.
-    pub(super) fn interfere(
-        &self,
-        with: impl Fn(&Request, u32) -> Option<Answer> + Send + 'static,
-    ) {
-        let mut state = self.state();
-        state.asked = 0;
-        state.interfere = Some(Box::new(with));
-    }
-
-    pub(super) fn behave(&self) {
-        self.state().interfere = None;
+        self.address() + "/psa"
     }
 
     /// As its operator losing a root, or an account being closed.
     pub(super) fn forget(&self, root: &Cid) {
         self.state().requests.retain(|entry| entry.cid != root.to_string());
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failure(status: u16, reason: &str, details: &str) -> Answer {
@@ -146,23 +104,8 @@ impl Entry {
     }
 }
 
-impl State {
-    pub(super) fn insert(&mut self, cid: &str, name: Option<&str>, status: &'static str) -> String {
-        self.created += 1;
-        // With characters that mean something in a path.
-        let id = format!("Unique/{}?", self.created);
-        let (cid, name, created) = (cid.to_owned(), name.map(str::to_owned), self.created);
-        let origins = Value::Null;
-        self.requests.push(Entry { id: id.clone(), cid, name, status, looks: 0, created, origins });
-        id
-    }
-
-    fn serve(&mut self, request: &Request) -> Answer {
-        let asked = self.asked;
-        self.asked += 1;
-        if let Some(answer) = self.interfere.as_ref().and_then(|with| with(request, asked)) {
-            return answer;
-        }
+impl Part for State {
+    fn answer(&mut self, request: &Request) -> Answer {
         if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
             return failure(401, "UNAUTHORIZED", "Access token is missing or invalid");
         }
@@ -171,12 +114,12 @@ impl State {
         };
         let parts: Vec<String> = path.split('/').map(decode).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let answer = match (request.method.as_str(), &parts[..]) {
-            ("GET", ["pins"]) => return self.list(request),
+        match (request.method.as_str(), &parts[..]) {
+            ("GET", ["pins"]) => self.list(request),
             ("POST", ["pins"]) => self.post(&request.body),
             ("GET", ["pins", id]) => match self.requests.iter().find(|entry| entry.id == *id) {
-                Some(entry) => return answer(200, &entry.json()),
-                None => return failure(404, "NOT_FOUND", "The specified resource was not found"),
+                Some(entry) => answer(200, &entry.json()),
+                None => failure(404, "NOT_FOUND", "The specified resource was not found"),
             },
             ("POST", ["pins", id]) => {
                 self.requests.retain(|entry| entry.id != *id);
@@ -191,13 +134,20 @@ impl State {
                     Answer::status(202, "")
                 }
             }
-            _ => return Answer::status(404, "<html>nothing here</html>"),
-        };
-        if self.lose > 0 {
-            self.lose -= 1;
-            return Answer::Closed;
+            _ => Answer::status(404, "<html>nothing here</html>"),
         }
-        answer
+    }
+}
+
+impl State {
+    pub(super) fn insert(&mut self, cid: &str, name: Option<&str>, status: &'static str) -> String {
+        self.created += 1;
+        // With characters that mean something in a path.
+        let id = format!("Unique/{}?", self.created);
+        let (cid, name, created) = (cid.to_owned(), name.map(str::to_owned), self.created);
+        let origins = Value::Null;
+        self.requests.push(Entry { id: id.clone(), cid, name, status, looks: 0, created, origins });
+        id
     }
 
     fn post(&mut self, body: &[u8]) -> Answer {
