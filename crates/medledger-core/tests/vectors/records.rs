@@ -1,13 +1,15 @@
 //! Records and their signatures.
 
 use super::case::{Case, File};
-use super::world::{DOCTOR, PATIENT, member, record, records as all};
+use super::world::{DOCTOR, HOSPITAL, PATIENT, member, record, records as all};
 use super::{file, kind};
 use medledger_core::cbor;
+use medledger_core::hospital::Application;
 use medledger_core::identity::PublicIdentity;
-use medledger_core::ids::{ChainId, GrantId};
-use medledger_core::record::{Revoke, SignedRecord};
-use medledger_core::registry::{Kind, limit};
+use medledger_core::ids::{ChainId, GrantId, SetHash};
+use medledger_core::keys::SigningKey;
+use medledger_core::record::{Admit, Approval, HospitalChange, Revoke, SignedRecord};
+use medledger_core::registry::{Kind, domain, limit};
 use serde_json::json;
 
 fn judge(case: &Case) -> String {
@@ -26,6 +28,21 @@ fn judge(case: &Case) -> String {
     "ok".into()
 }
 
+/// A hospital is admitted, and one is expelled; on what chain that takes effect is a matter of its hospitals.
+fn changes(chain: ChainId) -> Vec<(&'static str, SignedRecord)> {
+    let hospital = member(HOSPITAL);
+    let (new, key) = (member(40), SigningKey::from_seed(&[41; 32]));
+    let set = SetHash::from_bytes([0x33; 32]);
+    let change = HospitalChange::from(Application::new(Some(chain), &new, &key));
+    let admit = Admit { set, change, approvals: Vec::new() };
+    let signature = new.sign(domain::HOSPITAL_CHANGE, b"an approval of something else");
+    let approvals = vec![Approval { hospital: new.id(), signature }];
+    let expel = Admit { set, change: HospitalChange::Expel(new.id()), approvals };
+    [("admit", 20, admit), ("expel", 21, expel)]
+        .map(|(name, number, body)| (name, record(chain, HOSPITAL, number, body).sign(&hospital)))
+        .into()
+}
+
 pub(crate) fn records() -> File {
     let mut file = file(
         "Signed records: a DAG-CBOR list of the record's bytes and the author's Ed25519 signature (ZIP \
@@ -33,15 +50,16 @@ pub(crate) fn records() -> File {
         judge,
     );
     let chain = ChainId::from_bytes([0x11; 32]);
-    let records = all(chain);
+    let mut records = all(chain);
+    records.extend(changes(chain));
     for (name, signed) in &records {
-        let author = [super::world::HOSPITAL, DOCTOR, PATIENT]
+        let author = [HOSPITAL, DOCTOR, PATIENT]
             .map(member)
             .into_iter()
             .find(|member| member.id() == signed.record().author)
             .unwrap();
         file.push(
-            Case::new(name, "ok", "takes effect after those before it")
+            Case::new(name, "ok", "well formed and signed")
                 .hex("author_keys", author.public().to_bytes())
                 .hex("bytes", signed.encode())
                 .with("id", signed.id().to_string())
