@@ -1,10 +1,12 @@
 //! Cards of hospitals and what hospitals tell one another.
 
-use medledger_core::hospital::{Application, HospitalCard};
+use medledger_core::genesis::{Consensus, Founder, Genesis};
+use medledger_core::hospital::{Application, HospitalCard, HospitalSet, Proposal, ProposalError};
 use medledger_core::identity::Identity;
-use medledger_core::ids::ChainId;
+use medledger_core::ids::{ChainId, MemberId};
 use medledger_core::keys::{HpkeSecretKey, SigningKey};
 use medledger_core::news::News;
+use medledger_core::record::HospitalChange;
 
 fn chain() -> ChainId {
     ChainId::from_bytes([9; 32])
@@ -31,6 +33,57 @@ pub fn hospital_card_seeds() -> Vec<Vec<u8>> {
     );
     let card = |chain| HospitalCard::new("B".into(), Application::new(chain, &identity, &mining));
     vec![card(None).encode(), card(Some(chain())).encode()]
+}
+
+fn member(seed: u8) -> Identity {
+    Identity::from_keys(
+        SigningKey::from_seed(&[seed; 32]),
+        HpkeSecretKey::from_bytes(medledger_core::keys::HpkeAlgorithm::X25519, &[seed; 32]),
+    )
+}
+
+/// Two founders.
+fn set() -> HospitalSet {
+    let founder = |seed: u8| Founder {
+        identity: member(seed).public().clone(),
+        mining: SigningKey::from_seed(&[seed + 100; 32]).verifying_key(),
+    };
+    let mut genesis = Genesis::single(founder(11), Consensus::Log);
+    genesis.founders.push(founder(12));
+    HospitalSet::founders(&genesis)
+}
+
+/// A proposal: written back alike; nobody approves for a hospital, nor something else than it did.
+pub fn proposal(data: &[u8]) {
+    let Ok(proposal) = Proposal::decode(data) else { return };
+    assert_eq!(proposal.encode(), data);
+    let known = |id: &MemberId| -> Result<_, ProposalError> {
+        let founders = [11, 12].map(|seed| member(seed).public().clone());
+        Ok(founders.into_iter().find(|identity| identity.member_id() == *id))
+    };
+    let counts = proposal.check(&chain(), &set(), known).is_ok();
+    if counts && proposal.approved().len() > 0 {
+        let approved_here = |seed: &Vec<u8>| {
+            Proposal::decode(seed).is_ok_and(|seed| seed.change == proposal.change)
+        };
+        assert!(proposal_seeds().iter().any(approved_here), "a forged approval");
+    }
+}
+
+/// Seeds of [`proposal`].
+pub fn proposal_seeds() -> Vec<Vec<u8>> {
+    let admission =
+        Application::new(Some(chain()), &member(13), &SigningKey::from_seed(&[113; 32]));
+    [HospitalChange::from(admission), HospitalChange::Expel(member(12).id())]
+        .into_iter()
+        .flat_map(|change| {
+            let open = Proposal::new(chain(), &set(), "C".into(), change).expect("a proposal");
+            let mut approved = open.clone();
+            approved.approve(&set(), &member(11));
+            approved.approve(&set(), &member(12));
+            [open.encode(), approved.encode()]
+        })
+        .collect()
 }
 
 /// News: written back alike.

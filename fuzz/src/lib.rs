@@ -88,6 +88,7 @@ pub const TARGETS: &[Target] = &[
         oracle: hospitals::hospital_card,
         seeds: hospitals::hospital_card_seeds,
     },
+    Target { name: "proposal", oracle: hospitals::proposal, seeds: hospitals::proposal_seeds },
     Target { name: "news", oracle: hospitals::news, seeds: hospitals::news_seeds },
     Target { name: "lanes", oracle: lanes::lanes, seeds: lanes::lanes_seeds },
     Target { name: "nonce_scan", oracle: scan::nonce_scan, seeds: scan::nonce_scan_seeds },

@@ -96,7 +96,7 @@ pub struct Entry {
     pub request: Option<RecordId>,
     /// The grant they named.
     pub grant: Option<GrantId>,
-    /// Hash of the entry before, or the [start](start).
+    /// Hash of the entry before, or the [start].
     pub before: AuditHash,
     /// How many attempts it stands for, where that is not one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
