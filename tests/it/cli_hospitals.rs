@@ -174,8 +174,8 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     assert_eq!((&listed["quorum"], &listed["changes"]), (&1.into(), &2.into()));
     let refused = two.at("b", &["mine", "--empty"]);
     refused.fails(3, "refused", "no_mining_key");
-    two.at("a", &["verify", "--full"]).json();
-    two.at("b", &["verify", "--full"]).json();
+    two.at("a", &["verify"]).json();
+    two.at("b", &["verify"]).json();
 }
 
 #[test]
