@@ -116,13 +116,13 @@ fn damaged(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("votes: {error}"))
 }
 
-/// The hospitals that vote on what is not final: those after the last final block.
+/// The hospitals that vote on what is not final: those that the newest change which is final brought into force.
 ///
 /// # Errors
 /// When the store fails.
 pub fn members(view: &dyn View, rules: &Rules) -> Result<Members, StoreError> {
-    let top = super::final_size(view, rules)?.saturating_sub(1);
-    let set = State::new(view).hospitals_at(&rules.genesis, top)?;
+    let since = state(view)?.map_or(0, |state| state.base.height);
+    let set = State::new(view).hospitals_at(&rules.genesis, since)?;
     Ok(set.voters(rules.chain, block_at(view, set.since)?.id))
 }
 

@@ -140,6 +140,36 @@ impl Network {
         self.deliver();
     }
 
+    /// A story: mail is heard in any order or lost, and who `may_mine` mines in between.
+    fn play(
+        &mut self,
+        steps: impl IntoIterator<Item = (usize, u16, bool)>,
+        may_mine: impl Fn(&Self, usize) -> bool,
+    ) {
+        for (who, pick, lost) in steps {
+            let waiting = self.mail.len();
+            if waiting > 0 && pick % 3 != 0 {
+                let (to, news) = self.mail.remove(usize::from(pick) % waiting);
+                if !lost {
+                    self.hear(to, &news);
+                }
+            } else if may_mine(self, who) {
+                self.mine(who);
+            }
+        }
+    }
+
+    /// Everybody hears everything, and what was accepted is mined and made final.
+    fn end_well(&mut self) {
+        self.heal();
+        // Accepted is never lost.
+        while self.hospitals[0].store.view().unwrap().count_pending().unwrap() > 0 {
+            self.mine(0);
+            self.deliver();
+        }
+        self.settle();
+    }
+
     fn finalized(&self, who: usize) -> u64 {
         let ledger = &self.hospitals[who];
         final_height(ledger.store.view().unwrap().as_ref(), &ledger.rules).unwrap()
@@ -270,24 +300,8 @@ proptest! {
         let mut network = Network::new();
         let record = registration(&network, HOSPITAL, DOCTOR);
         network.hospitals[0].submit(std::slice::from_ref(&record)).unwrap();
-        for (who, pick, lost) in steps {
-            let waiting = network.mail.len();
-            if waiting > 0 && pick % 3 != 0 {
-                let (to, news) = network.mail.remove(usize::from(pick) % waiting);
-                if !lost {
-                    network.hear(to, &news);
-                }
-            } else {
-                network.mine(who);
-            }
-        }
-        network.heal();
-        // Accepted is never lost.
-        while network.hospitals[0].store.view().unwrap().count_pending().unwrap() > 0 {
-            network.mine(0);
-            network.deliver();
-        }
-        network.settle();
+        network.play(steps, |_, _| true);
+        network.end_well();
         let first = fingerprint(&network.hospitals[0]);
         for ledger in &network.hospitals {
             prop_assert_eq!(&fingerprint(ledger), &first);
