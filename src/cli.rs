@@ -45,7 +45,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a ledger and its hospital
     Init(init::InitArgs),
-    /// Several hospitals on one chain: make one's keys, write its card, join the chain
+    /// Several hospitals on one chain: keys and cards, joining, admitting and expelling
     #[command(subcommand)]
     Hospital(hospital::HospitalCommand),
     /// Register members, list them

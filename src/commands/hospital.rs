@@ -22,7 +22,7 @@ pub(crate) enum HospitalCommand {
     New(NewArgs),
     /// Write the hospital's card again: its public keys, signed by both
     Card(CardArgs),
-    /// Make the folder a ledger of the chain that was founded with this hospital's card, or has admitted it
+    /// Make the folder a ledger of a chain founded with this hospital's card, or that admitted it
     Join(JoinArgs),
     /// List the hospitals of the chain
     List,
