@@ -162,9 +162,8 @@ impl Ledger {
         let mut found = Vec::new();
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            for id in state.grants_by(patient)? {
-                let Some(entry) = state.grant(&id)?.filter(&fits) else { continue };
-                if state.standing(&entry, now)? != GrantStanding::Live {
+            for (id, entry) in state.grants_by(patient)? {
+                if !fits(&entry) || state.standing(&entry, now)? != GrantStanding::Live {
                     continue;
                 }
                 let recipient = match &entry.reader {

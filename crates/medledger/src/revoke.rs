@@ -154,10 +154,8 @@ impl Ledger {
             if !passed_on {
                 return Ok(());
             }
-            let mut others = Vec::new();
-            for id in state.grants_by(&patient)? {
-                others.extend(state.grant(&id)?.filter(|e| e.parent.is_some()).map(|e| (id, e)));
-            }
+            let mut others = state.grants_by(&patient)?;
+            others.retain(|(_, entry)| entry.parent.is_some());
             let mut at = 0;
             while let Some((parent, _)) = gone.get(at).cloned() {
                 gone.extend(others.iter().filter(|(_, e)| e.parent == Some(parent)).cloned());

@@ -185,22 +185,17 @@ impl Ledger {
                 let kept = state.report(&report)?.filter(|kept| kept.hospital != here);
                 found.extend(kept.filter(|kept| kept.height <= since).map(|kept| kept.hospital));
             }
-            for id in state.grants_of(&member, entry)? {
-                let named = |grant: &GrantEntry| {
-                    grant.token.is_none() && grant.reader == Grantee::Member(member)
-                };
-                if let Some(grant) = state.grant(&id)?.filter(named)
+            for (_, grant) in state.grants_of(&member, entry)? {
+                if grant.token.is_none()
+                    && grant.reader == Grantee::Member(member)
                     && grant.custodian != here
                     && before(&grant)?
                 {
                     found.insert(grant.custodian);
                 }
             }
-            for id in state.grants_by(&member)? {
-                if let Some(grant) = state.grant(&id)?.filter(|grant| grant.token.is_some())
-                    && grant.custodian != here
-                    && before(&grant)?
-                {
+            for (_, grant) in state.grants_by(&member)? {
+                if grant.token.is_some() && grant.custodian != here && before(&grant)? {
                     found.insert(grant.custodian);
                 }
             }
@@ -223,8 +218,7 @@ impl Ledger {
         let mut places = Vec::new();
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            for id in state.grants_of(&reader, entry)? {
-                let Some(grant) = state.grant(&id)? else { continue };
+            for (id, grant) in state.grants_of(&reader, entry)? {
                 if grant.token.is_none() && grant.reader == Grantee::Member(reader) {
                     let roles = (SlotRole::Grant, KeySlotRole::Collection);
                     places_of_grant(&state, &id, &grant, roles, &mut places)?;
@@ -238,8 +232,8 @@ impl Ledger {
                     places.push(Place::Slot(place, found.envelope));
                 }
             }
-            for id in state.grants_by(&reader)? {
-                if let Some(grant) = state.grant(&id)?.filter(|grant| grant.token.is_some()) {
+            for (id, grant) in state.grants_by(&reader)? {
+                if grant.token.is_some() {
                     let roles = (SlotRole::AccessKey, KeySlotRole::AccessKey);
                     places_of_grant(&state, &id, &grant, roles, &mut places)?;
                 }
