@@ -140,6 +140,7 @@ impl From<ApproveError> for OpenReportError {
             | ApproveError::NoAccess
             | ApproveError::Refused(_)
             | ApproveError::NeedsIdentity
+            | ApproveError::OtherHospital(_)
             | ApproveError::SeveralHospitals => Self::NoAccess,
         }
     }
