@@ -6,7 +6,7 @@ use medledger_core::vote::{Ballot, Members, Phase, Step, Tally, Trouble, Voter};
 
 /// Two branches of four blocks, the first numbered 1 to 4, the second 5 to 8.
 fn two_branches() -> (World, Bits) {
-    let mut world = World::new();
+    let mut world = World::new(4);
     for miners in [[0, 1, 2, 3], [1, 2, 3, 0]] {
         miners.into_iter().fold(0, |tip, miner| world.mine(tip, miner, 0));
     }
@@ -90,7 +90,7 @@ fn whoever_is_no_member_or_has_the_votes_of_another_set_does_not_vote() {
     let tally = counted(&four, PREVOTE, &[(3, 1, 1)]);
     assert_eq!(step(&stranger, &world, known, 4, &tally).votes, []);
     let seen = Seen { world: &world, known };
-    assert_eq!(stranger.should_mine(&seen, &id(4), &four, 1), Ok(false));
+    assert_eq!(stranger.should_mine(&seen, &id(4), &Tally::new(four.clone()), 1), Ok(false));
     let voter = Voter::new(hospital(0), &four, 0);
     let other = counted(&members(4, 1), PREVOTE, &[(3, 1, 1)]);
     assert_eq!(step(&voter, &world, known, 4, &other).votes, []);
@@ -99,7 +99,7 @@ fn whoever_is_no_member_or_has_the_votes_of_another_set_does_not_vote() {
 
 #[test]
 fn it_precommits_nothing_it_may_have_voted_against_and_forgotten() {
-    let (mut world, members) = (World::new(), members(4, 0));
+    let (mut world, members) = (World::new(4), members(4, 0));
     let mut voter = Voter::new(hospital(0), &members, 0);
     let (mut tip, mut known) = (0, Bits::default());
     known.add(0);
@@ -126,7 +126,8 @@ fn it_mines_until_it_has_mined_above_and_for_a_round_when_its_vote_is_spent() {
     let ((mut world, mut known), members) = (two_branches(), members(4, 0));
     let voter = Voter::new(hospital(3), &members, 0);
     let should = |voter: &Voter, world: &World, known, tip: usize, height| {
-        let Ok(should) = voter.should_mine(&Seen { world, known }, &id(tip), &members, height);
+        let none = Tally::new(members.clone());
+        let Ok(should) = voter.should_mine(&Seen { world, known }, &id(tip), &none, height);
         should
     };
     assert!(should(&voter, &world, known, 3, 1), "it has mined none of the first three");

@@ -1,0 +1,141 @@
+//! What exploring shows when hospitals come and go.
+
+use crate::bounds::{Bounds, Found, Mutation};
+use crate::explore::Explorer;
+use crate::world::World;
+
+/// A block of a branch: who mines it, and who is admitted or expelled in it.
+type Mined = (usize, Option<usize>);
+
+const fn by(miner: usize) -> Mined {
+    (miner, None)
+}
+
+const fn change(miner: usize, other: usize) -> Mined {
+    (miner, Some(other))
+}
+
+/// These branches above genesis; blocks that are alike are the same.
+fn with(mut world: World, branches: &[&[Mined]]) -> World {
+    for branch in branches {
+        branch.iter().fold(0, |tip, (miner, other)| match other {
+            Some(other) => world.change(tip, *miner, *other),
+            None => world.mine(tip, *miner, 0),
+        });
+    }
+    world
+}
+
+/// The first so many hospitals keep the rules; whether there is one more that does not.
+fn bounds(honest: usize, misbehaves: bool) -> Bounds {
+    Bounds { honest, misbehaves, heals: true, ..Bounds::default() }
+}
+
+fn explore(name: &str, bounds: Bounds, world: World) -> Found {
+    let found = Explorer::new(bounds, world).explore();
+    println!("{name}: {found:.200?}");
+    found
+}
+
+fn all_is_well(name: &str, bounds: Bounds, world: World) {
+    let found = explore(name, bounds, world);
+    assert_eq!((found.conflict, found.stuck), (None, None));
+    assert!(found.changed > 0, "no change ever became final");
+}
+
+#[test]
+fn three_admit_a_fourth_that_votes_for_anything() {
+    let world = with(
+        World::new(3),
+        &[
+            &[change(0, 3), by(1), by(2), by(0)],
+            &[change(0, 3), by(2), by(1), by(0), by(2)],
+            &[by(1), by(2), by(0)],
+        ],
+    );
+    all_is_well("three admit one that misbehaves", bounds(3, true), world);
+}
+
+#[test]
+fn four_expel_the_one_that_votes_for_anything() {
+    let world =
+        with(World::new(4), &[&[change(0, 3), by(1), by(2)], &[by(1), by(3), by(2), by(0)]]);
+    all_is_well("four expel the one that misbehaves", bounds(3, true), world);
+}
+
+#[test]
+fn three_expel_one_of_them_with_its_consent() {
+    let world = with(World::new(3), &[&[change(0, 2), by(1)], &[by(2), by(1), by(0)]]);
+    all_is_well("three expel one", bounds(3, false), world);
+}
+
+#[test]
+fn five_expel_one_while_another_is_silent_or_worse() {
+    let world = with(World::new(5), &[&[change(0, 3), by(1), by(2)], &[by(1), by(2), by(3)]]);
+    all_is_well("five expel one, another misbehaves", bounds(4, true), world);
+}
+
+#[test]
+fn a_hospital_comes_and_goes_again() {
+    let world = with(
+        World::new(3),
+        &[&[change(0, 3), change(1, 3), by(2), by(0)], &[change(0, 3), by(2), by(1), by(0)]],
+    );
+    all_is_well("three admit one that misbehaves and expel it", bounds(3, true), world);
+}
+
+#[test]
+fn two_branches_admit_different_hospitals() {
+    let world =
+        with(World::new(3), &[&[change(0, 3), by(1), by(2)], &[change(1, 4), by(2), by(0), by(1)]]);
+    all_is_well("three admit one on each branch", bounds(3, true), world);
+}
+
+#[test]
+fn three_that_mine_and_crash_as_they_like_admit_a_fourth() {
+    let limits = Bounds { mined: 3, crashes: 1, other: Some(3), ..bounds(4, false) };
+    all_is_well("three mine and admit one", limits, World::new(3));
+}
+
+#[test]
+fn three_that_mine_and_crash_as_they_like_expel_one() {
+    let limits = Bounds { mined: 3, crashes: 1, other: Some(2), ..bounds(3, false) };
+    all_is_well("three mine and expel one", limits, World::new(3));
+}
+
+#[test]
+fn by_votes_of_those_after_the_change_two_conflicting_blocks_are_decided() {
+    let world =
+        with(World::new(3), &[&[change(0, 3), by(1), by(2)], &[by(1), by(2), by(0), by(1)]]);
+    let mutation = Some(Mutation::VotesOfTheNewSet);
+    let limits = Bounds { mutation, heals: false, ..bounds(3, true) };
+    assert!(explore("votes of the new set", limits, world).conflict.is_some());
+}
+
+#[test]
+fn by_votes_above_a_change_that_is_not_final_two_conflicting_blocks_are_decided() {
+    let world = with(
+        World::new(3),
+        &[&[change(0, 3), by(1), by(2), by(0)], &[change(0, 3), by(2), by(1), by(0), by(2)]],
+    );
+    let mutation = Some(Mutation::VotesAboveAChange);
+    let limits = Bounds { mutation, heals: false, ..bounds(3, true) };
+    assert!(explore("votes above a change", limits, world).conflict.is_some());
+}
+
+/// Who is admitted has no vote on it, and so cannot sign its checkpoint.
+#[test]
+fn with_checkpoints_counted_by_those_after_the_change_it_stays_open_for_ever() {
+    let world = with(World::founded_by([0, 1, 2, 4]), &[&[change(0, 3), by(1), by(2)]]);
+    let mutation = Some(Mutation::CheckpointOfTheNewSet);
+    let found = explore("checkpoint of the new set", Bounds { mutation, ..bounds(4, true) }, world);
+    assert!(found.stuck.is_some());
+}
+
+#[test]
+fn with_a_handover_by_votes_some_are_left_behind() {
+    let world = with(World::new(3), &[&[change(0, 3), by(1), by(2)]]);
+    let mutation = Some(Mutation::HandoverByVotes);
+    let found = explore("handover by votes", Bounds { mutation, ..bounds(3, true) }, world);
+    assert!(found.stuck.is_some());
+}
