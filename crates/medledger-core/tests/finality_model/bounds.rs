@@ -34,8 +34,6 @@ pub(crate) struct Bounds {
     pub(crate) mutation: Option<Mutation>,
     /// Whether each state found must be able to go on once the network heals.
     pub(crate) heals: bool,
-    /// States after which it is enough.
-    pub(crate) most: Option<usize>,
 }
 
 /// What was found.
@@ -45,8 +43,6 @@ pub(crate) struct Found {
     pub(crate) transitions: usize,
     /// Steps to the farthest state.
     pub(crate) depth: usize,
-    /// Whether there are no other states within these bounds.
-    pub(crate) whole: bool,
     /// States in which something is decided.
     pub(crate) deciding: usize,
     /// States in which a quorum has signed the checkpoint of a change.

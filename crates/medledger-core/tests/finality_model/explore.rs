@@ -250,12 +250,8 @@ impl Explorer {
         let start = Global { locals, blocks, signed: Vec::new(), mined: 0, crashes: 0 };
         let mut depth = Map::from_iter([(start.clone(), 0usize)]);
         let mut queue = VecDeque::from([start]);
-        let mut found = Found { whole: true, ..Found::default() };
+        let mut found = Found::default();
         while let Some(global) = queue.pop_front() {
-            if self.bounds.most == Some(found.states) {
-                found.whole = false;
-                break;
-            }
             found.states += 1;
             let steps = depth[&global];
             found.depth = steps;

@@ -155,3 +155,43 @@ fn it_mines_until_it_has_mined_above_and_for_a_round_when_its_vote_is_spent() {
     assert_eq!(back.votes, []);
     assert!(should(&back.voter, &world, known, 4, 1));
 }
+
+#[test]
+fn it_mines_for_one_that_is_expelled_and_spent_its_vote_elsewhere() {
+    let (mut world, members) = (World::new(3), members(3, 0));
+    let tip = world.change(0, 0, 2);
+    let tip = world.mine(tip, 1, 0);
+    let other = [2, 1, 0].into_iter().fold(0, |tip, miner| world.mine(tip, miner, 0));
+    let mut known = Bits::default();
+    (0..world.blocks.len()).for_each(|block| known.add(block));
+    let mut tally = Tally::new(members.clone());
+    let first = Voter::new(hospital(0), &members, 0);
+    let first = step(&first, &world, known, tip, &tally);
+    let ballot = Ballot::from((2, 1, id(1)));
+    assert_eq!(first.votes.first().map(|vote| vote.ballot), Some(ballot), "two miners are enough");
+    tally.insert(verified(first.votes[0]));
+    let should = |world: &World, known, tip, tally: &Tally| {
+        let Ok(should) = first.voter.should_mine(&Seen { world, known }, &id(tip), tally, 1);
+        should
+    };
+    assert!(!should(&world, known, tip, &tally), "nobody is known to have voted elsewhere");
+    let expelled = Voter::new(hospital(2), &members, 0);
+    let elsewhere = step(&expelled, &world, known, other, &Tally::new(members.clone()));
+    assert_eq!(elsewhere.votes.last().map(|vote| vote.ballot.round), Some(3));
+    elsewhere.votes.iter().for_each(|vote| {
+        tally.insert(verified(*vote));
+    });
+    assert!(should(&world, known, tip, &tally), "it cannot mine for itself");
+    let tip = world.mine(tip, 0, 0);
+    known.add(tip);
+    assert!(should(&world, known, tip, &tally), "it has voted in round 3");
+    let tip = world.mine(tip, 1, 0);
+    known.add(tip);
+    assert!(!should(&world, known, tip, &tally), "there is round 4 now");
+    // Nobody is made to mine up to a round that no honest vote can name.
+    let liar = Phase::Prevote { source: None };
+    let far = Ballot::from((1 << 40, 1, id(other)));
+    let vote = votes_of(&members, liar, far)[2];
+    tally.insert(verified(*vote.vote()));
+    assert!(!should(&world, known, tip, &tally));
+}

@@ -10,28 +10,31 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A set of numbers below 128.
+/// A set of numbers below 256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Bits(u128);
+pub(crate) struct Bits([u128; 2]);
 
 impl Bits {
     pub(crate) fn has(&self, n: usize) -> bool {
-        self.0 >> n & 1 == 1
+        self.0[n / 128] >> (n % 128) & 1 == 1
     }
 
     pub(crate) fn add(&mut self, n: usize) {
-        assert!(n < 128, "the model's bounds are too wide");
-        self.0 |= 1 << n;
+        assert!(n < 256, "the model's bounds are too wide");
+        self.0[n / 128] |= 1 << (n % 128);
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
-        std::iter::successors(Some(self.0), |bits| Some(bits & bits.wrapping_sub(1)))
-            .take_while(|bits| *bits != 0)
-            .map(|bits| bits.trailing_zeros() as usize)
+        let of_half = |half: usize, bits: u128| {
+            std::iter::successors(Some(bits), |bits| Some(bits & bits.wrapping_sub(1)))
+                .take_while(|bits| *bits != 0)
+                .map(move |bits| 128 * half + bits.trailing_zeros() as usize)
+        };
+        of_half(0, self.0[0]).chain(of_half(1, self.0[1]))
     }
 
     pub(crate) fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        Self([0, 1].map(|half| self.0[half] & !other.0[half]))
     }
 }
 
