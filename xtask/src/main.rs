@@ -4,6 +4,7 @@
 //! [`peers`]; both are meant to grow there.
 #![forbid(unsafe_code)]
 
+mod aside;
 #[cfg(test)]
 mod documents;
 mod fuzz;
@@ -39,6 +40,8 @@ fn main() -> ExitCode {
     };
     let result = match command {
         "test" => test(rest),
+        // What runs beside the others is another process of this program.
+        "step" => return one_step(rest),
         "peers" => show_peers(),
         "bench" => fuzz::bench(rest),
         "fuzz" => fuzz::fuzz(rest),
@@ -83,6 +86,26 @@ fn test(args: &[String]) -> Result<bool, String> {
     // Minutes of downloading, where it was never built: meanwhile the first steps run.
     kubo::begin();
     Ok(step::run_all(&steps, &options))
+}
+
+fn one_step(args: &[String]) -> ExitCode {
+    let steps = plan::steps(&[]);
+    let Some(step) = steps.iter().find(|step| [&step.name] == args.iter().collect::<Vec<_>>()[..])
+    else {
+        eprintln!("xtask: no step {args:?}");
+        return ExitCode::from(2);
+    };
+    match step.run() {
+        Ok(step::Outcome::Passed) => ExitCode::SUCCESS,
+        Ok(step::Outcome::Skipped(reason)) => {
+            println!("{reason}");
+            ExitCode::from(aside::SKIPPED)
+        }
+        Err(reason) => {
+            println!("{reason}");
+            ExitCode::from(1)
+        }
+    }
 }
 
 fn show_peers() -> Result<bool, String> {

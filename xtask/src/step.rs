@@ -1,5 +1,6 @@
 //! A step of `cargo xtask test`, and how steps are run and summed up.
 
+use crate::aside::Aside;
 use std::time::{Duration, Instant};
 
 /// How a step ended without failing.
@@ -20,6 +21,8 @@ pub(crate) struct Step {
     pub(crate) name: String,
     /// Runs even when other steps were picked by name, because they may need it.
     pub(crate) setup: bool,
+    /// Runs beside the others, from the beginning; its result is printed in its place.
+    aside: bool,
     action: Action,
 }
 
@@ -28,11 +31,20 @@ impl Step {
         name: impl Into<String>,
         action: impl Fn() -> Result<Outcome, String> + 'static,
     ) -> Self {
-        Self { name: name.into(), setup: false, action: Box::new(action) }
+        Self { name: name.into(), setup: false, aside: false, action: Box::new(action) }
     }
 
     pub(crate) fn setup(self) -> Self {
         Self { setup: true, ..self }
+    }
+
+    pub(crate) fn aside(self) -> Self {
+        Self { aside: true, ..self }
+    }
+
+    /// Does what it does, here and now.
+    pub(crate) fn run(&self) -> Result<Outcome, String> {
+        (self.action)()
     }
 }
 
@@ -54,12 +66,22 @@ impl Options {
 /// Runs the steps in order, prints the summary; false if any failed.
 pub(crate) fn run_all(steps: &[Step], options: &Options) -> bool {
     let began = Instant::now();
+    let chosen = || steps.iter().filter(|step| step.setup || options.selects(step));
+    // Whoever wants to know of the first failure at once has nothing run ahead.
+    let is_aside = |step: &&Step| step.aside && !options.fail_fast;
+    let mut aside = None;
     let mut ended: Vec<(&str, Result<Outcome, String>, Duration)> = Vec::new();
-    for step in steps.iter().filter(|step| step.setup || options.selects(step)) {
+    for step in chosen() {
         println!("\n==== {} ====", step.name);
-        let start = Instant::now();
-        let result = (step.action)();
-        let took = start.elapsed();
+        // Not before all is set up.
+        if aside.is_none() && !step.setup {
+            let names = chosen().filter(is_aside).map(|step| step.name.clone());
+            aside = Some(Aside::begin(names.collect()));
+        }
+        let (result, took) = match &aside {
+            Some(aside) if is_aside(&step) => beside(aside, step),
+            _ => in_place(step),
+        };
         println!("---- {}: {} ({})", step.name, describe(&result), seconds(took));
         let failed = result.is_err();
         ended.push((&step.name, result, took));
@@ -76,6 +98,22 @@ pub(crate) fn run_all(steps: &[Step], options: &Options) -> bool {
     let [passed, failed, skipped] = counts;
     println!("\n{passed} passed, {failed} failed, {skipped} skipped");
     failed == 0
+}
+
+fn in_place(step: &Step) -> (Result<Outcome, String>, Duration) {
+    let start = Instant::now();
+    (step.run(), start.elapsed())
+}
+
+fn beside(aside: &Aside, step: &Step) -> (Result<Outcome, String>, Duration) {
+    match aside.next() {
+        Ok(ended) if ended.name == step.name => {
+            print!("{}", ended.output);
+            (ended.result, ended.took)
+        }
+        Ok(other) => (Err(format!("{:?} came in its place", other.name)), other.took),
+        Err(error) => (Err(error), Duration::ZERO),
+    }
 }
 
 fn count<'a>(results: impl Iterator<Item = &'a Result<Outcome, String>>) -> [usize; 3] {

@@ -28,6 +28,15 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn command(program: impl Into<OsString>) -> Command {
     let mut command = Command::new(program.into());
     command.current_dir(root());
+    // Cargo tells this program what package it is. Build scripts that ask for such a variable would run again whenever
+    // cargo is called by hand in between, and half of the crates be compiled anew.
+    for (name, _) in std::env::vars_os() {
+        let of_package =
+            |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|p| name.starts_with(p));
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(name);
+        }
+    }
     for (name, value) in EXPORTED.lock().expect("no panic while it is held").iter() {
         match value {
             Some(value) => command.env(name, value),

@@ -86,6 +86,11 @@ impl BlockTree for StoredTree<'_> {
         }
     }
 
+    fn highest(&self) -> Result<u64, StoreError> {
+        let beside = self.beside.values().map(|block| block.height).max();
+        Ok(tip(self.view)?.height.max(beside.unwrap_or(0)))
+    }
+
     fn ancestor(&self, block: &BlockId, height: u64) -> Result<Option<BlockId>, StoreError> {
         let mut id = *block;
         loop {
@@ -439,12 +444,12 @@ pub(crate) fn should_mine(
     hospital: &MemberId,
     height: u64,
 ) -> Result<bool, StoreError> {
-    let members = members(view, rules)?;
+    let tally = tally(view, rules)?;
     let voter = match state(view)? {
         Some(state) => Voter::restored(*hospital, rules.chain, state),
-        None => Voter::new(*hospital, &members, 0),
+        None => Voter::new(*hospital, tally.members(), 0),
     };
-    voter.should_mine(&StoredTree::new(view)?, &tip(view)?.id, &members, height)
+    voter.should_mine(&StoredTree::new(view)?, &tip(view)?.id, &tally, height)
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What it leaves out: records and their validation, blocks of different size, miners who come and go or lie
-//! about the time, and pools.
+//! What it leaves out: records and their validation, blocks of different size, miners who lie about the time, and pools. The miners
+//! stay the same: what a hospital that joins or leaves does to the block times is a change of the hash rate ([`Step`]).
 
 mod attack;
 mod closed;

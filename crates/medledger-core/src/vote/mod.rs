@@ -26,6 +26,9 @@
 //!     fn block(&self, id: &BlockId) -> Result<Option<BlockInfo>, Infallible> {
 //!         Ok(self.0.get(id).copied())
 //!     }
+//!     fn highest(&self) -> Result<u64, Infallible> {
+//!         Ok(self.0.values().map(|block| block.height).max().unwrap_or(0))
+//!     }
 //! }
 //!
 //! // A hospital on its own is its own quorum: its block is final as soon as it has voted twice.

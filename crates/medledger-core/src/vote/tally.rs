@@ -173,6 +173,15 @@ impl Tally {
         self.books.values().flat_map(BTreeMap::values).flatten()
     }
 
+    /// The newest prevote and the newest precommit of a hospital that are known.
+    #[must_use]
+    pub fn newest_of(&self, hospital: &MemberId) -> [Option<Ballot>; 2] {
+        [1, 2].map(|phase| {
+            let (_, kept) = self.books.get(&(*hospital, phase))?.last_key_value()?;
+            kept.first().map(|vote| vote.vote().ballot)
+        })
+    }
+
     /// Evidence against hospitals that voted twice in one round, one piece for each.
     pub fn evidence(&self) -> impl Iterator<Item = &Evidence> {
         self.evidence.values()

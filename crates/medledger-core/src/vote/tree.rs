@@ -16,7 +16,7 @@ pub struct BlockInfo {
 }
 
 /// The blocks a hospital has and found valid, on all branches: at least everything above the last
-/// final block. A store implements the first method; one that knows its best branch by height will
+/// final block. A store implements the first two methods; one that knows its best branch by height will
 /// want its own [`ancestor`](Self::ancestor).
 pub trait BlockTree {
     /// Why it cannot be read.
@@ -27,6 +27,12 @@ pub trait BlockTree {
     /// # Errors
     /// When the blocks cannot be read.
     fn block(&self, id: &BlockId) -> Result<Option<BlockInfo>, Self::Error>;
+
+    /// Height of the highest block that is here, on whatever branch.
+    ///
+    /// # Errors
+    /// When the blocks cannot be read.
+    fn highest(&self) -> Result<u64, Self::Error>;
 
     /// The block at `height` on the way from `block` down; itself, if that is its height.
     ///

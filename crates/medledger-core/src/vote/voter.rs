@@ -246,7 +246,8 @@ impl Voter {
 
     /// Whether this hospital should mine, even an empty block, so that what lies at `height` on the
     /// best branch and below becomes final. It should if it has not mined there or above; and if there is enough
-    /// work, but it spent its vote in these rounds on another branch, so that it takes a later round.
+    /// work, but it spent its vote in these rounds on another branch, so that it takes a later round. Above a change of
+    /// the hospitals it should for any of them, since one that is expelled there cannot mine for itself.
     ///
     /// # Errors
     /// When the tree cannot be read.
@@ -254,10 +255,10 @@ impl Voter {
         &self,
         tree: &T,
         tip: &BlockId,
-        members: &Members,
+        tally: &Tally,
         height: u64,
     ) -> Result<bool, T::Error> {
-        let last = self.state.last_final();
+        let (members, last) = (tally.members(), self.state.last_final());
         let Some(path) = self.path(tree, tip)? else { return Ok(false) };
         let top = last.height + path.len() as u64;
         if height <= last.height || height > top || !members.contains(&self.id) {
@@ -273,7 +274,20 @@ impl Voter {
         // A later vote elsewhere keeps it from precommitting here, even where it has prevoted.
         let agrees = [self.state.prevotes.last().copied(), self.state.lock];
         let agrees = agrees.contains(&Some(here)) || self.state.newest_justified() == Some(here);
-        Ok(newest > top || (newest == top && !agrees))
+        if newest > top || (newest == top && !agrees) {
+            return Ok(true);
+        }
+        if !path.iter().any(|below| below.info.changes_set) {
+            return Ok(false);
+        }
+        // Rounds beyond all blocks are no honest vote: nobody is made to mine up to there.
+        let highest = tree.highest()?;
+        let spent = |other: &MemberId| {
+            let votes = tally.newest_of(other);
+            let newest = votes.iter().flatten().map(|ballot| ballot.round).max().unwrap_or(0);
+            newest >= top && newest <= highest && !votes.contains(&Some(here))
+        };
+        Ok(members.ids().any(spent))
     }
 
     /// The voter under the set of hospitals that its last final block made, once its caller has a tally
@@ -293,17 +307,16 @@ impl Voter {
 
 /// The highest block of a path (newest first, ending above the last final block) with blocks by a quorum of
 /// different hospitals at or above it; but no higher than the first block that changes the set, for only what
-/// the present set has decided brings another into force. Above that block one hospital may be gone and not able to mine:
-/// for it, all but one will do.
+/// the present set has decided brings another into force. Above that block one hospital may be gone and not able to mine,
+/// beside those that a quorum does without: for it, one fewer will do.
 fn support(path: &[Below], members: &Members) -> Option<Target> {
     let change = path.iter().rposition(|below| below.info.changes_set);
     let mut miners = BTreeSet::new();
     let chosen = path.iter().enumerate().find(|(at, below)| {
         miners.extend(below.info.miner.filter(|miner| members.contains(miner)));
-        let all_but_one = members.size().saturating_sub(1).max(1);
         let needed = match change {
             Some(change) if *at < change => return false,
-            Some(change) if *at == change => members.quorum().min(all_but_one),
+            Some(change) if *at == change => members.quorum().saturating_sub(1).max(1),
             _ => members.quorum(),
         };
         miners.len() >= needed

@@ -1,40 +1,48 @@
-//! What exploring shows.
+//! What exploring shows while the hospitals stay the same.
 
-use crate::explore::{Bounds, Explorer, Found, Mutation};
-
-fn report(name: &str, found: &Found) {
-    println!("{name}: {found:?}");
-}
+use crate::bounds::{Bounds, Found, Mutation};
+use crate::explore::Explorer;
+use crate::world::World;
 
 fn bounds(hospitals: usize, misbehaves: bool) -> Bounds {
-    Bounds { hospitals, misbehaves, mined: 0, crashes: 0, mutation: None, heals: true }
+    let honest = hospitals - usize::from(misbehaves);
+    Bounds { honest, misbehaves, heals: true, ..Bounds::default() }
+}
+
+/// Four hospitals, and two branches.
+fn two_branches() -> World {
+    let mut world = World::new(4);
+    for branch in [&[0, 1, 3][..], &[2, 3, 0, 1]] {
+        branch.iter().fold(0, |tip, miner| world.mine(tip, *miner, 0));
+    }
+    world
+}
+
+fn explore(name: &str, bounds: Bounds, world: World) -> Found {
+    let found = Explorer::new(bounds, world).explore();
+    println!("{name}: {found:?}");
+    found
 }
 
 #[test]
 fn one_of_four_may_vote_for_anything_and_nothing_conflicting_is_decided() {
-    let mut explorer = Explorer::new(bounds(4, true), &[&[0, 1, 3], &[2, 3, 0, 1]]);
-    let found = explorer.explore();
-    report("four hospitals, one misbehaves, two branches", &found);
-    assert_eq!(found.conflict, None);
+    let name = "four hospitals, one misbehaves, two branches";
+    let found = explore(name, bounds(4, true), two_branches());
+    assert_eq!((found.conflict, found.stuck), (None, None));
     assert!(found.deciding > 0, "nothing was ever decided");
 }
 
 #[test]
 fn three_that_mine_and_crash_as_they_like_agree_and_go_on_once_healed() {
     let limits = Bounds { mined: 4, crashes: 1, ..bounds(3, false) };
-    let mut explorer = Explorer::new(limits, &[]);
-    let found = explorer.explore();
-    report("three hospitals, one crash, four blocks", &found);
-    assert_eq!(found.conflict, None);
+    let found = explore("three hospitals, one crash, four blocks", limits, World::new(3));
+    assert_eq!((found.conflict, found.stuck), (None, None));
     assert!(found.deciding > 0, "nothing was ever decided");
 }
 
 fn conflict_with(mutation: Mutation, crashes: usize) -> Found {
     let limits = Bounds { crashes, mutation: Some(mutation), heals: false, ..bounds(4, true) };
-    let mut explorer = Explorer::new(limits, &[&[0, 1, 3], &[2, 3, 0, 1]]);
-    let found = explorer.explore();
-    report(&format!("{mutation:?}"), &found);
-    found
+    explore(&format!("{mutation:?}"), limits, two_branches())
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Plain {
 
 #[test]
 fn cosigning_at_once_can_leave_four_honest_hospitals_without_a_quorum_for_ever() {
-    let mut world = World::new();
+    let mut world = World::new(4);
     for branch in [&[0, 1, 2][..], &[2, 3, 0, 3]] {
         branch.iter().fold(0, |tip, miner| world.mine(tip, *miner, 0));
     }

@@ -6,7 +6,7 @@ use medledger_core::vote::{Ballot, Members, Phase, Step, Tally, Trouble, Voter};
 
 /// Two branches of four blocks, the first numbered 1 to 4, the second 5 to 8.
 fn two_branches() -> (World, Bits) {
-    let mut world = World::new();
+    let mut world = World::new(4);
     for miners in [[0, 1, 2, 3], [1, 2, 3, 0]] {
         miners.into_iter().fold(0, |tip, miner| world.mine(tip, miner, 0));
     }
@@ -90,7 +90,7 @@ fn whoever_is_no_member_or_has_the_votes_of_another_set_does_not_vote() {
     let tally = counted(&four, PREVOTE, &[(3, 1, 1)]);
     assert_eq!(step(&stranger, &world, known, 4, &tally).votes, []);
     let seen = Seen { world: &world, known };
-    assert_eq!(stranger.should_mine(&seen, &id(4), &four, 1), Ok(false));
+    assert_eq!(stranger.should_mine(&seen, &id(4), &Tally::new(four.clone()), 1), Ok(false));
     let voter = Voter::new(hospital(0), &four, 0);
     let other = counted(&members(4, 1), PREVOTE, &[(3, 1, 1)]);
     assert_eq!(step(&voter, &world, known, 4, &other).votes, []);
@@ -99,7 +99,7 @@ fn whoever_is_no_member_or_has_the_votes_of_another_set_does_not_vote() {
 
 #[test]
 fn it_precommits_nothing_it_may_have_voted_against_and_forgotten() {
-    let (mut world, members) = (World::new(), members(4, 0));
+    let (mut world, members) = (World::new(4), members(4, 0));
     let mut voter = Voter::new(hospital(0), &members, 0);
     let (mut tip, mut known) = (0, Bits::default());
     known.add(0);
@@ -126,7 +126,8 @@ fn it_mines_until_it_has_mined_above_and_for_a_round_when_its_vote_is_spent() {
     let ((mut world, mut known), members) = (two_branches(), members(4, 0));
     let voter = Voter::new(hospital(3), &members, 0);
     let should = |voter: &Voter, world: &World, known, tip: usize, height| {
-        let Ok(should) = voter.should_mine(&Seen { world, known }, &id(tip), &members, height);
+        let none = Tally::new(members.clone());
+        let Ok(should) = voter.should_mine(&Seen { world, known }, &id(tip), &none, height);
         should
     };
     assert!(should(&voter, &world, known, 3, 1), "it has mined none of the first three");
@@ -153,4 +154,44 @@ fn it_mines_until_it_has_mined_above_and_for_a_round_when_its_vote_is_spent() {
     let back = step(&left, &world, known, 4, &justified);
     assert_eq!(back.votes, []);
     assert!(should(&back.voter, &world, known, 4, 1));
+}
+
+#[test]
+fn it_mines_for_one_that_is_expelled_and_spent_its_vote_elsewhere() {
+    let (mut world, members) = (World::new(3), members(3, 0));
+    let tip = world.change(0, 0, 2);
+    let tip = world.mine(tip, 1, 0);
+    let other = [2, 1, 0].into_iter().fold(0, |tip, miner| world.mine(tip, miner, 0));
+    let mut known = Bits::default();
+    (0..world.blocks.len()).for_each(|block| known.add(block));
+    let mut tally = Tally::new(members.clone());
+    let first = Voter::new(hospital(0), &members, 0);
+    let first = step(&first, &world, known, tip, &tally);
+    let ballot = Ballot::from((2, 1, id(1)));
+    assert_eq!(first.votes.first().map(|vote| vote.ballot), Some(ballot), "two miners are enough");
+    tally.insert(verified(first.votes[0]));
+    let should = |world: &World, known, tip, tally: &Tally| {
+        let Ok(should) = first.voter.should_mine(&Seen { world, known }, &id(tip), tally, 1);
+        should
+    };
+    assert!(!should(&world, known, tip, &tally), "nobody is known to have voted elsewhere");
+    let expelled = Voter::new(hospital(2), &members, 0);
+    let elsewhere = step(&expelled, &world, known, other, &Tally::new(members.clone()));
+    assert_eq!(elsewhere.votes.last().map(|vote| vote.ballot.round), Some(3));
+    elsewhere.votes.iter().for_each(|vote| {
+        tally.insert(verified(*vote));
+    });
+    assert!(should(&world, known, tip, &tally), "it cannot mine for itself");
+    let tip = world.mine(tip, 0, 0);
+    known.add(tip);
+    assert!(should(&world, known, tip, &tally), "it has voted in round 3");
+    let tip = world.mine(tip, 1, 0);
+    known.add(tip);
+    assert!(!should(&world, known, tip, &tally), "there is round 4 now");
+    // Nobody is made to mine up to a round that no honest vote can name.
+    let liar = Phase::Prevote { source: None };
+    let far = Ballot::from((1 << 40, 1, id(other)));
+    let vote = votes_of(&members, liar, far)[2];
+    tally.insert(verified(*vote.vote()));
+    assert!(!should(&world, known, tip, &tally));
 }

@@ -81,7 +81,7 @@ impl Network {
             }
         };
         Self {
-            world: World::new(),
+            world: World::new(hospitals),
             nodes: (0..hospitals).map(node).collect(),
             honest: hospitals - usize::from(misbehaves),
             random: Random(seed),
@@ -330,8 +330,7 @@ impl Network {
                     low = self.world.blocks[low].parent;
                 }
                 let wanted = self.world.blocks[low].height.min(height);
-                let Ok(should) =
-                    node.voter.should_mine(&seen, &id(node.tip), &self.members, wanted);
+                let Ok(should) = node.voter.should_mine(&seen, &id(node.tip), &node.tally, wanted);
                 node.mempool != 0 || should
             });
             let Some(miner) = miner else {

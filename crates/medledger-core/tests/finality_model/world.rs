@@ -10,28 +10,31 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A set of numbers below 128.
+/// A set of numbers below 256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Bits(u128);
+pub(crate) struct Bits([u128; 2]);
 
 impl Bits {
     pub(crate) fn has(&self, n: usize) -> bool {
-        self.0 >> n & 1 == 1
+        self.0[n / 128] >> (n % 128) & 1 == 1
     }
 
     pub(crate) fn add(&mut self, n: usize) {
-        assert!(n < 128, "the model's bounds are too wide");
-        self.0 |= 1 << n;
+        assert!(n < 256, "the model's bounds are too wide");
+        self.0[n / 128] |= 1 << (n % 128);
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
-        std::iter::successors(Some(self.0), |bits| Some(bits & bits.wrapping_sub(1)))
-            .take_while(|bits| *bits != 0)
-            .map(|bits| bits.trailing_zeros() as usize)
+        let of_half = |half: usize, bits: u128| {
+            std::iter::successors(Some(bits), |bits| Some(bits & bits.wrapping_sub(1)))
+                .take_while(|bits| *bits != 0)
+                .map(move |bits| 128 * half + bits.trailing_zeros() as usize)
+        };
+        of_half(0, self.0[0]).chain(of_half(1, self.0[1]))
     }
 
     pub(crate) fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        Self([0, 1].map(|half| self.0[half] & !other.0[half]))
     }
 }
 
@@ -80,14 +83,17 @@ impl Hasher for Quick {
 
 pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
-/// A block: what it builds on, who mined it, which records (one a bit) are in it.
+/// A block: what it builds on, who mined it, which records (one a bit) are in it, who the hospitals are after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) parent: usize,
     pub(crate) height: u64,
     pub(crate) miner: Option<usize>,
-    pub(crate) changes_set: bool,
     pub(crate) records: u64,
+    /// One bit for each hospital.
+    pub(crate) hospitals: u8,
+    /// The block that made these the hospitals: itself, if it changed them.
+    pub(crate) set: usize,
 }
 
 /// All blocks there are; genesis is number 0.
@@ -97,20 +103,68 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
-        let genesis = Block { parent: 0, height: 0, miner: None, changes_set: false, records: 0 };
+    /// Genesis, founded by the first so many hospitals.
+    pub(crate) fn new(founders: usize) -> Self {
+        Self::founded_by(0..founders)
+    }
+
+    /// Genesis, founded by these.
+    pub(crate) fn founded_by(founders: impl IntoIterator<Item = usize>) -> Self {
+        let hospitals = founders.into_iter().fold(0, |all, who| all | 1 << who);
+        let genesis = Block { parent: 0, height: 0, miner: None, records: 0, hospitals, set: 0 };
         Self { blocks: vec![genesis] }
     }
 
     /// The number of the block that `miner` mines on `parent`, the same one each time.
     pub(crate) fn mine(&mut self, parent: usize, miner: usize, records: u64) -> usize {
-        let height = self.blocks[parent].height + 1;
-        let block = Block { parent, height, miner: Some(miner), changes_set: false, records };
-        if let Some(known) = self.blocks.iter().position(|known| *known == block) {
+        let below = self.blocks[parent];
+        let height = below.height + 1;
+        self.put(Block { parent, height, miner: Some(miner), records, ..below })
+    }
+
+    /// The same with a record that admits the hospital `other`, or expels it if it is one.
+    pub(crate) fn change(&mut self, parent: usize, miner: usize, other: usize) -> usize {
+        let below = self.blocks[parent];
+        let (height, hospitals) = (below.height + 1, below.hospitals ^ 1 << other);
+        let set = self.blocks.len();
+        self.put(Block { parent, height, miner: Some(miner), records: 0, hospitals, set })
+    }
+
+    fn put(&mut self, block: Block) -> usize {
+        let same = |known: &Block| {
+            (known.parent, known.miner, known.records, known.hospitals)
+                == (block.parent, block.miner, block.records, block.hospitals)
+        };
+        if let Some(known) = self.blocks.iter().position(same) {
             return known;
         }
         self.blocks.push(block);
         self.blocks.len() - 1
+    }
+
+    /// Whether other hospitals are members after this block than before it.
+    pub(crate) fn changes_set(&self, block: usize) -> bool {
+        block != 0 && self.blocks[block].set == block
+    }
+
+    /// The block that made those the hospitals who judge and decide this one.
+    pub(crate) fn set_before(&self, block: usize) -> usize {
+        self.blocks[self.blocks[block].parent].set
+    }
+
+    /// Whether this hospital is one in the state after a block, and so may mine on it.
+    pub(crate) fn is_hospital(&self, who: usize, block: usize) -> bool {
+        self.blocks[block].hospitals >> who & 1 == 1
+    }
+
+    /// The hospitals since the block `set`, as voters.
+    pub(crate) fn members(&self, set: usize) -> Members {
+        let all = (0..8).filter(|who| self.is_hospital(*who, set));
+        Members::new(ChainId::from(id(0)), id(set), all.map(|who| (hospital(who), Vec::new())))
+    }
+
+    pub(crate) fn target(&self, block: usize) -> Target {
+        Target { height: self.blocks[block].height, block: id(block) }
     }
 
     /// Whether `block` is `below` or above it.
@@ -174,8 +228,28 @@ impl BlockTree for Seen<'_> {
             height: block.height,
             parent: self::id(block.parent),
             miner: block.miner.map(hospital),
-            changes_set: block.changes_set,
+            changes_set: self.world.changes_set(number),
         }))
+    }
+
+    fn highest(&self) -> Result<u64, Infallible> {
+        Ok(self.known.iter().map(|block| self.world.blocks[block].height).max().unwrap_or(0))
+    }
+}
+
+/// The same without a word about hospitals that come and go.
+pub(crate) struct Unchanging<'a>(pub(crate) Seen<'a>);
+
+impl BlockTree for Unchanging<'_> {
+    type Error = Infallible;
+
+    fn block(&self, id: &BlockId) -> Result<Option<BlockInfo>, Infallible> {
+        let Ok(found) = self.0.block(id);
+        Ok(found.map(|block| BlockInfo { changes_set: false, ..block }))
+    }
+
+    fn highest(&self) -> Result<u64, Infallible> {
+        self.0.highest()
     }
 }
 
