@@ -208,8 +208,7 @@ impl AddReport {
         reader.key("patient")?;
         let patient = MemberId::from_bytes(reader.array()?);
         reader.key("envelope")?;
-        let written = reader.bytes()?;
-        let envelope = Cid::from_bytes(written).ok().filter(|cid| cid.to_bytes() == written)?;
+        let envelope = Cid::from_bytes(reader.bytes()?).ok()?;
         let collection = match entries {
             2 => first(),
             3 => {

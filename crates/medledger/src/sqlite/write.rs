@@ -218,7 +218,10 @@ impl Unit for Session<Writing<'_>> {
 
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let writing = &self.0;
-        writing.execute_batch("COMMIT").map_err(|error| failed("making a unit durable", error))?;
+        writing
+            .prepare_cached("COMMIT")
+            .and_then(|mut commit| commit.execute([]))
+            .map_err(|error| failed("making a unit durable", error))?;
         writing.store.commits.fetch_add(1, Ordering::Release);
         let forget = &writing.store.leftovers;
         if writing.removed {
