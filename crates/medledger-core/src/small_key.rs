@@ -110,7 +110,8 @@ mod tests {
         ) {
             let (key, other) = (StateKey::from(a.as_slice()), StateKey::from(b.as_slice()));
             prop_assert_eq!(key.as_bytes(), a.as_slice());
-            prop_assert_eq!(StateKey::join(&[&a, &b]).as_bytes(), [&a[..], &b].concat());
+            let joined = StateKey::join(&[&a, &b]);
+            prop_assert_eq!(joined.as_bytes(), [&a[..], &b].concat());
             prop_assert_eq!(key.cmp(&other), a.cmp(&b));
             prop_assert_eq!(key == other, a == b);
         }

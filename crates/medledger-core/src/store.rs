@@ -329,6 +329,14 @@ pub trait View: StateRead {
     /// When the store fails.
     fn tip(&self) -> Result<Option<StoredBlock>, StoreError>;
 
+    /// The id of the newest block.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn tip_id(&self) -> Result<Option<BlockId>, StoreError> {
+        Ok(self.tip()?.map(|tip| tip.id))
+    }
+
     /// The block at a height.
     ///
     /// # Errors

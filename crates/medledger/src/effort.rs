@@ -266,6 +266,7 @@ impl<V: View + ?Sized> View for Counted<V> {
         fn local_scan(&self, drawer: Drawer, prefix: &[u8], after: Option<&[u8]>, limit: usize)
             -> Vec<Row>;
         fn tip(&self) -> Option<StoredBlock>;
+        fn tip_id(&self) -> Option<BlockId>;
         fn block(&self, height: u64) -> Option<StoredBlock>;
         fn height_of(&self, id: &BlockId) -> Option<u64>;
         fn record(&self, id: &RecordId) -> Option<StoredRecord>;

@@ -301,6 +301,7 @@ impl View for GuardedUnit<'_> {
     pass! {
         fn local(&self, drawer: Drawer, key: &[u8]) -> Option<Vec<u8>>;
         fn tip(&self) -> Option<StoredBlock>;
+        fn tip_id(&self) -> Option<BlockId>;
         fn block(&self, height: u64) -> Option<StoredBlock>;
         fn height_of(&self, id: &BlockId) -> Option<u64>;
         fn record(&self, id: &RecordId) -> Option<StoredRecord>;

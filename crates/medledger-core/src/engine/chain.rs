@@ -14,7 +14,7 @@ use crate::merkle::leaf_hash;
 use crate::record::SignedRecord;
 use crate::registry::{VoidCode, domain, limit};
 use crate::state::{
-    ApplyError, Changes, ReadOnce, SignatureCheck, Signatures, State, StateRead, apply,
+    ApplyError, Changes, Memo, ReadOnce, SignatureCheck, Signatures, State, StateRead, apply,
 };
 use crate::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use std::collections::HashMap;
@@ -35,6 +35,10 @@ pub struct EngineChain {
 struct Pending {
     made_for: Option<Queue>,
     changes: Changes,
+    /// The block they are judged above.
+    tip: Option<StoredBlock>,
+    /// What was read of the state after that block; its id tells the state.
+    memo: Memo,
 }
 
 /// A record with the hash of its leaf.
@@ -108,11 +112,19 @@ impl EngineChain {
         view: &dyn View,
     ) -> Result<(MutexGuard<'_, Pending>, StoredBlock), StoreError> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let tip = tip(view)?;
+        let known = pending.tip.take();
+        let tip = match known {
+            Some(known) if view.tip_id()? == Some(known.id) => known,
+            _ => {
+                *pending = Pending::default();
+                tip(view)?
+            }
+        };
         let queue = Queue::of(view, tip.id)?;
         if pending.made_for.as_ref() != Some(&queue) {
             // Until it is whole it is made for nothing: the store may fail on the way.
-            *pending = Pending::default();
+            pending.made_for = None;
+            pending.changes = Changes::default();
             let at = self.rules.at(&tip);
             for stored in view.pending(usize::MAX)? {
                 let record = stored.signed()?;
@@ -126,6 +138,7 @@ impl EngineChain {
             }
             pending.made_for = Some(queue);
         }
+        pending.tip = Some(tip.clone());
         Ok((pending, tip))
     }
 
@@ -148,8 +161,7 @@ impl EngineChain {
         // Taken until all went well: what is left of a failure is made anew.
         let mut queue = pending.made_for.take().expect(MADE);
         let above = Above { tip: &tip, seq: queue.last.map_or(1, |(seq, _)| seq + 1) };
-        let changes = &mut pending.changes;
-        let (judged, leaves) = self.take(unit, &above, changes, records, signatures)?;
+        let (judged, leaves) = self.take(unit, &above, &mut pending, records, signatures)?;
         self.vouched().extend(leaves);
         queue.add(unit, &judged.iter().collect::<Vec<_>>())?;
         pending.made_for = Some(queue);
@@ -219,7 +231,7 @@ impl EngineChain {
         &self,
         unit: &mut dyn Unit,
         above: &Above<'_>,
-        pending: &mut Changes,
+        pending: &mut Pending,
         records: &[SignedRecord],
         signatures: &mut dyn Signatures,
     ) -> Result<(Vec<StoredRecord>, Vec<Leaf>), SubmitError> {
@@ -264,14 +276,14 @@ impl EngineChain {
         &self,
         view: &dyn View,
         above: &Above<'_>,
-        pending: &mut Changes,
+        pending: &mut Pending,
         records: &[SignedRecord],
         signatures: &mut dyn Signatures,
     ) -> Result<(Vec<StoredRecord>, bool), SubmitError> {
         let at = self.rules.at(above.tip);
         // What fits in no block would wait for ever.
         let max = limit::RECORD_BYTES.min(self.rules.genesis.limits.block_bytes as usize);
-        let state = ReadOnce::new(view);
+        let state = ReadOnce::with(view, std::mem::take(&mut pending.memo));
         let mut judged = Vec::with_capacity(records.len());
         let mut new = true;
         for (seq, record) in (above.seq..).zip(records) {
@@ -285,15 +297,16 @@ impl EngineChain {
                 Some(Standing::Refused { code }) => return Err(SubmitError::Refused { id, code }),
                 before => new &= before.is_none(),
             }
-            let over = pending.over(&state);
+            let over = pending.changes.over(&state);
             let changes = match apply(&over, record, &at, signatures) {
                 Ok(changes) => changes,
                 Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             };
             judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
-            pending.extend(changes);
+            pending.changes.extend(changes);
         }
+        pending.memo = state.into_memo();
         Ok((judged, new))
     }
 

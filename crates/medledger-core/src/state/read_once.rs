@@ -21,7 +21,17 @@ pub(crate) struct ReadOnce<'a> {
 
 impl<'a> ReadOnce<'a> {
     pub(crate) fn new(base: &'a dyn StateRead) -> Self {
-        Self { base, memo: Memo::default() }
+        Self::with(base, Memo::default())
+    }
+
+    /// As [`new`](Self::new), with what was read before of the very same state.
+    pub(crate) fn with(base: &'a dyn StateRead, memo: Memo) -> Self {
+        Self { base, memo }
+    }
+
+    /// What was read.
+    pub(crate) fn into_memo(self) -> Memo {
+        self.memo
     }
 }
 

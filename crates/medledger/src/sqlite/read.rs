@@ -35,6 +35,15 @@ const BLOCK: &str = "SELECT header, signature, descriptor, height, id, node, rec
 const TWO_RANGES: &str = " AND number IN (SELECT number FROM records WHERE time >= ? AND seq IS NULL \
                           UNION ALL SELECT number FROM records WHERE time < ? AND seq IS NULL)";
 
+/// The record with the id that is bound to `?1`, by the two indexes of ids: first among those that wait.
+macro_rules! by_id {
+    () => {
+        "WHERE number = (SELECT number FROM records WHERE id = ?1 AND seq IS NOT NULL UNION ALL \
+         SELECT number FROM records WHERE id = ?1 AND seq IS NULL)"
+    };
+}
+pub(super) use by_id;
+
 fn damaged(what: impl Into<String>) -> StoreError {
     StoreError::Damaged(what.into())
 }
@@ -327,6 +336,12 @@ impl<C: InStore> View for Session<C> {
         self.one("reading the newest block", &sql, [])
     }
 
+    fn tip_id(&self) -> Result<Option<BlockId>, StoreError> {
+        let sql = "SELECT id FROM blocks ORDER BY height DESC LIMIT 1";
+        let found = self.value("reading the newest block", sql, [])?;
+        found.map(|id| fixed(&id, "a block's id")).transpose()
+    }
+
     fn block(&self, height: u64) -> Result<Option<StoredBlock>, StoreError> {
         let Ok(height) = i64::try_from(height) else { return Ok(None) };
         self.one("reading a block", &format!("{BLOCK} WHERE height = ?1"), [height])
@@ -341,12 +356,12 @@ impl<C: InStore> View for Session<C> {
     }
 
     fn record(&self, id: &RecordId) -> Result<Option<StoredRecord>, StoreError> {
-        self.one("reading a record", &format!("{RECORD} WHERE id = ?1"), [id.as_bytes()])
+        self.one("reading a record", &format!("{RECORD} {}", by_id!()), [id.as_bytes()])
     }
 
     fn standing(&self, id: &RecordId) -> Result<Option<Standing>, StoreError> {
         let error = |error| failed("reading a record", error);
-        let sql = "SELECT seq, height, place, refused FROM records WHERE id = ?1";
+        let sql = concat!("SELECT seq, height, place, refused FROM records ", by_id!());
         let mut statement = self.0.prepare_cached(sql).map_err(error)?;
         let columns =
             |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
