@@ -177,10 +177,9 @@ fn has_access(
     let state = State::new(view.as_ref());
     let member = state.member(reader).unwrap().unwrap();
     let entry = state.report(report).unwrap().unwrap();
-    state.grants_reaching(reader, &member, report, &entry).unwrap().iter().any(|id| {
-        let grant = state.grant(id).unwrap().unwrap();
+    state.grants_reaching(reader, &member, report, &entry).unwrap().iter().any(|(id, grant)| {
         grant.token.is_some_and(|hash| Token::derive(key, id).matches(chain, id, &hash))
-            && state.standing(&grant, NOW).unwrap() == GrantStanding::Live
+            && state.standing(grant, NOW).unwrap() == GrantStanding::Live
     })
 }
 

@@ -1,8 +1,9 @@
-//! Cards of hospitals and what hospitals tell one another.
+//! Cards of hospitals, what hospitals tell one another, and what patients give them.
 
+use crate::structures::Sevens;
 use medledger_core::genesis::{Consensus, Founder, Genesis};
 use medledger_core::hospital::{Application, HospitalCard, HospitalSet, Proposal, ProposalError};
-use medledger_core::identity::Identity;
+use medledger_core::identity::{Identity, KeyConsent};
 use medledger_core::ids::{ChainId, MemberId};
 use medledger_core::keys::{HpkeSecretKey, SigningKey};
 use medledger_core::news::News;
@@ -84,6 +85,33 @@ pub fn proposal_seeds() -> Vec<Vec<u8>> {
             [open.encode(), approved.encode()]
         })
         .collect()
+}
+
+/// A patient's consent to new keys: written back alike; nobody consents for the patient, nor to other keys.
+pub fn key_consent(data: &[u8]) {
+    let Ok(consent) = KeyConsent::decode(data) else { return };
+    assert_eq!(consent.encode(), data);
+    let patient = member(21);
+    let counts =
+        |chain, suspended| consent.check(chain, &patient.id(), patient.public(), suspended).is_ok();
+    assert!(!counts(&chain(), false), "keys that are not suspended");
+    assert!(!counts(&ChainId::from_bytes([8; 32]), true), "another chain");
+    if counts(&chain(), true) {
+        let given_here = |seed: &Vec<u8>| {
+            KeyConsent::decode(seed).is_ok_and(|seed| seed.next() == consent.next())
+        };
+        assert!(key_consent_seeds().iter().any(given_here), "a forged consent");
+    }
+}
+
+/// Seeds of [`key_consent`]: one that counts, one of another patient, and one for another chain.
+pub fn key_consent_seeds() -> Vec<Vec<u8>> {
+    let given = |seed, chain| {
+        let (_, consent) =
+            member(seed).consent_to_next(&chain, &mut Sevens).expect("no former keys");
+        consent.encode()
+    };
+    vec![given(21, chain()), given(22, chain()), given(21, ChainId::from_bytes([8; 32]))]
 }
 
 /// News: written back alike.

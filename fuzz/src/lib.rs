@@ -89,6 +89,11 @@ pub const TARGETS: &[Target] = &[
         seeds: hospitals::hospital_card_seeds,
     },
     Target { name: "proposal", oracle: hospitals::proposal, seeds: hospitals::proposal_seeds },
+    Target {
+        name: "key_consent",
+        oracle: hospitals::key_consent,
+        seeds: hospitals::key_consent_seeds,
+    },
     Target { name: "news", oracle: hospitals::news, seeds: hospitals::news_seeds },
     Target { name: "lanes", oracle: lanes::lanes, seeds: lanes::lanes_seeds },
     Target { name: "nonce_scan", oracle: scan::nonce_scan, seeds: scan::nonce_scan_seeds },

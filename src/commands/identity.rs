@@ -1,15 +1,20 @@
 //! `medledger identity`: a member's own keys: the file, its password, new keys, and keys that were lost.
 
+mod consent;
+mod replace;
+mod results;
+
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::lookup;
 use crate::output::{Done, Show, fields};
 use crate::secret::{Acting, PasswordArgs, Source};
 use clap::{Args, Subcommand};
-use medledger::{Beside, Identity, Ledger, Member, MemberId};
+use medledger::{Beside, Ledger, MemberId};
+use results::{Recorded, Rewrapped, STILL_OPEN, ids, named};
 use serde::Serialize;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 #[derive(Debug, Subcommand)]
@@ -27,8 +32,14 @@ pub(crate) enum IdentityCommand {
     /// Suspend keys that were lost, as their member or as the hospital that registered them
     Suspend(SuspendArgs),
     /// As the hospital: give a member whose keys are suspended new ones; a patient only together with the
-    /// patient (--consent)
-    Replace(ReplaceArgs),
+    /// patient (--consent-file, or --consent)
+    Replace(replace::ReplaceArgs),
+    /// As a patient whose keys are suspended, on your own machine: make new keys, and write the consent to them
+    Consent(consent::ConsentArgs),
+    /// As the hospital: what a patient's consent is about, and whether it counts
+    ReadConsent(consent::ReadConsentArgs),
+    /// Put an identity file that was brought here into this folder, for its member to act here
+    Install(consent::InstallArgs),
 }
 
 #[derive(Args, Debug)]
@@ -110,6 +121,9 @@ pub(crate) struct RewrapArgs {
     /// Drop them whatever other hospitals may keep: what stands to them there does not open any more
     #[arg(long, requires = "forget")]
     force: bool,
+    /// A hospital where you did the same, and renewed your collection: what it keeps cannot be seen from here
+    #[arg(long, requires = "forget", conflicts_with = "force", value_name = "HOSPITAL")]
+    done_at: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -120,26 +134,6 @@ pub(crate) struct SuspendArgs {
     #[command(flatten)]
     author: Acting,
     /// Mine until the record is in a block; here it counts at once
-    #[arg(long)]
-    wait: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ReplaceArgs {
-    /// Whose keys
-    #[arg(value_name = "MEMBER")]
-    whose: String,
-    #[command(flatten)]
-    hospital: Acting,
-    #[command(flatten)]
-    new: NewPassword,
-    /// The patient is here and consents: with the keys that were suspended, of which this folder has a copy
-    #[arg(long)]
-    consent: bool,
-    /// File with the patient's present password [else: MEDLEDGER_CONSENT_PASSWORD, else the patient is asked]
-    #[arg(long, value_name = "FILE", requires = "consent")]
-    consent_password_file: Option<PathBuf>,
-    /// Mine until the record is in a block
     #[arg(long)]
     wait: bool,
 }
@@ -179,8 +173,6 @@ struct Changed {
     member: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     upgraded: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wrapped_anew: Option<u64>,
     /// What became of the files with former keys: `none`, `locked`, or `other-password`.
     #[serde(skip_serializing_if = "Option::is_none")]
     beside: Option<&'static str>,
@@ -194,35 +186,6 @@ impl Show for Changed {
     }
 }
 
-/// A record about keys.
-#[derive(Serialize)]
-struct Recorded {
-    member: String,
-    record: String,
-    /// Hospitals where the member's collection moved to its next key.
-    collections: Vec<String>,
-    /// Other hospitals that keep keys for this member, which cannot be seen from here.
-    elsewhere: Vec<String>,
-    #[serde(skip)]
-    says: &'static str,
-}
-
-impl Show for Recorded {
-    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
-        fields(out, &[("member", self.member.clone()), ("record", self.record.clone())])?;
-        writeln!(out, "{}", self.says)?;
-        if !self.elsewhere.is_empty() {
-            let hospitals = self.elsewhere.join(", ");
-            writeln!(
-                out,
-                "keys for this member that are kept at {hospitals} are as before: there the member rewraps and renews \
-                 the collection, and the hospital moves its groups on (`group change --fresh`)"
-            )?;
-        }
-        Ok(())
-    }
-}
-
 pub(crate) fn run(context: &Context, command: &IdentityCommand) -> Result<()> {
     match command {
         IdentityCommand::Show(args) => show(context, args),
@@ -231,7 +194,10 @@ pub(crate) fn run(context: &Context, command: &IdentityCommand) -> Result<()> {
         IdentityCommand::Succeed(args) => succeed(context, args),
         IdentityCommand::Rewrap(args) => rewrap(context, args),
         IdentityCommand::Suspend(args) => suspend(context, args),
-        IdentityCommand::Replace(args) => replace(context, args),
+        IdentityCommand::Replace(args) => replace::replace(context, args),
+        IdentityCommand::Consent(args) => consent::consent(context, args),
+        IdentityCommand::ReadConsent(args) => consent::read_consent(context, args),
+        IdentityCommand::Install(args) => consent::install(context, args),
     }
 }
 
@@ -273,7 +239,6 @@ fn password(context: &Context, args: &PasswordChangeArgs) -> Result<()> {
     context.print(&Changed {
         member: member.id.to_string(),
         upgraded: None,
-        wrapped_anew: None,
         beside: Some(beside.name()),
         says: says.into(),
     })
@@ -288,7 +253,6 @@ fn upgrade(context: &Context, args: &ActingArgs) -> Result<()> {
     context.print(&Changed {
         member: member.id.to_string(),
         upgraded: Some(upgraded),
-        wrapped_anew: None,
         beside: None,
         says: says.into(),
     })
@@ -300,14 +264,7 @@ fn succeed(context: &Context, args: &RecordArgs) -> Result<()> {
     let password = args.acting.password(&member)?;
     let identity = ledger.unlock(&member.id, &password)?;
     let (_, succession) = ledger.succeed(&identity, &password)?;
-    let recorded = Recorded {
-        member: member.id.to_string(),
-        record: succession.record.to_string(),
-        collections: ids(&succession.collections),
-        elsewhere: ids(&succession.elsewhere),
-        says: "the new keys sign from here on; the former ones still open what was wrapped to them, until \
-               `medledger identity rewrap --forget`",
-    };
+    let recorded = Recorded::new(&ledger, &succession, STILL_OPEN)?;
     let done = Done::accepted("the succession", &succession.record);
     context.accepted(&ledger, &recorded, &done, &succession.record, args.wait)
 }
@@ -318,23 +275,25 @@ fn rewrap(context: &Context, args: &RewrapArgs) -> Result<()> {
     let password = args.acting.password(&member)?;
     let identity = ledger.unlock(&member.id, &password)?;
     let wrapped = ledger.rewrap(&identity)?;
-    let mut says = format!("{wrapped} wrapped to the present keys");
+    let still = ledger.still_former(&identity)?;
     if args.forget {
+        let done_at = args.done_at.iter().map(|text| Ok(lookup::member(&ledger, text)?.id));
+        let done_at: Vec<MemberId> = done_at.collect::<Result<_>>()?;
         let forgotten = if args.force {
             ledger.forget_former_keys_anyway(&identity, &password)
         } else {
-            ledger.forget_former_keys(&identity, &password)
+            ledger.forget_former_keys_done_at(&identity, &password, &done_at)
         };
         forgotten
             .map_err(|error| Failure::from(error).doing(&format!("{wrapped} wrapped anew")))?;
-        says.push_str("; the former keys are gone from the file");
     }
-    context.print(&Changed {
+    context.print(&Rewrapped {
         member: member.id.to_string(),
-        upgraded: None,
-        wrapped_anew: Some(wrapped),
-        beside: None,
-        says,
+        wrapped_anew: wrapped,
+        renew: still.renew,
+        elsewhere: ids(&still.elsewhere),
+        forgotten: args.forget,
+        names: named(&ledger, &still.elsewhere)?,
     })
 }
 
@@ -346,8 +305,11 @@ fn suspend(context: &Context, args: &SuspendArgs) -> Result<()> {
     let recorded = Recorded {
         member: member.id.to_string(),
         record: record.to_string(),
+        fingerprint: None,
         collections: Vec::new(),
+        to_renew: Vec::new(),
         elsewhere: Vec::new(),
+        names: (Vec::new(), Vec::new()),
         says: "these keys sign nothing and open nothing any more",
     };
     context.accepted(
@@ -357,48 +319,4 @@ fn suspend(context: &Context, args: &SuspendArgs) -> Result<()> {
         &record,
         args.wait,
     )
-}
-
-fn replace(context: &Context, args: &ReplaceArgs) -> Result<()> {
-    let ledger = context.open()?;
-    let member = lookup::member(&ledger, &args.whose)?;
-    let (_, hospital) = args.hospital.unlock(&ledger)?;
-    let patient = if args.consent {
-        Some(consenting(&ledger, &member, args.consent_password_file.as_deref())?)
-    } else {
-        None
-    };
-    let password = args.new.create(&member.contact.name)?;
-    let (says, (_, succession)) = match &patient {
-        Some(patient) => (
-            "the new keys sign from here on; the former ones still open what was wrapped to them, until \
-             `medledger identity rewrap --forget`",
-            ledger.replace_patient_keys(&hospital, patient, &password)?,
-        ),
-        None => (
-            "the new keys sign from here on; what was granted to the lost ones is for the patients to grant again",
-            ledger.replace_keys(&hospital, &member.id, &password)?,
-        ),
-    };
-    let recorded = Recorded {
-        member: member.id.to_string(),
-        record: succession.record.to_string(),
-        collections: ids(&succession.collections),
-        elsewhere: ids(&succession.elsewhere),
-        says,
-    };
-    let done = Done::accepted("the succession", &succession.record);
-    context.accepted(&ledger, &recorded, &done, &succession.record, args.wait)
-}
-
-fn ids(members: &[MemberId]) -> Vec<String> {
-    members.iter().map(ToString::to_string).collect()
-}
-
-/// The patient with the keys that were suspended, unlocked with a password of their own.
-fn consenting(ledger: &Ledger, member: &Member, file: Option<&Path>) -> Result<Identity> {
-    let what = format!("present password of {}", member.contact.name);
-    let option = "consent-password-file";
-    let source = Source { what: &what, option, file, variable: "MEDLEDGER_CONSENT_PASSWORD" };
-    Ok(ledger.unlock(&member.id, &source.get()?)?)
 }

@@ -20,6 +20,9 @@ pub(super) fn approve(error: &ApproveError) -> Failure {
         ApproveError::NeedsIdentity => Failure::of(Refused, "needs_identity", error)
             .hint("leave --access-key, --access-key-file and MEDLEDGER_ACCESS_KEY away"),
         ApproveError::SeveralHospitals => Failure::of(Usage, "several_hospitals", error),
+        ApproveError::OtherHospital(_) => {
+            Failure::of(Refused, "other_hospital", error).hint("run it in that hospital's folder")
+        }
         ApproveError::Slot(error) => slot(error),
         ApproveError::Submit(error) => submit(error),
         ApproveError::Store(error) => store(error),

@@ -2,15 +2,21 @@
 
 use super::grants::approve;
 use super::use_cases::{identity, lock};
-use super::{file, store, submit, void};
+use super::{file, hinted, store, submit, void};
 use crate::exit::Failure;
-use crate::exit::Fault::{Bug, Refused};
-use medledger::{IdentityFileError, SuccessionError};
+use crate::exit::Fault::{Bug, Environment, Refused, Usage};
+use medledger::{ConsentError, IdentityFileError, SuccessionError};
 
 pub(super) fn identity_file(error: &IdentityFileError) -> Failure {
     match error {
         IdentityFileError::Unlock(error) => identity(error),
         IdentityFileError::Lock(error) => lock(error),
+        IdentityFileError::FormerKeys(_) => Failure::of(Refused, "former_keys", error),
+        IdentityFileError::Exists(_) => Failure::of(Usage, "file_exists", error)
+            .hint("name another file, or make sure that nobody needs this one and remove it"),
+        IdentityFileError::NotInForce(_) => Failure::of(Refused, "not_in_force", error)
+            .hint("take in what other hospitals have to tell, if keys were replaced there"),
+        IdentityFileError::Store(error) => store(error),
         IdentityFileError::Io { path, source } => file(path, source),
         _ => Failure::of(Bug, "unknown", error),
     }
@@ -27,9 +33,38 @@ pub(super) fn succession(error: &SuccessionError) -> Failure {
         SuccessionError::StillFormer { .. } => Failure::of(Refused, "former_keys_in_use", error)
             .hint("`medledger identity rewrap` wraps them again"),
         SuccessionError::Elsewhere { .. } => Failure::of(Refused, "former_keys_elsewhere", error)
-            .hint("rewrap there first, or give --force: what stands to them there does not open any more"),
+            .hint(
+                "rewrap there, renew the collection there, then name each with --done-at; or give --force: what \
+                 stands to them there does not open any more",
+            ),
+        SuccessionError::NotRenewed(at) => Failure::of(Refused, "collection_not_renewed", error)
+            .hint(format!("`medledger collection renew` in the folder of hospital {at} renews it")),
+        SuccessionError::Consent(error) => consent(error),
         SuccessionError::Submit(error) => submit(error),
         SuccessionError::Store(error) => store(error),
+        _ => Failure::of(Bug, "unknown", error),
+    }
+}
+
+pub(super) fn consent(error: &ConsentError) -> Failure {
+    match error {
+        ConsentError::UnknownVersion { .. } => {
+            hinted(Failure::of(Environment, "update_needed", error))
+        }
+        ConsentError::Malformed(_) => Failure::of(Usage, "not_a_consent", error)
+            .hint("`medledger identity consent` writes the file that is needed"),
+        ConsentError::OtherChain { .. } => Failure::of(Refused, "other_chain", error),
+        ConsentError::OtherMember { .. } => Failure::of(Refused, "other_member", error),
+        ConsentError::Used => Failure::of(Refused, "consent_used", error),
+        ConsentError::OtherKeys { .. } => Failure::of(Refused, "other_keys", error)
+            .hint("the patient consents anew, with a copy of the keys that are suspended now"),
+        ConsentError::NotSuspended => Failure::of(Refused, "not_suspended", error)
+            .hint("`medledger identity suspend` suspends keys that were lost"),
+        ConsentError::Weaker { .. } => Failure::of(Refused, "key_downgrade", error),
+        ConsentError::SameKeys => Failure::of(Refused, "same_keys", error),
+        ConsentError::NotSigned | ConsentError::NotPossessed => {
+            Failure::of(Refused, "consent_not_signed", error)
+        }
         _ => Failure::of(Bug, "unknown", error),
     }
 }

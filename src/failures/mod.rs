@@ -19,7 +19,7 @@ use crate::exit::{Failure, Fault};
 use cars::{export, folder, import};
 use grants::{approve, group, release_slot, revoke, rotate};
 use hospitals::{card, change, hospital, news, proposal};
-use keys::{identity_file, succession};
+use keys::{consent, identity_file, succession};
 use medledger::core::access_key::AccessKeyError;
 use medledger::core::cid::CidError;
 use medledger::core::engine::{OrderError, SubmitError};
@@ -38,11 +38,11 @@ use medledger::ipfs::unixfs::{FolderError, ReadError};
 use medledger::mail::NotifyError;
 use medledger::time::ParseTimeError;
 use medledger::{
-    ApproveError, AuditError, BackupError, BlocksError, CheckEvidenceError, CreateError,
-    ExportError, GroupError, HospitalChangeError, HospitalError, IdempotencyError, IdentityError,
-    IdentityFileError, ImportError, NewsError, NodeKeyError, OpenError, OpenReportError,
-    PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError, RevokeError,
-    RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
+    ApproveError, AuditError, BackupError, BlocksError, CheckEvidenceError, ConsentError,
+    CreateError, ExportError, GroupError, HospitalChangeError, HospitalError, IdempotencyError,
+    IdentityError, IdentityFileError, ImportError, NewsError, NodeKeyError, OpenError,
+    OpenReportError, PruneError, RefuseError, RegisterError, ReleaseSlotError, RequestError,
+    RevokeError, RotateError, SettingsError, StorageError, SuccessionError, UploadError, WaitError,
 };
 use receipts::{check, compare, evidence};
 use std::io;
@@ -123,6 +123,7 @@ from_ref! {
     IdentityError => identity,
     IdentityFileError => identity_file,
     SuccessionError => succession,
+    ConsentError => consent,
     UploadError => upload,
     IdempotencyError => idempotency,
     ApproveError => approve,

@@ -8,6 +8,7 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger-core/src/store.rs", &["StoreError"]),
     ("crates/medledger-core/src/engine/mod.rs", &["SubmitError", "OrderError"]),
     ("crates/medledger-core/src/identity/locked.rs", &["LockError", "UnlockError"]),
+    ("crates/medledger-core/src/identity/consent.rs", &["ConsentError"]),
     ("crates/medledger-core/src/receipt.rs", &["ReceiptError"]),
     ("crates/medledger-core/src/finality/compare.rs", &["CompareError"]),
     ("crates/medledger-core/src/seal/format.rs", &["SealError", "UnsealError"]),

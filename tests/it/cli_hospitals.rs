@@ -3,19 +3,19 @@
 use crate::command::{PASSWORD, Run, command, run, text};
 use std::path::{Path, PathBuf};
 
-struct Two(tempfile::TempDir);
+pub(crate) struct Two(pub(crate) tempfile::TempDir);
 
 impl Two {
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.path(name).to_str().expect("text").to_owned()
     }
 
     /// A command over the folder of one of them.
-    fn at(&self, who: &str, args: &[&str]) -> Run {
+    pub(crate) fn at(&self, who: &str, args: &[&str]) -> Run {
         let mut command = command(args);
         command
             .arg("--json")
@@ -26,7 +26,7 @@ impl Two {
     }
 
     /// One gives the other everything it has; blocks that are final there then.
-    fn give(&self, from: &str, to: &str) -> u64 {
+    pub(crate) fn give(&self, from: &str, to: &str) -> u64 {
         let (car, news) = (self.file("chain.car"), self.file("news"));
         self.at(from, &["export", "news", "-o", &news]).json();
         self.at(from, &["export", "chain", "-o", &car, "--with-reports"]).json();

@@ -6,6 +6,7 @@ mod cars;
 mod child;
 mod cli;
 mod cli_blocks;
+mod cli_consent;
 mod cli_faults;
 mod cli_grants;
 mod cli_hospitals;

@@ -133,6 +133,10 @@ bytes_type! {
     MemberId, 16, "member id"
 }
 bytes_type! {
+    /// What people compare of a member's public keys: 16 bytes of a hash over both.
+    KeyFingerprint, 16, "fingerprint of keys"
+}
+bytes_type! {
     /// Names a report through all its versions and epochs.
     ReportId, 16, "report id"
 }
@@ -189,6 +193,25 @@ impl GroupId {
     #[must_use]
     pub fn derive(author: &MemberId, nonce: &RecordNonce) -> Self {
         Self(truncated(domain::GROUP_ID, author, nonce))
+    }
+}
+
+impl KeyFingerprint {
+    /// As people read it out: hexadecimal, in groups of four.
+    #[must_use]
+    pub fn to_groups(&self) -> String {
+        let pairs: Vec<String> =
+            self.0.chunks(2).map(|pair| data_encoding::HEXLOWER.encode(pair)).collect();
+        pairs.join(" ")
+    }
+
+    /// Reads what [`to_groups`](Self::to_groups) wrote, or the digits in other groups: spaces and dashes do not matter.
+    ///
+    /// # Errors
+    /// When these are not 32 hexadecimal digits.
+    pub fn from_groups(text: &str) -> Result<Self, ParseIdError> {
+        let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        digits.parse()
     }
 }
 

@@ -38,6 +38,8 @@ pub mod domain {
     pub const SUCCESSION: &[u8] = b"medledger/v1/succession\0";
     /// Consent of suspended keys to the keys that succeed them.
     pub const SUCCESSION_CONSENT: &[u8] = b"medledger/v1/succession-consent\0";
+    /// Hash of public keys that people compare.
+    pub const KEY_FINGERPRINT: &[u8] = b"medledger/v1/key-fingerprint\0";
     /// First leaf of a block: its descriptor.
     pub const BLOCK_DESCRIPTOR: &[u8] = b"medledger/v1/block-descriptor\0";
     /// Signature of the mining hospital over a block.
@@ -91,6 +93,7 @@ pub mod domain {
         POSSESSION,
         SUCCESSION,
         SUCCESSION_CONSENT,
+        KEY_FINGERPRINT,
         BLOCK_DESCRIPTOR,
         BLOCK_SIGNATURE,
         GENESIS,
@@ -141,6 +144,8 @@ pub mod limit {
     pub const CHECKPOINT_EVIDENCE_BYTES: usize = 2 * CHECKPOINT_BYTES + 4096;
     /// Bytes of a locked identity file.
     pub const LOCKED_IDENTITY_BYTES: usize = 4 * 1024;
+    /// Bytes of a patient's consent to new keys.
+    pub const KEY_CONSENT_BYTES: usize = 4 * 1024;
     /// Former HPKE keys an identity holds until its slots are wrapped again.
     pub const FORMER_KEYS: usize = 8;
     /// Nesting of DAG-CBOR; no structure of this crate needs more.

@@ -85,6 +85,12 @@ impl PartialEq for StateKey {
 
 impl Eq for StateKey {}
 
+impl PartialEq<StateKey> for Vec<u8> {
+    fn eq(&self, other: &StateKey) -> bool {
+        self.as_slice() == other.as_bytes()
+    }
+}
+
 impl Hash for StateKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // As the bytes it is looked up by.

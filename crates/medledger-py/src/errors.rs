@@ -4,7 +4,7 @@
 use medledger::core::dek::Dek;
 use medledger::core::engine::{OrderError, SubmitError};
 use medledger::core::hospital::{ApplicationError, ProposalError};
-use medledger::core::identity::{LockError, UnlockError};
+use medledger::core::identity::{ConsentError, LockError, UnlockError};
 use medledger::core::news::NewsError as NewsDecodeError;
 use medledger::core::receipt::{CheckError, Reason, ReceiptError};
 use medledger::core::registry::VoidCode;
@@ -345,15 +345,30 @@ classify! {
         Self::Unlock(error) => error.class(),
         _ => Class::Storage,
     }
+    ConsentError, error => {
+        Self::UnknownVersion { .. } => Class::UpdateNeeded,
+        Self::Malformed(_) => Class::Damaged,
+        Self::NotSuspended => Class::Refused(VoidCode::NotSuspended),
+        Self::Weaker { .. } => Class::Refused(VoidCode::KeyDowngrade),
+        Self::SameKeys => Class::Refused(VoidCode::SameKeys),
+        Self::NotSigned => Class::Refused(VoidCode::NoConsent),
+        Self::NotPossessed => Class::Refused(VoidCode::NoPossession),
+        _ => Class::Conflict,
+    }
     IdentityFileError, error => {
         Self::Unlock(error) => error.class(),
         Self::Lock(error) => error.class(),
+        Self::FormerKeys(_) => Class::InvalidArgument,
+        Self::Exists(_) | Self::NotInForce(_) => Class::Conflict,
+        Self::Store(error) => error.class(),
         _ => Class::Storage,
     }
     SuccessionError, error => {
         Self::Refused(code) => Class::Refused(*code),
         Self::FormerKeys(_) => Class::InvalidArgument,
         Self::StillFormer { .. } | Self::Elsewhere { .. } => Class::Conflict,
+        Self::NotRenewed(_) => Class::Conflict,
+        Self::Consent(error) => error.class(),
         Self::Collection(cause) => cause.class(),
         Self::File(error) => error.class(),
         Self::Submit(error) => error.class(),
@@ -404,6 +419,7 @@ classify! {
         Self::TooMany { .. } => Class::TooMany,
         Self::NoSlot => Class::NoAccess,
         Self::NoKey | Self::NeedsIdentity | Self::SeveralHospitals => Class::InvalidArgument,
+        Self::OtherHospital(_) => Class::InvalidArgument,
         Self::Slot(_) => Class::Damaged,
         Self::Refused(code) => Class::Refused(*code),
         Self::Submit(error) => error.class(),

@@ -1,7 +1,10 @@
 //! Secrets that Python holds: identities and access keys.
 
+use crate::args::parse;
 use crate::data::Data;
 use crate::errors::{Class, raise};
+use crate::results::Maker;
+use medledger::KeyConsent;
 use medledger::core::identity::{self, LockParams};
 use medledger::core::rand_core::UnwrapErr;
 use medledger::qr;
@@ -41,6 +44,23 @@ impl Identity {
         Ok(PyBytes::new(py, &locked))
     }
 
+    /// As a patient whose keys are suspended, where nobody else is: fresh keys for the same member, and the consent of
+    /// these keys to them; returns the new Identity and KeyConsent. Lock the new one into a file before the consent, its
+    /// `data`, goes to the hospital that registered the patient: `Ledger.replace_with_consent`.
+    ///
+    /// Raises InvalidArgumentError when the identity holds all the former keys it can.
+    fn consent_to_next<'py>(
+        &self,
+        py: Python<'py>,
+        chain: &str,
+    ) -> PyResult<(Self, Bound<'py, PyAny>)> {
+        let chain = parse("chain", chain)?;
+        let made = self.0.consent_to_next(&chain, &mut UnwrapErr(getrandom::SysRng));
+        let (next, consent) =
+            made.map_err(|error| Class::InvalidArgument.error(error.to_string()))?;
+        Ok((Self(next), consented(py, &consent)?))
+    }
+
     /// The member's id, for life.
     #[getter]
     fn id(&self) -> String {
@@ -60,6 +80,16 @@ impl Identity {
         self.0.id().hash(&mut hasher);
         hasher.finish()
     }
+}
+
+/// A consent, as Python sees it.
+pub(crate) fn consented<'py>(py: Python<'py>, consent: &KeyConsent) -> PyResult<Bound<'py, PyAny>> {
+    Maker::new(py)
+        .text("member", consent.member())?
+        .text("chain", consent.chain())?
+        .set("fingerprint", consent.next().fingerprint().to_groups())?
+        .set("data", PyBytes::new(py, &consent.encode()))?
+        .make("KeyConsent")
 }
 
 /// What opens one person's copy of a report's key: 16 secret bytes on paper or in a mail.

@@ -78,3 +78,59 @@ def test_lost_keys_are_suspended_and_replaced_by_the_hospital(fresh):
     assert ledger.unlock(reader.id, "new") == reader
     with pytest.raises(medledger.AccessError):
         opens(fresh, reader, report)
+
+
+def test_pitfall_33_a_patients_consent_travels_and_the_hospital_never_has_the_keys(fresh):
+    ledger, report = fresh.ledger, shared(fresh)
+    patient, hospital = fresh.patient, fresh.hospital
+    # On the patient's machine, without a ledger; both go on as bytes.
+    next_keys, consent = patient.consent_to_next(ledger.chain)
+    file = next_keys.lock("mine alone")
+    assert (consent.member, consent.chain) == (patient.id, ledger.chain)
+    assert len(consent.fingerprint.split()) == 8
+    replace = lambda member, data: ledger.replace_with_consent(  # noqa: E731
+        hospital, member, data, wait=True
+    )
+    with pytest.raises(medledger.RefusedError, match="not suspended"):
+        ledger.read_consent(consent.data)
+    with pytest.raises(medledger.ConflictError):
+        ledger.install_identity(file, "mine alone")
+    ledger.suspend(hospital, patient.id, wait=True)
+    assert ledger.read_consent(consent.data) == consent
+    for bad, error in (
+        (b"nothing", medledger.DamagedError),
+        (consent.data + b"\0", medledger.DamagedError),
+        (patient.consent_to_next("07" * 32)[1].data, medledger.ConflictError),
+        (fresh.doctor.consent_to_next(ledger.chain)[1].data, medledger.RefusedError),
+    ):
+        with pytest.raises(error):
+            ledger.read_consent(bad)
+    with pytest.raises(medledger.ConflictError):
+        replace(fresh.reader.id, consent.data)
+    with pytest.raises(medledger.RefusedError):
+        ledger.replace_with_consent(fresh.doctor, patient.id, consent.data)
+    succession = replace(patient.id, consent.data)
+    assert (succession.member, succession.collections) == (patient.id, ())
+    assert (succession.to_renew, succession.elsewhere) == ((ledger.hospital,), ())
+    with pytest.raises(medledger.ConflictError, match="used"):
+        replace(patient.id, consent.data)
+
+    # At the next visit.
+    with pytest.raises(medledger.WrongPasswordError):
+        ledger.install_identity(file, PASSWORD)
+    now = ledger.install_identity(file, "mine alone")
+    assert opens(fresh, now, report) == b"a report"
+    with pytest.raises(medledger.AccessError):
+        opens(fresh, patient, report)
+    ledger.rewrap(now)
+    with pytest.raises(medledger.ConflictError, match="renew it first"):
+        ledger.forget_former_keys(now, "mine alone", anyway=True)
+    with pytest.raises(medledger.InvalidArgumentError):
+        ledger.renew_collection(now, fresh.reader.id)
+    with pytest.raises(medledger.RefusedError):
+        ledger.enrol(now)
+    ledger.renew_collection(now, wait=True)
+    bare = ledger.forget_former_keys(now, "mine alone")
+    late = ledger.upload(fresh.doctor, bare.id, b"later", wait=True).report
+    assert (opens(fresh, bare, report), opens(fresh, bare, late)) == (b"a report", b"later")
+    assert opens(fresh, fresh.reader, report) == b"a report"

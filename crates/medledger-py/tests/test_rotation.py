@@ -61,6 +61,32 @@ def test_what_is_marked_is_rotated_bit_by_bit(fresh):
         assert opens(fresh, fresh.patient, report) == bytes([n])
 
 
+def test_what_is_marked_is_rotated_together_and_says_how_far_it_is(fresh):
+    uploads = [(fresh.patient.id, bytes([n % 256])) for n in range(300)]
+    reports = {one.report for one in fresh.ledger.upload_many(fresh.doctor, uploads, wait=True)}
+    collection = medledger.Collection(fresh.ledger.hospital)
+    fresh.ledger.mark_for_rotation(fresh.patient, collection)
+    told = []
+
+    def stop(done, total):
+        told.append((done, total))
+        raise KeyboardInterrupt
+
+    # What a unit of work has done is done, and in the exception.
+    with pytest.raises(KeyboardInterrupt) as ended:
+        fresh.ledger.rotate_marked(fresh.patient, wait=True, progress=stop)
+    first = ended.value.result
+    assert told == [(len(first), 300)] and 1 < len(first) < 300
+    assert len(fresh.ledger.marked_for_rotation(fresh.patient.id)) == 300 - len(first)
+    rest = fresh.ledger.rotate_marked(
+        fresh.patient, wait=True, progress=lambda *how_far: told.append(how_far)
+    )
+    assert told[1:] == [(300 - len(first), 300 - len(first))]
+    assert {one.report for one in (*first, *rest)} == reports
+    confirmed = fresh.ledger.confirm_rotations(fresh.hospital, wait=True)
+    assert [one.result for one in confirmed] == ["same"] * 300
+
+
 def test_pitfall_32_only_the_patient_rotates(fresh):
     uploaded, _ = fresh.granted()
     for who in (fresh.stranger, fresh.doctor, fresh.hospital):

@@ -90,6 +90,11 @@ pub enum ApproveError {
     /// The reports lie with several hospitals, and a grant names one.
     #[error("the reports are kept by several hospitals: give one permission for each")]
     SeveralHospitals,
+    /// A collection lives at its hospital, and so do the keys of those who read it.
+    #[error(
+        "the collection at hospital {0} is shared and renewed there: its readers have their keys there"
+    )]
+    OtherHospital(MemberId),
     /// The key could not be wrapped for the reader.
     #[error(transparent)]
     Slot(SlotError),

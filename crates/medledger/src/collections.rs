@@ -32,17 +32,39 @@ impl NextCollection {
 }
 
 impl Ledger {
+    /// Enrols a patient of another hospital at this one: from then on reports about the patient are added here.
+    ///
+    /// # Errors
+    /// See [`ApproveError`]; `Refused` with `AlreadyEnrolled` for one who is enrolled here.
+    pub fn enrol(&self, patient: &Identity) -> Result<RecordId, ApproveError> {
+        let refused = |code| ApproveError::Refused(code);
+        self.authenticate(patient)?.ok_or(refused(VoidCode::UnknownAuthor))?;
+        let hospital = self.hospital();
+        if self.enrolment(&patient.id(), &hospital)?.is_some() {
+            return Err(refused(VoidCode::AlreadyEnrolled));
+        }
+        let key = patient.collection_key(&hospital, 1).public_key();
+        let record = self.sign(patient, Enrol { hospital, epoch: 1, key });
+        let id = record.id();
+        self.accept(&[record], |_| Ok::<_, ApproveError>(()))?;
+        Ok(id)
+    }
+
     /// Moves a patient's collection at a hospital to its next epoch: reports uploaded from then on are wrapped
     /// to another key. All who hold a live grant on the collection are given that key, and reach the reports
     /// of before through it. What this costs depends on how many such grants there are, not on the reports.
     ///
     /// # Errors
-    /// See [`ApproveError`].
+    /// See [`ApproveError`]; `OtherHospital` for a collection that is not this hospital's: its readers' keys are rows
+    /// there, and a next epoch made here would cut them off.
     pub fn renew_collection(
         &self,
         patient: &Identity,
         hospital: &MemberId,
     ) -> Result<RecordId, ApproveError> {
+        if *hospital != self.hospital() {
+            return Err(ApproveError::OtherHospital(*hospital));
+        }
         let next = self.next_collection(patient, hospital, &[])?;
         let id = next.record.id();
         self.accept(std::slice::from_ref(&next.record), |unit| {
@@ -162,9 +184,8 @@ impl Ledger {
         let mut found = Vec::new();
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            for id in state.grants_by(patient)? {
-                let Some(entry) = state.grant(&id)?.filter(&fits) else { continue };
-                if state.standing(&entry, now)? != GrantStanding::Live {
+            for (id, entry) in state.grants_by(patient)? {
+                if !fits(&entry) || state.standing(&entry, now)? != GrantStanding::Live {
                     continue;
                 }
                 let recipient = match &entry.reader {

@@ -416,6 +416,9 @@ impl Ledger {
             if matches!(key, Key::Access(_)) {
                 return Err(ApproveError::NeedsIdentity);
             }
+            if *hospital != self.hospital() {
+                return Err(ApproveError::OtherHospital(*hospital));
+            }
             let (epoch, public) = &parties.collection;
             let secret = crate::collections::newest_secret(patient, hospital, *epoch, public)?;
             return Ok(vec![Opened::Collection { hospital: *hospital, epoch: *epoch, secret }]);

@@ -9,9 +9,12 @@
 use crate::files::{parent, read_bounded, sync_folder, write_private};
 use crate::ledger::Ledger;
 use crate::people::{IDENTITIES, IdentityError};
-use medledger_core::identity::{self, Identity, LockError, LockParams, LockedInfo, peek};
-use medledger_core::ids::MemberId;
+use medledger_core::identity::{
+    self, FormerKeysError, Identity, KeyConsent, LockError, LockParams, LockedInfo, peek,
+};
+use medledger_core::ids::{ChainId, MemberId};
 use medledger_core::registry::limit;
+use medledger_core::store::StoreError;
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -26,6 +29,15 @@ pub enum IdentityFileError {
     /// The identity could not be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The identity holds all the former keys it can.
+    #[error(transparent)]
+    FormerKeys(#[from] FormerKeysError),
+    /// There is a file already, which may hold keys that are needed.
+    #[error("{0} is there already, and is left as it is: it may hold keys that are needed")]
+    Exists(PathBuf),
+    /// Keys that the ledger does not name, or that are suspended, would lock their member out.
+    #[error("the file holds other keys of member {0} than those in force")]
+    NotInForce(MemberId),
     /// The file could not be written.
     #[error("identity file {path}: {source}")]
     Io {
@@ -34,6 +46,9 @@ pub enum IdentityFileError {
         /// What went wrong.
         source: std::io::Error,
     },
+    /// The store failed; nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// The member's identity file.
@@ -129,6 +144,66 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityError> {
 }
 
 impl Ledger {
+    /// On the patient's own machine, with a copy of the identity file whose keys are suspended: makes the next keys,
+    /// locks them with `new_password` into the file `next`, and gives the consent to them, for the hospital that
+    /// registered the patient. No ledger is needed; `present` stays as it is, and so does what `next` may hold.
+    ///
+    /// The file with the new keys is durable before the consent is returned.
+    ///
+    /// # Errors
+    /// See [`IdentityFileError`].
+    pub fn consent_to_new_keys(
+        chain: &ChainId,
+        present: impl AsRef<Path>,
+        password: &str,
+        next: impl AsRef<Path>,
+        new_password: &str,
+        params: &LockParams,
+    ) -> Result<(Identity, KeyConsent), IdentityFileError> {
+        let (present, next) = (present.as_ref(), next.as_ref());
+        let io = |path: &Path, source| IdentityFileError::Io { path: path.to_path_buf(), source };
+        let bytes = read_bounded(present, limit::LOCKED_IDENTITY_BYTES)
+            .map_err(|source| io(present, source))?;
+        let identity = identity::unlock(&bytes, password).map_err(IdentityError::from)?;
+        match std::fs::symlink_metadata(next) {
+            Ok(_) => return Err(IdentityFileError::Exists(next.to_path_buf())),
+            Err(error) if error.kind() != NotFound => return Err(io(next, error)),
+            Err(_) => {}
+        }
+        let (keys, consent) = identity.consent_to_next(chain, &mut crate::system::os_rng())?;
+        locked(&keys, new_password, params, next)?;
+        Ok((keys, consent))
+    }
+
+    /// Puts an identity file that was brought here into this ledger's folder, for its member to act here: after keys
+    /// were replaced with a consent, after a succession at another hospital, or of a member registered elsewhere. The file
+    /// that is there stays beside it until the former keys are forgotten.
+    ///
+    /// # Errors
+    /// See [`IdentityFileError`]: `NotInForce` for keys that the ledger does not name; nothing is changed then.
+    pub fn install_identity(
+        &self,
+        file: &[u8],
+        password: &str,
+    ) -> Result<Identity, IdentityFileError> {
+        let identity = identity::unlock(file, password).map_err(IdentityError::from)?;
+        let member = identity.id();
+        if self.authenticate(&identity)?.is_none() {
+            return Err(IdentityFileError::NotInForce(member));
+        }
+        let path = path_of(self.folder(), &member);
+        let io = |source| IdentityFileError::Io { path: path.clone(), source };
+        let same = |bytes: &[u8]| peek(bytes).is_ok_and(|info| info.public == *identity.public());
+        // The same keys under another password are no succession.
+        if read(&path)?.is_none_or(|bytes| same(&bytes)) {
+            write_private(&path, file).map_err(io)?;
+        } else {
+            write_private(&path.with_extension("next"), file).map_err(io)?;
+            promote(self.folder(), &member)?;
+        }
+        Ok(identity)
+    }
+
     /// The bytes of the member's identity file: of several, of that whose keys the ledger names.
     pub(crate) fn identity_file(
         &self,

@@ -60,6 +60,7 @@ pub mod bench;
 mod blocks;
 mod checkpoints;
 mod collections;
+mod consent;
 mod create;
 mod delegate;
 mod delivery;
@@ -163,8 +164,10 @@ pub use verify::{Finding, VerifyDepth, VerifyReport};
 pub use medledger_core as core;
 pub use medledger_core::access_key::AccessKey;
 pub use medledger_core::hospital::HospitalCard;
-pub use medledger_core::identity::Identity;
-pub use medledger_core::ids::{ChainId, GrantId, GroupId, MemberId, RecordId, ReportId};
+pub use medledger_core::identity::{ConsentError, Identity, KeyConsent};
+pub use medledger_core::ids::{
+    ChainId, GrantId, GroupId, KeyFingerprint, MemberId, RecordId, ReportId,
+};
 pub use medledger_core::receipt::{Proven, Receipt};
 pub use medledger_core::registry::{Purpose, Role};
 pub use medledger_ipfs as ipfs;

@@ -140,6 +140,7 @@ impl From<ApproveError> for OpenReportError {
             | ApproveError::NoAccess
             | ApproveError::Refused(_)
             | ApproveError::NeedsIdentity
+            | ApproveError::OtherHospital(_)
             | ApproveError::SeveralHospitals => Self::NoAccess,
         }
     }
@@ -416,8 +417,7 @@ impl Ledger {
         let mut other_key = false;
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let pending = State::new(state);
-            for id in pending.grants_reaching(reader, member, report, entry)? {
-                let Some(grant) = pending.grant(&id)? else { continue };
+            for (id, grant) in pending.grants_reaching(reader, member, report, entry)? {
                 if !self.key_fits(&id, &grant, key) {
                     other_key = true;
                     continue;

@@ -70,8 +70,7 @@ impl Ledger {
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
             let Some(viewer) = state.member(member)? else { return Ok(()) };
-            for id in state.grants_of(member, &viewer)? {
-                let Some(grant) = state.grant(&id)? else { continue };
+            for (_, grant) in state.grants_of(member, &viewer)? {
                 ids.extend_from_slice(grant.scope.reports());
                 if let Scope::Collection(_) = grant.scope {
                     for report in state.reports_of(&grant.patient)? {
@@ -128,16 +127,15 @@ impl Ledger {
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
             let Some(covered) = state.report(report)? else { return Ok(()) };
-            let ids = match state.member(viewer)? {
+            let found = match state.member(viewer)? {
                 _ if viewer == patient => state.grants_by(patient)?,
                 Some(member) => state.grants_reaching(viewer, &member, report, &covered)?,
                 None => Vec::new(),
             };
-            for id in ids {
-                let Some(entry) = state.grant(&id)?.filter(|entry| entry.covers(report, &covered))
-                else {
+            for (id, entry) in found {
+                if !entry.covers(report, &covered) {
                     continue;
-                };
+                }
                 let standing = state.standing(&entry, now)?;
                 grants.push(GrantSummary {
                     id,

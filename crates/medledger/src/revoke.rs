@@ -46,7 +46,9 @@ impl Ledger {
     /// moment this returns nothing new opens under it here; what the reader already read cannot be recalled.
     ///
     /// A patient takes back any grant on their reports, a reader what they passed on. With a grant on a
-    /// collection goes its key: the collection moves to the next epoch, whose key those who remain are given.
+    /// collection goes its key: the collection moves to the next epoch, whose key those who remain are given. One at
+    /// another hospital stays, for the keys of those who remain are there: the patient
+    /// [renews](Self::renew_collection) it there.
     ///
     /// Somebody else's grant and one that does not exist are answered alike, at the same cost: the revocation is
     /// recorded, and has no effect on what is not the author's, whichever of the two comes first.
@@ -101,7 +103,7 @@ impl Ledger {
         // Who had a collection knows its key: what comes is wrapped to another.
         let next = match gone.first() {
             Some((_, entry)) if entry.patient == author.id() => match entry.scope {
-                Scope::Collection(hospital) => {
+                Scope::Collection(hospital) if hospital == self.hospital() => {
                     let without: Vec<GrantId> = gone.iter().map(|(id, _)| *id).collect();
                     Some(self.next_collection(author, &hospital, &without)?)
                 }
@@ -154,10 +156,8 @@ impl Ledger {
             if !passed_on {
                 return Ok(());
             }
-            let mut others = Vec::new();
-            for id in state.grants_by(&patient)? {
-                others.extend(state.grant(&id)?.filter(|e| e.parent.is_some()).map(|e| (id, e)));
-            }
+            let mut others = state.grants_by(&patient)?;
+            others.retain(|(_, entry)| entry.parent.is_some());
             let mut at = 0;
             while let Some((parent, _)) = gone.get(at).cloned() {
                 gone.extend(others.iter().filter(|(_, e)| e.parent == Some(parent)).cloned());

@@ -14,7 +14,7 @@ use medledger_core::record::{Grantee, Scope};
 use medledger_core::registry::VoidCode;
 use medledger_core::slot::{Slot, SlotRole};
 use medledger_core::state::{GrantEntry, MemberEntry, State};
-use medledger_core::store::{Standing, StoreError, Unit, View};
+use medledger_core::store::{StoreError, Unit, View};
 use std::collections::BTreeSet;
 
 /// What stands to a member's former keys, and would not open without them.
@@ -27,6 +27,9 @@ pub struct StillFormer {
     pub collections: u64,
     /// Keys of groups here.
     pub groups: u64,
+    /// Whether the patient's collection here goes on with a key of the former keys, until it is
+    /// [renewed](Ledger::renew_collection).
+    pub renew: bool,
     /// Hospitals that may keep more, by what the ledger says, and whose rows nobody can see from here.
     pub elsewhere: Vec<MemberId>,
 }
@@ -35,7 +38,7 @@ impl StillFormer {
     /// Whether something here does.
     #[must_use]
     pub const fn is_here(&self) -> bool {
-        self.reports + self.collections + self.groups > 0
+        self.reports + self.collections + self.groups > 0 || self.renew
     }
 }
 
@@ -94,7 +97,8 @@ impl Ledger {
         let refused = SuccessionError::Refused(VoidCode::UnknownAuthor);
         let entry = self.authenticate(identity)?.ok_or(refused)?;
         let elsewhere = self.keepers_elsewhere(identity, &entry)?;
-        let mut still = StillFormer { elsewhere, ..StillFormer::default() };
+        let renew = self.collections_to_renew(identity)?.contains(&self.hospital());
+        let mut still = StillFormer { elsewhere, renew, ..StillFormer::default() };
         for place in self.places_of(identity, &entry)? {
             match self.anew(self.view()?.as_ref(), identity, &place)? {
                 None => {}
@@ -112,15 +116,38 @@ impl Ledger {
     /// [`rewrap`](Self::rewrap), here and wherever else a hospital keeps keys for this member.
     ///
     /// # Errors
-    /// See [`SuccessionError`]: `StillFormer` for what is kept here, `Elsewhere` for what other hospitals may keep.
+    /// See [`SuccessionError`]: `StillFormer` and `NotRenewed` for what is kept here, `Elsewhere` for what other
+    /// hospitals may keep.
     pub fn forget_former_keys(
         &self,
         identity: &Identity,
         password: &str,
     ) -> Result<Identity, SuccessionError> {
+        self.forget_former_keys_done_at(identity, password, &[])
+    }
+
+    /// The same where the member has been at other hospitals, too, and has [wrapped anew](Self::rewrap) all that is kept
+    /// there and [renewed](Self::renew_collection) the collection: what is kept there cannot be seen from here.
+    ///
+    /// # Errors
+    /// As before; `Elsewhere` names those that are not in `done_at`.
+    pub fn forget_former_keys_done_at(
+        &self,
+        identity: &Identity,
+        password: &str,
+        done_at: &[MemberId],
+    ) -> Result<Identity, SuccessionError> {
         let still = self.still_former(identity)?;
-        if !still.is_here() && !still.elsewhere.is_empty() {
-            return Err(SuccessionError::Elsewhere { hospitals: still.elsewhere });
+        let mut hospitals = still.elsewhere.clone();
+        hospitals.retain(|hospital| !done_at.contains(hospital));
+        // What the ledger itself denies is not done, whoever says so.
+        for at in self.collections_to_renew(identity)? {
+            if at != self.hospital() && !hospitals.contains(&at) {
+                return Err(SuccessionError::NotRenewed(at));
+            }
+        }
+        if !still.is_here() && !hospitals.is_empty() {
+            return Err(SuccessionError::Elsewhere { hospitals });
         }
         self.forget_where_nothing_stands(identity, password, &still)
     }
@@ -144,9 +171,12 @@ impl Ledger {
         password: &str,
         still: &StillFormer,
     ) -> Result<Identity, SuccessionError> {
-        if still.is_here() {
-            let StillFormer { reports, collections, groups, .. } = *still;
+        let StillFormer { reports, collections, groups, renew, .. } = *still;
+        if reports + collections + groups > 0 {
             return Err(SuccessionError::StillFormer { reports, collections, groups });
+        }
+        if renew {
+            return Err(SuccessionError::NotRenewed(self.hospital()));
         }
         let forgotten = identity.without_former_keys();
         identity_file::replace(self.folder(), &forgotten, password, &self.lock_params)?;
@@ -154,63 +184,67 @@ impl Ledger {
         Ok(forgotten)
     }
 
-    /// Other hospitals that keep keys for this member, by what the ledger says, which may stand to former ones; and
+    /// Hospitals where the newest key of this patient's collection is none of the present keys.
+    pub(crate) fn collections_to_renew(
+        &self,
+        identity: &Identity,
+    ) -> Result<Vec<MemberId>, StoreError> {
+        let view = self.view()?;
+        let mut enrolments = Vec::new();
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            enrolments = State::new(state).enrolments_of(&identity.id())?;
+            Ok(())
+        })?;
+        enrolments.retain(|(hospital, enrolment)| {
+            identity.collection_key(hospital, enrolment.epoch).public_key() != enrolment.key
+        });
+        Ok(enrolments.into_iter().map(|(hospital, _)| hospital).collect())
+    }
+
+    /// Other hospitals that may keep keys that stand to this member's former ones, by what the ledger says; and
     /// those where the newest key of a collection is one of the former keys.
     pub(crate) fn keepers_elsewhere(
         &self,
         identity: &Identity,
         entry: &MemberEntry,
     ) -> Result<Vec<MemberId>, StoreError> {
-        let mut found = BTreeSet::new();
         if identity.former_hpke_keys().is_empty() {
             return Ok(Vec::new());
         }
-        let (member, here) = (identity.id(), self.hospital());
-        let since = entry.succession.map_or(u64::MAX, |succession| succession.since);
+        let mut found = self.keepers(&identity.id(), entry)?;
+        found.extend(self.collections_to_renew(identity)?);
+        found.remove(&self.hospital());
+        Ok(found.into_iter().collect())
+    }
+
+    /// Other hospitals that keep keys for this member, by what the ledger says. Those made since the keys changed are
+    /// among them: a hospital that had not heard of it yet wrapped to the former keys, whichever record came first.
+    pub(crate) fn keepers(
+        &self,
+        member: &MemberId,
+        entry: &MemberEntry,
+    ) -> Result<BTreeSet<MemberId>, StoreError> {
+        let mut found = BTreeSet::new();
         let view = self.view()?;
-        // What was wrapped since stands to the present keys. Of what this copy no longer knows nobody can tell.
-        let before = |grant: &GrantEntry| -> Result<bool, StoreError> {
-            let standing = view.record(&grant.record)?.map(|stored| stored.standing);
-            Ok(!matches!(standing, Some(Standing::Mined { height, .. }) if height > since))
-        };
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            for (hospital, enrolment) in state.enrolments_of(&member)? {
-                let present = identity.collection_key(&hospital, enrolment.epoch);
-                if present.public_key() != enrolment.key {
-                    found.insert(hospital);
-                }
+            for report in state.reports_of(member)? {
+                found.extend(state.report(&report)?.map(|kept| kept.hospital));
             }
-            for report in state.reports_of(&member)? {
-                let kept = state.report(&report)?.filter(|kept| kept.hospital != here);
-                found.extend(kept.filter(|kept| kept.height <= since).map(|kept| kept.hospital));
+            for (_, grant) in state.grants_of(member, entry)? {
+                let named = grant.reader == Grantee::Member(*member);
+                found.extend((named && grant.token.is_none()).then_some(grant.custodian));
             }
-            for id in state.grants_of(&member, entry)? {
-                let named = |grant: &GrantEntry| {
-                    grant.token.is_none() && grant.reader == Grantee::Member(member)
-                };
-                if let Some(grant) = state.grant(&id)?.filter(named)
-                    && grant.custodian != here
-                    && before(&grant)?
-                {
-                    found.insert(grant.custodian);
-                }
+            for (_, grant) in state.grants_by(member)? {
+                found.extend(grant.token.is_some().then_some(grant.custodian));
             }
-            for id in state.grants_by(&member)? {
-                if let Some(grant) = state.grant(&id)?.filter(|grant| grant.token.is_some())
-                    && grant.custodian != here
-                    && before(&grant)?
-                {
-                    found.insert(grant.custodian);
-                }
-            }
-            for group in state.groups_of(&member, entry)? {
-                let keeper = state.group(&group)?.map(|group| group.hospital);
-                found.extend(keeper.filter(|keeper| *keeper != here));
+            for group in state.groups_of(member, entry)? {
+                found.extend(state.group(&group)?.map(|group| group.hospital));
             }
             Ok(())
         })?;
-        Ok(found.into_iter().collect())
+        found.remove(&self.hospital());
+        Ok(found)
     }
 
     fn places_of(
@@ -223,8 +257,7 @@ impl Ledger {
         let mut places = Vec::new();
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
-            for id in state.grants_of(&reader, entry)? {
-                let Some(grant) = state.grant(&id)? else { continue };
+            for (id, grant) in state.grants_of(&reader, entry)? {
                 if grant.token.is_none() && grant.reader == Grantee::Member(reader) {
                     let roles = (SlotRole::Grant, KeySlotRole::Collection);
                     places_of_grant(&state, &id, &grant, roles, &mut places)?;
@@ -238,8 +271,8 @@ impl Ledger {
                     places.push(Place::Slot(place, found.envelope));
                 }
             }
-            for id in state.grants_by(&reader)? {
-                if let Some(grant) = state.grant(&id)?.filter(|grant| grant.token.is_some()) {
+            for (id, grant) in state.grants_by(&reader)? {
+                if grant.token.is_some() {
                     let roles = (SlotRole::AccessKey, KeySlotRole::AccessKey);
                     places_of_grant(&state, &id, &grant, roles, &mut places)?;
                 }

@@ -5,7 +5,7 @@ use crate::groups::member_place;
 use crate::identity_file::{self, IdentityFileError};
 use crate::ledger::Ledger;
 use medledger_core::engine::SubmitError;
-use medledger_core::identity::{FormerKeysError, Identity};
+use medledger_core::identity::{ConsentError, FormerKeysError, Identity};
 use medledger_core::ids::{MemberId, RecordId};
 use medledger_core::keys::{HpkeAlgorithm, HpkeSecretKey, Signature, SigningKey};
 use medledger_core::record::{SignedRecord, Succeed, Suspend};
@@ -21,7 +21,10 @@ pub struct Succession {
     pub record: RecordId,
     /// Hospitals at which a patient's collection moved to its next epoch.
     pub collections: Vec<MemberId>,
-    /// Other hospitals that keep keys for this member, which cannot be seen from here: there the member runs
+    /// Hospitals at which a patient's collection goes on with a key of the former keys, until the patient
+    /// [renews](Ledger::renew_collection) it there with the new ones.
+    pub to_renew: Vec<MemberId>,
+    /// Other hospitals that may keep keys for this member, which cannot be seen from here: there the member runs
     /// [`rewrap`](Ledger::rewrap) and [`renew_collection`](Ledger::renew_collection), or their groups move to a
     /// next key.
     pub elsewhere: Vec<MemberId>,
@@ -37,6 +40,9 @@ pub enum SuccessionError {
     /// The identity holds all the former keys it can.
     #[error(transparent)]
     FormerKeys(#[from] FormerKeysError),
+    /// The consent is none, or none that counts here and now.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
     /// A collection could not be moved to its next epoch.
     #[error(transparent)]
     Collection(#[from] ApproveError),
@@ -56,6 +62,9 @@ pub enum SuccessionError {
         /// Keys of groups.
         groups: u64,
     },
+    /// Reports that come are still wrapped to a key of the former keys, and what is passed on from it with them.
+    #[error("the collection at {0} goes on with a key of the former keys: renew it first")]
+    NotRenewed(MemberId),
     /// The former keys may be needed for what other hospitals keep.
     #[error(
         "other hospitals may keep keys that open with the former ones only, and cannot be seen from here: {}",
@@ -103,6 +112,9 @@ impl Ledger {
     /// of those keys: gives the patient new ones, as [`succeed`](Self::succeed) does. Neither can do it alone: the
     /// present keys may be a thief's, and the hospital must not become the patient.
     ///
+    /// The patient's keys are in this process, then. Where they must not be, the patient's part is a file:
+    /// [`replace_with_consent`](Self::replace_with_consent).
+    ///
     /// # Errors
     /// See [`SuccessionError`]. A patient who has no copy of their keys left has no way back yet.
     pub fn replace_patient_keys(
@@ -143,11 +155,12 @@ impl Ledger {
             moved.iter().try_for_each(|next| next.put(self, unit)).map_err(SuccessionError::Store)
         })?;
         identity_file::promote(self.folder(), &member)?;
+        let to_renew = self.collections_to_renew(next)?;
         let elsewhere = match self.authenticate(next)? {
             Some(entry) => self.keepers_elsewhere(next, &entry)?,
             None => Vec::new(),
         };
-        Ok(Succession { member, record: id, collections, elsewhere })
+        Ok(Succession { member, record: id, collections, to_renew, elsewhere })
     }
 
     /// Suspends a member's keys, as the member or as the hospital that registered them: a device was lost. From
@@ -172,7 +185,7 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`SuccessionError`]. A patient's keys change with the patient's consent only:
-    /// [`replace_patient_keys`](Self::replace_patient_keys).
+    /// [`replace_with_consent`](Self::replace_with_consent).
     pub fn replace_keys(
         &self,
         hospital: &Identity,
@@ -208,7 +221,8 @@ impl Ledger {
                 .map_err(SuccessionError::Store)
         })?;
         identity_file::promote(self.folder(), member)?;
-        Ok((next, Succession { member: *member, record: id, collections: Vec::new(), elsewhere }))
+        let (collections, to_renew) = (Vec::new(), Vec::new());
+        Ok((next, Succession { member: *member, record: id, collections, to_renew, elsewhere }))
     }
 
     fn succession_to(&self, next: &Identity, consent: Option<Signature>) -> Succeed {

@@ -86,10 +86,10 @@ fn other_files_are_told_apart() {
         assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
     }
     assert_eq!(fs::read(&foreign).unwrap(), before, "left as it was");
-    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 5).unwrap();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     for read_only in [true, false] {
         let error = SqliteStore::open(&path, read_only).unwrap_err();
-        assert!(matches!(error, StoreError::UnknownVersion { found: 5, newest: 4 }), "{error:?}");
+        assert!(matches!(error, StoreError::UnknownVersion { found: 99, .. }), "{error:?}");
         assert!(error.to_string().contains("update needed"));
     }
 }

@@ -7,6 +7,9 @@
 
 use super::read_head;
 
+/// What stands where there is no value.
+const NULL: u8 = 0xf6;
+
 /// Reads pieces in turn. `None` says that the next piece is not the one asked for; why bytes are refused, says
 /// [`decode`](super::decode).
 #[derive(Clone, Copy)]
@@ -49,17 +52,42 @@ impl<'a> Reader<'a> {
         self.head(5)
     }
 
-    /// This key of a map.
-    pub(crate) fn key(&mut self, name: &str) -> Option<()> {
+    /// This key of a map; what is read next is its value.
+    pub(crate) fn key(&mut self, name: &str) -> Option<&mut Self> {
         let length = usize::try_from(self.head(3)?).ok()?;
         let (found, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        (found == name.as_bytes()).then_some(())
+        (found == name.as_bytes()).then_some(self)
     }
 
     /// A number from 0.
     pub(crate) fn number(&mut self) -> Option<u64> {
         self.head(0)
+    }
+
+    /// A number that fits into 32 bits.
+    pub(crate) fn small(&mut self) -> Option<u32> {
+        self.number()?.try_into().ok()
+    }
+
+    /// A text.
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
+        let length = usize::try_from(self.head(3)?).ok()?;
+        let (found, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(found).ok()
+    }
+
+    /// Nothing at all, or what `some` reads.
+    pub(crate) fn nullable<T>(
+        &mut self,
+        some: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if let Some(rest) = self.0.strip_prefix(&[NULL]) {
+            self.0 = rest;
+            return Some(None);
+        }
+        some(self).map(Some)
     }
 
     /// A byte string.
@@ -209,9 +237,9 @@ mod tests {
         ] {
             assert_eq!(Reader::new(bytes).bytes(), None, "{bytes:?}");
         }
-        assert_eq!(Reader::new(&[0x61, b'v']).key("v"), Some(()));
-        assert_eq!(Reader::new(&[0x61, b'w']).key("v"), None);
-        assert_eq!(Reader::new(&[0x41, b'v']).key("v"), None);
+        assert!(Reader::new(&[0x61, b'v']).key("v").is_some());
+        assert!(Reader::new(&[0x61, b'w']).key("v").is_none());
+        assert!(Reader::new(&[0x41, b'v']).key("v").is_none());
         assert_eq!(Reader::new(&[0x82, 1, 2]).list(3), None);
         assert_eq!(Reader::new(&[0x41, 7]).array::<2>(), None);
     }

@@ -1,9 +1,11 @@
 //! Who a member is: the secret keys, their public half, and the id that stays for life.
 
+mod consent;
 mod former;
 mod locked;
 mod public;
 
+pub use consent::{ConsentError, KeyConsent};
 pub use former::FormerKeysError;
 pub use locked::{
     LOCKED_VERSION, LockError, LockParams, LockedInfo, ParamsError, UnlockError, lock, peek, unlock,

@@ -1,7 +1,7 @@
 //! The public half of an identity, as registration records carry it.
 
 use crate::cbor::{self, DecodeError};
-use crate::ids::{ChainId, MemberId, sha256};
+use crate::ids::{ChainId, KeyFingerprint, MemberId, sha256};
 use crate::keys::{
     HpkePublicKey, KeyEntry, KeyError, PublicKey, Signature, SignatureError, VerifyingKey,
 };
@@ -101,6 +101,15 @@ impl PublicIdentity {
         let mut id = [0; MemberId::LEN];
         id.copy_from_slice(&digest[..MemberId::LEN]);
         MemberId::from_bytes(id)
+    }
+
+    /// What people compare of these keys.
+    #[must_use]
+    pub fn fingerprint(&self) -> KeyFingerprint {
+        let digest = sha256(&[domain::KEY_FINGERPRINT, &self.to_bytes()]);
+        let mut fingerprint = [0; KeyFingerprint::LEN];
+        fingerprint.copy_from_slice(&digest[..KeyFingerprint::LEN]);
+        KeyFingerprint::from_bytes(fingerprint)
     }
 
     /// The key for signatures.

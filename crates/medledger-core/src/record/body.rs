@@ -205,15 +205,12 @@ impl AddReport {
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let entries = reader.map()?;
-        reader.key("patient")?;
-        let patient = MemberId::from_bytes(reader.array()?);
-        reader.key("envelope")?;
-        let envelope = Cid::from_bytes(reader.bytes()?).ok()?;
+        let patient = MemberId::from_bytes(reader.key("patient")?.array()?);
+        let envelope = Cid::from_bytes(reader.key("envelope")?.bytes()?).ok()?;
         let collection = match entries {
             2 => first(),
             3 => {
-                reader.key("collection")?;
-                let epoch = u32::try_from(reader.number()?).ok()?;
+                let epoch = u32::try_from(reader.key("collection")?.number()?).ok()?;
                 Some(epoch).filter(|epoch| !is_first(epoch))?
             }
             _ => return None,

@@ -136,23 +136,16 @@ impl Record {
         }
         let mut reader = Reader::new(bytes);
         let entries = reader.map()?;
-        reader.key("v")?;
-        let version = reader.number()?;
+        let version = reader.key("v")?.number()?;
         if (entries, version) != (7, u64::from(FORMAT_VERSION)) {
             return None;
         }
-        reader.key("body")?;
-        let body = reader.item()?;
-        reader.key("kind")?;
-        let kind = Kind::from_code(reader.number()?.try_into().ok()?)?;
-        reader.key("time")?;
-        let time = Timestamp::from_secs(reader.number()?);
-        reader.key("chain")?;
-        let chain = ChainId::from_bytes(reader.array()?);
-        reader.key("nonce")?;
-        let nonce = RecordNonce::from_bytes(reader.array()?);
-        reader.key("author")?;
-        let author = MemberId::from_bytes(reader.array()?);
+        let body = reader.key("body")?.item()?;
+        let kind = Kind::from_code(reader.key("kind")?.number()?.try_into().ok()?)?;
+        let time = Timestamp::from_secs(reader.key("time")?.number()?);
+        let chain = ChainId::from_bytes(reader.key("chain")?.array()?);
+        let nonce = RecordNonce::from_bytes(reader.key("nonce")?.array()?);
+        let author = MemberId::from_bytes(reader.key("author")?.array()?);
         reader.end()?;
         Some(Self { chain, nonce, author, time, body: Body::decode(kind, body)? })
     }

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::ids::{GrantId, GroupId, MemberId, RecordId, ReportId};
 use crate::record::{Grantee, Scope};
 use crate::registry::{Role, limit};
-use crate::store::StoreError;
+use crate::store::{Row, StoreError};
 
 impl State<'_> {
     /// A group of readers.
@@ -76,12 +76,16 @@ impl State<'_> {
         member: &MemberId,
         entry: &MemberEntry,
     ) -> Result<Vec<GroupId>, StoreError> {
-        let mut prefix = vec![b'y'];
-        prefix.extend_from_slice(member.as_bytes());
-        let rows = self.rows(&prefix)?;
-        let mut groups = rows.iter().map(|(key, _)| tail(key)).collect::<Result<Vec<_>, _>>()?;
-        groups.extend(self.role_group(&entry.hospital, entry.role)?);
-        Ok(groups)
+        let put_in = [&b"y"[..], member.as_bytes()].concat();
+        let of_role = key::role_group(&entry.hospital, entry.role);
+        let rows = self.0.state_scans(&[&put_in, &of_role])?;
+        let group = |(key, value): &Row| match key.first() {
+            Some(b'y') => tail(key).map(Some),
+            // That of another role may have a name that begins like this one's.
+            _ if *key == of_role => super::parse(key, value).map(Some),
+            _ => Ok(None),
+        };
+        rows.iter().filter_map(|row| group(row).transpose()).collect()
     }
 
     /// Whether a grant is for this member: by name, or through a group.
@@ -145,9 +149,9 @@ impl State<'_> {
         })
     }
 
-    /// Ids of the grants by which a report reaches a member, by name or through a group, on the report or on
-    /// its collection; dead ones included. What it costs does not depend on how many grants there are, only
-    /// on how many reach this member here.
+    /// The grants by which a report reaches a member, by name or through a group, on the report or on its collection;
+    /// dead ones included. What it costs does not depend on how many grants there are, only on how many reach this
+    /// member here.
     ///
     /// # Errors
     /// When the store fails.
@@ -157,27 +161,19 @@ impl State<'_> {
         entry: &MemberEntry,
         id: &ReportId,
         report: &ReportEntry,
-    ) -> Result<Vec<GrantId>, StoreError> {
-        let mut found = Vec::new();
-        let mut look = |grantee: &[u8; 16]| -> Result<(), StoreError> {
+    ) -> Result<Vec<(GrantId, GrantEntry)>, StoreError> {
+        let groups = self.groups_of(member, entry)?;
+        let grantees =
+            std::iter::once(member.as_bytes()).chain(groups.iter().map(GroupId::as_bytes));
+        let (patient, hospital) = (report.patient.as_bytes(), report.hospital.as_bytes());
+        let places = grantees.flat_map(|grantee| {
             let on_report = [&b"h"[..], grantee, id.as_bytes()].concat();
-            let (patient, hospital) = (report.patient.as_bytes(), report.hospital.as_bytes());
-            let on_collection = [&b"k"[..], grantee, patient, hospital].concat();
-            for prefix in [on_report, on_collection] {
-                for (key, _) in self.rows(&prefix)? {
-                    found.push(tail(&key)?);
-                }
-            }
-            Ok(())
-        };
-        look(member.as_bytes())?;
-        for group in self.groups_of(member, entry)? {
-            look(group.as_bytes())?;
-        }
-        Ok(found)
+            [on_report, [&b"k"[..], grantee, patient, hospital].concat()]
+        });
+        self.grants_under(&places.collect::<Vec<_>>())
     }
 
-    /// Ids of all grants ever given to a member by name or to a group the member belongs to.
+    /// All grants ever given to a member by name or to a group the member belongs to, in order of id.
     ///
     /// # Errors
     /// When the store fails.
@@ -185,31 +181,32 @@ impl State<'_> {
         &self,
         member: &MemberId,
         entry: &MemberEntry,
-    ) -> Result<Vec<GrantId>, StoreError> {
-        let mut found = Vec::new();
+    ) -> Result<Vec<(GrantId, GrantEntry)>, StoreError> {
         let groups = self.groups_of(member, entry)?;
-        let grantees = groups.iter().map(GroupId::as_bytes);
-        for grantee in std::iter::once(member.as_bytes()).chain(grantees) {
-            for table in [b"h", b"k"] {
-                for (key, _) in self.rows(&[&table[..], grantee].concat())? {
-                    found.push(tail(&key)?);
-                }
-            }
-        }
-        // One on several reports stands there once for each.
-        found.sort_unstable();
-        found.dedup();
+        let grantees =
+            std::iter::once(member.as_bytes()).chain(groups.iter().map(GroupId::as_bytes));
+        let places =
+            grantees.flat_map(|grantee| [b"h", b"k"].map(|table| [table, &grantee[..]].concat()));
+        let mut found = self.grants_under(&places.collect::<Vec<_>>())?;
+        // One on several reports is led to once from each.
+        found.sort_unstable_by_key(|(id, _)| *id);
+        found.dedup_by_key(|(id, _)| *id);
         Ok(found)
     }
 
-    /// Ids of all grants on a patient's reports, those passed on and dead ones included.
+    /// All grants on a patient's reports, those passed on and dead ones included.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn grants_by(&self, patient: &MemberId) -> Result<Vec<GrantId>, StoreError> {
-        let mut prefix = vec![b'l'];
-        prefix.extend_from_slice(patient.as_bytes());
-        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
+    pub fn grants_by(&self, patient: &MemberId) -> Result<Vec<(GrantId, GrantEntry)>, StoreError> {
+        self.grants_under(&[[&b"l"[..], patient.as_bytes()].concat()])
+    }
+
+    /// The grants named by the keys that begin with one of these.
+    fn grants_under(&self, places: &[Vec<u8>]) -> Result<Vec<(GrantId, GrantEntry)>, StoreError> {
+        let places: Vec<_> = places.iter().map(Vec::as_slice).collect();
+        let found = self.0.state_led_to(&places, b'g', GrantId::LEN)?;
+        found.iter().map(|(key, bytes)| Ok((tail(key)?, super::read_grant(key, bytes)?))).collect()
     }
 
     /// The rotation of a report that waits for its confirmation.

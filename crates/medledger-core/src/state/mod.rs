@@ -59,6 +59,28 @@ pub trait StateRead {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
 
+    /// The entries whose key begins with one of `prefixes`, in no particular order: what a store finds at one go.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn state_scans(&self, prefixes: &[&[u8]]) -> Result<Vec<Row>, StoreError> {
+        scans_one_by_one(self, prefixes)
+    }
+
+    /// The entries of a table to which others lead: those whose key is `table` and the last `id` bytes of a key that
+    /// begins with one of `prefixes`. In no particular order; one to which two keys lead is there twice.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn state_led_to(
+        &self,
+        prefixes: &[&[u8]],
+        table: u8,
+        id: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        led_to_one_by_one(self, prefixes, table, id)
+    }
+
     /// Where members that were read are remembered, if anywhere.
     fn known(&self) -> Option<&Known> {
         None
@@ -69,6 +91,34 @@ pub trait StateRead {
         let _ = key;
         None
     }
+}
+
+fn scans_one_by_one(
+    state: &(impl StateRead + ?Sized),
+    prefixes: &[&[u8]],
+) -> Result<Vec<Row>, StoreError> {
+    let mut found = Vec::new();
+    for prefix in prefixes {
+        found.extend(state.state_scan(prefix, None, usize::MAX)?);
+    }
+    Ok(found)
+}
+
+fn led_to_one_by_one(
+    state: &(impl StateRead + ?Sized),
+    prefixes: &[&[u8]],
+    table: u8,
+    id: usize,
+) -> Result<Vec<Row>, StoreError> {
+    let mut found = Vec::new();
+    for (key, _) in state.state_scans(prefixes)? {
+        let tail = &key[key.len().saturating_sub(id)..];
+        let key = [&[table], tail].concat();
+        if let Some(value) = state.state(&key)? {
+            found.push((key, value));
+        }
+    }
+    Ok(found)
 }
 
 /// Keys of the state: a letter for the table, then ids of fixed length. `docs/format.md` lists them.
@@ -318,7 +368,9 @@ impl<'a> State<'a> {
     /// # Errors
     /// When the store fails.
     pub fn report(&self, id: &ReportId) -> Result<Option<ReportEntry>, StoreError> {
-        self.read(&key::report(id))
+        let key = key::report(id);
+        let Some(bytes) = self.0.state(&key)? else { return Ok(None) };
+        ReportEntry::read(&bytes).map_or_else(|| parse(&key, &bytes), Ok).map(Some)
     }
 
     /// Ids of the reports about a patient.
@@ -354,7 +406,9 @@ impl<'a> State<'a> {
     /// # Errors
     /// When the store fails.
     pub fn grant(&self, id: &GrantId) -> Result<Option<GrantEntry>, StoreError> {
-        self.read(&key::grant(id))
+        let key = key::grant(id);
+        let Some(bytes) = self.0.state(&key)? else { return Ok(None) };
+        read_grant(&key, &bytes).map(Some)
     }
 
     /// Whether a record took effect.
@@ -395,6 +449,10 @@ fn parse<T: Serialize + DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T,
     cbor::decode(bytes, crate::registry::limit::GENESIS_BYTES).map_err(|error| {
         StoreError::Damaged(format!("state entry {}: {error}", data_encoding::HEXLOWER.encode(key)))
     })
+}
+
+fn read_grant(key: &[u8], bytes: &[u8]) -> Result<GrantEntry, StoreError> {
+    GrantEntry::read(bytes).map_or_else(|| parse(key, bytes), Ok)
 }
 
 /// The id at the end of a key.

@@ -84,6 +84,25 @@ impl StateRead for Overlay<'_> {
         }
         Ok(rows.into_iter().take(limit).collect())
     }
+
+    fn state_scans(&self, prefixes: &[&[u8]]) -> Result<Vec<Row>, StoreError> {
+        if self.changes.0.len() == 0 {
+            return self.base.state_scans(prefixes);
+        }
+        super::scans_one_by_one(self, prefixes)
+    }
+
+    fn state_led_to(
+        &self,
+        prefixes: &[&[u8]],
+        table: u8,
+        id: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        if self.changes.0.len() == 0 {
+            return self.base.state_led_to(prefixes, table, id);
+        }
+        super::led_to_one_by_one(self, prefixes, table, id)
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +158,14 @@ mod tests {
                 written.state_scan(&prefix, after.as_deref(), limit).unwrap()
             );
             prop_assert_eq!(overlay.state(&prefix).unwrap(), written.state(&prefix).unwrap());
+            let prefixes = [&prefix[..], &[1]];
+            prop_assert_eq!(overlay.state_scans(&prefixes).unwrap(), written.state_scans(&prefixes).unwrap());
+            for id in 0..3 {
+                prop_assert_eq!(
+                    overlay.state_led_to(&prefixes, 1, id).unwrap(),
+                    written.state_led_to(&prefixes, 1, id).unwrap()
+                );
+            }
         }
     }
 }

@@ -59,6 +59,7 @@ fn limits_are_documented() {
         CHECKPOINT_SIGNATURES,
         CHECKPOINT_EVIDENCE_BYTES,
         LOCKED_IDENTITY_BYTES,
+        KEY_CONSENT_BYTES,
         FORMER_KEYS,
         CBOR_DEPTH,
         FILE_NAME_BYTES,

@@ -159,6 +159,13 @@ fn cards_and_news_are_documented() {
     expect_fields("News of a hospital", fields(&news.encode()));
 }
 
+#[test]
+fn a_consent_to_new_keys_is_documented() {
+    let chain = medledger_core::ids::ChainId::from_bytes([1; 32]);
+    let (_, consent) = patient().consent_to_next(&chain, &mut rng()).expect("no former keys");
+    expect_fields("Consent to new keys", fields(&consent.encode()));
+}
+
 /// Evidence against a hospital that signed two roots of one size.
 fn evidence() -> medledger_core::checkpoint::Evidence {
     use medledger_core::checkpoint::{Checkpoint, Evidence, NoteKey, SignedNote};

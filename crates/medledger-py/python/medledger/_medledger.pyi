@@ -28,6 +28,7 @@ from medledger._types import (
     IdentityInfo,
     ImportedChain,
     ImportedReports,
+    KeyConsent,
     KuboCheck,
     LogEntry,
     MailReport,
@@ -143,6 +144,9 @@ class Identity:
 
     def lock(self, password: str) -> bytes:
         """The identity locked with a password (Argon2id), to be kept in a file."""
+
+    def consent_to_next(self, chain: str) -> tuple[Identity, KeyConsent]:
+        """Fresh keys for a patient whose keys are suspended, and the consent to them."""
 
     @property
     def id(self) -> str:
@@ -303,11 +307,27 @@ class Ledger:
     ) -> tuple[Identity, Succession]:
         """As the hospital: give a member whose keys are suspended new ones."""
 
+    def read_consent(self, consent: Buffer) -> KeyConsent:
+        """Read a patient's consent to new keys, and check all of it."""
+
+    def replace_with_consent(
+        self, hospital: Identity, member: str, consent: Buffer, *, wait: bool = False
+    ) -> Succession:
+        """As the hospital: give a patient whose keys are suspended those of a consent."""
+
+    def install_identity(self, data: Buffer, password: str) -> Identity:
+        """Put an identity file that was brought here into the ledger's folder."""
+
     def rewrap(self, identity: Identity) -> int:
         """Wrap to a reader's present keys what stands here to former ones; returns how many."""
 
     def forget_former_keys(
-        self, identity: Identity, password: str, *, anyway: bool = False
+        self,
+        identity: Identity,
+        password: str,
+        *,
+        done_at: Sequence[str] = ...,
+        anyway: bool = False,
     ) -> Identity:
         """Lock an identity into its file without its former keys."""
 
@@ -483,12 +503,20 @@ class Ledger:
         """The ids of a patient's reports that are marked to be rotated."""
 
     def rotate_marked(
-        self, patient: Identity, *, limit: int | None = None, wait: bool = False
+        self,
+        patient: Identity,
+        *,
+        limit: int | None = None,
+        wait: bool = False,
+        progress: Callable[[int, int], object] | None = None,
     ) -> list[Rotated]:
-        """Rotate what is marked."""
+        """Rotate what is marked, many reports in one unit of work."""
 
     def confirm_rotations(self, hospital: Identity, *, wait: bool = False) -> list[Confirmation]:
         """As the hospital: compare old and new content, confirm what is the same."""
+
+    def enrol(self, patient: Identity, *, wait: bool = False) -> str:
+        """Enrol a patient of another hospital at this one; returns the id of the record."""
 
     def renew_collection(
         self, patient: Identity, hospital: str | None = None, *, wait: bool = False

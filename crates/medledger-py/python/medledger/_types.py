@@ -693,10 +693,26 @@ class Succession:
     record: str
     collections: tuple[str, ...]
     """Hospitals at which the patient's collection moved to its next key."""
+    to_renew: tuple[str, ...]
+    """Hospitals at which it goes on with a former key, until the patient renews it there."""
     elsewhere: tuple[str, ...]
     """Other hospitals that may keep keys for the former ones."""
     block: int | None
     """Height of the record's block, if the call waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConsent:
+    """A patient's consent to keys that succeed suspended ones, for the hospital that registered the patient."""
+
+    member: str
+    """Whose keys it is about."""
+    chain: str
+    """The chain it was given for."""
+    fingerprint: str
+    """Of the new keys: the patient reads it out, the hospital compares."""
+    data: bytes
+    """The consent itself."""
 
 
 @dataclass(frozen=True, slots=True)

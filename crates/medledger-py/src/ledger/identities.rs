@@ -2,12 +2,13 @@
 
 use super::{Any, Ledger};
 use crate::args::parse;
+use crate::data::Data;
 use crate::errors::raise;
-use crate::identity::Identity;
+use crate::identity::{Identity, consented};
 use crate::results::Maker;
 use crate::wait::wait_mined;
-use medledger::Succession;
 use medledger::core::identity::LockedInfo;
+use medledger::{KeyConsent, Succession};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -98,6 +99,53 @@ impl Ledger {
         succeeded(py, &ledger, done, wait)
     }
 
+    /// Read a patient's consent to new keys, the `data` of a KeyConsent, and check all of it as the ledger is now;
+    /// returns KeyConsent. Compare its `fingerprint` with what the patient reads out: whoever has the suspended keys can
+    /// write a consent, too.
+    ///
+    /// Raises DamagedError for bytes that are none, ConflictError for one of another chain, one that was used, and one of keys
+    /// that were succeeded since; RefusedError where the signatures are not the patient's or the keys are not suspended.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn read_consent<'py>(&self, py: Python<'py>, consent: Data) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let consent = KeyConsent::decode(&consent).map_err(raise)?;
+        py.detach(|| ledger.check_consent(&consent.member(), &consent)).map_err(raise)?;
+        consented(py, &consent)
+    }
+
+    /// As the hospital that registered a patient whose keys are suspended: give the patient the keys of a consent; returns
+    /// a Succession. The patient's collections go on with keys of before until the patient renews each: `to_renew`.
+    ///
+    /// Raises as `read_consent` does, ConflictError for the consent of another member than `member`, and RefusedError
+    /// for another hospital's patient.
+    #[pyo3(signature = (hospital, member, consent, *, wait = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn replace_with_consent<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        member: &str,
+        consent: Data,
+        wait: bool,
+    ) -> PyResult<Any<'py>> {
+        let (ledger, member) = (self.get()?, parse("member", member)?);
+        let consent = KeyConsent::decode(&consent).map_err(raise)?;
+        let done = py.detach(|| ledger.replace_with_consent(&hospital.0, &member, &consent));
+        let succession = done.map_err(raise)?;
+        let record = succession.record;
+        wait_mined(py, &ledger, record, wait, |block| told_of(py, &succession, block))
+    }
+
+    /// Put an identity file that was brought here, as `Identity.lock` writes it, into the ledger's folder, for its member to
+    /// act here; returns the Identity. The file that is there stays beside it until `forget_former_keys`.
+    ///
+    /// Raises WrongPasswordError, DamagedError, and ConflictError for keys that the ledger does not name.
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn install_identity(&self, py: Python<'_>, data: Data, password: &str) -> PyResult<Identity> {
+        let ledger = self.get()?;
+        py.detach(|| ledger.install_identity(&data, password)).map(Identity).map_err(raise)
+    }
+
     /// Wrap to a reader's present keys what stands here to former ones; returns how many. Interrupted and run again,
     /// it goes on with the rest. Raises RefusedError for keys that are not the member's present ones.
     fn rewrap(&self, py: Python<'_>, identity: &Identity) -> PyResult<u64> {
@@ -105,22 +153,27 @@ impl Ledger {
         py.detach(|| ledger.rewrap(&identity.0)).map_err(raise)
     }
 
-    /// Lock an identity into its file without its former keys, and return it. Only after `rewrap`. With `anyway`,
-    /// whatever other hospitals may keep: what stands to the former keys there does not open any more.
+    /// Lock an identity into its file without its former keys, and return it. Only after `rewrap`. `done_at` are the ids of
+    /// other hospitals where the member did the same and renewed the collection, which cannot be seen from here. With
+    /// `anyway`, whatever they may keep: what stands to the former keys there does not open any more.
     ///
     /// Raises ConflictError while something still stands to them, here or perhaps elsewhere.
-    #[pyo3(signature = (identity, password, *, anyway = false))]
+    #[pyo3(signature = (identity, password, *, done_at = Vec::new(), anyway = false))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
     fn forget_former_keys(
         &self,
         py: Python<'_>,
         identity: &Identity,
         password: &str,
+        done_at: Vec<String>,
         anyway: bool,
     ) -> PyResult<Identity> {
         let ledger = self.get()?;
+        let done_at =
+            done_at.iter().map(|id| parse("done_at", id)).collect::<PyResult<Vec<_>>>()?;
         let done = py.detach(|| match anyway {
             true => ledger.forget_former_keys_anyway(&identity.0, password),
-            false => ledger.forget_former_keys(&identity.0, password),
+            false => ledger.forget_former_keys_done_at(&identity.0, password, &done_at),
         });
         done.map(Identity).map_err(raise)
     }
@@ -142,24 +195,31 @@ fn told<'py>(py: Python<'py>, info: &LockedInfo) -> PyResult<Any<'py>> {
 fn succeeded<'py>(
     py: Python<'py>,
     ledger: &medledger::Ledger,
-    (identity, Succession { member, record, collections, elsewhere }): (
-        medledger::Identity,
-        Succession,
-    ),
+    (identity, succession): (medledger::Identity, Succession),
     wait: bool,
 ) -> PyResult<Any<'py>> {
     let identity = Bound::new(py, Identity(identity))?;
-    let texts = |ids: &[medledger::MemberId]| ids.iter().map(ToString::to_string).collect();
-    let (collections, elsewhere): (Vec<String>, Vec<String>) =
-        (texts(&collections), texts(&elsewhere));
-    wait_mined(py, ledger, record, wait, |block| {
-        let succession = Maker::new(py)
-            .text("member", member)?
-            .text("record", record)?
-            .set("collections", PyTuple::new(py, &collections)?)?
-            .set("elsewhere", PyTuple::new(py, &elsewhere)?)?
-            .set("block", block)?
-            .make("Succession")?;
+    wait_mined(py, ledger, succession.record, wait, |block| {
+        let succession = told_of(py, &succession, block)?;
         Ok((&identity, succession).into_pyobject(py)?.into_any())
     })
+}
+
+fn told_of<'py>(
+    py: Python<'py>,
+    succession: &Succession,
+    block: Option<u64>,
+) -> PyResult<Any<'py>> {
+    let Succession { member, record, collections, to_renew, elsewhere } = succession;
+    let texts = |ids: &[medledger::MemberId]| {
+        PyTuple::new(py, ids.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    Maker::new(py)
+        .text("member", member)?
+        .text("record", record)?
+        .set("collections", texts(collections)?)?
+        .set("to_renew", texts(to_renew)?)?
+        .set("elsewhere", texts(elsewhere)?)?
+        .set("block", block)?
+        .make("Succession")
 }

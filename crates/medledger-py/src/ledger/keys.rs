@@ -73,7 +73,7 @@ impl Ledger {
     ) -> PyResult<Any<'py>> {
         let (ledger, report) = (self.get()?, parse("report", report)?);
         let key = key(access_key.as_ref());
-        rotation::rotate(py, ledger.as_ref(), &patient.0, &[report], &key, wait)?.get_item(0)
+        rotation::rotate(py, ledger.as_ref(), &patient.0, &report, &key, wait)
     }
 
     /// Note reports to be rotated later by `rotate_marked`; returns how many.
@@ -95,22 +95,24 @@ impl Ledger {
         Ok(marked.iter().map(ToString::to_string).collect())
     }
 
-    /// Rotate what is marked, at most `limit` reports; returns a list of Rotated.
+    /// Rotate what is marked, at most `limit` reports, many in one unit of work; returns a list of Rotated.
     ///
-    /// What was interrupted goes on with the next call. When a report fails, the exception's `result` is the list
-    /// so far.
-    #[pyo3(signature = (patient, *, limit = None, wait = false))]
+    /// `progress`, if given, is called after each unit with how many are rotated and how many there are; an exception it
+    /// raises ends the work there. What was interrupted goes on with the next call. When a report fails, the exception's
+    /// `result` is the list so far.
+    #[pyo3(signature = (patient, *, limit = None, wait = false, progress = None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
     fn rotate_marked<'py>(
         &self,
         py: Python<'py>,
         patient: &Identity,
         limit: Option<usize>,
         wait: bool,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let ledger = self.get()?;
-        let marked = py.detach(|| ledger.marked_for_rotation(&patient.0.id())).map_err(raise)?;
-        let now = &marked[..marked.len().min(limit.unwrap_or(usize::MAX))];
-        rotation::rotate(py, ledger.as_ref(), &patient.0, now, &medledger::Key::Identity, wait)
+        let ledger = ledger.as_ref();
+        rotation::rotate_marked(py, ledger, &patient.0, limit, wait, progress.as_ref())
     }
 
     /// As the hospital: compare old and new content of each rotation that waits, and confirm those that hold the
@@ -126,8 +128,17 @@ impl Ledger {
         rotation::confirm(py, ledger.as_ref(), &hospital.0, wait)
     }
 
-    /// Move a patient's collection at a hospital (by default this one) to its next key; returns the id of the
-    /// record. All who hold a live permission on the collection are given that key.
+    /// Enrol a patient of another hospital at this one; returns the id of the record. Raises RefusedError.
+    #[pyo3(signature = (patient, *, wait = false))]
+    fn enrol<'py>(&self, py: Python<'py>, patient: &Identity, wait: bool) -> PyResult<Any<'py>> {
+        let ledger = self.get()?;
+        let id = py.detach(|| ledger.enrol(&patient.0)).map_err(raise)?;
+        wait_mined(py, &ledger, id, wait, |_| Ok(id.to_string().into_pyobject(py)?.into_any()))
+    }
+
+    /// Move a patient's collection at this hospital to its next key; returns the id of the record. All who hold a live
+    /// permission on the collection are given that key. Raises InvalidArgumentError for another `hospital`: it is renewed
+    /// there, where its readers' keys are.
     #[pyo3(signature = (patient, hospital = None, *, wait = false))]
     fn renew_collection<'py>(
         &self,

@@ -6,7 +6,7 @@ use crate::people::Contact;
 use crate::time::show_time;
 use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
-use medledger_core::ids::RecordId;
+use medledger_core::ids::{KeyFingerprint, RecordId};
 use medledger_core::registry::Purpose;
 use std::fmt::{Arguments, Write};
 
@@ -158,6 +158,30 @@ pub(crate) fn access_revoked(to: &Contact, address: &str, label: &str) -> Letter
     letter(to, address, format!("Permission taken back: {label}"), body)
 }
 
+/// To a patient: the hospital put the keys of the patient's consent in the place of the suspended ones.
+pub(crate) fn keys_replaced(
+    to: &Contact,
+    address: &str,
+    hospital: &str,
+    fingerprint: &KeyFingerprint,
+) -> Letter {
+    let fingerprint = fingerprint.to_groups();
+    let body = format_args!(
+        "{hospital} has replaced your suspended keys, with your consent.\n\n\
+         \x20   new keys  {fingerprint}\n\n\
+         Compare this with the fingerprint you were shown when you made them. If\n\
+         it is another one, or you made none, tell the hospital at once.\n\n\
+         At your next visit bring the file with the new keys, and at each hospital\n\
+         that keeps reports of yours put the former keys out of use:\n\n\
+         \x20   medledger identity install FILE\n\
+         \x20   medledger collection renew --as YOU\n\
+         \x20   medledger identity rewrap --as YOU\n\n\
+         Until then what is added is wrapped to your former keys, and opens with\n\
+         the new file, which holds them, too."
+    );
+    letter(to, address, "Your keys were replaced".to_owned(), body)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +199,10 @@ mod tests {
             assert_eq!(letter.body.capacity(), letter.body.len());
             assert!(letter.body.lines().all(|line| line.len() <= 76), "{}", letter.body);
         }
+        let letter =
+            keys_replaced(&to, "p@example.org", "General", &KeyFingerprint::from_bytes([7; 16]));
+        assert!(letter.body.contains("0707 0707 0707 0707 0707 0707 0707 0707\n"));
+        assert!(letter.body.lines().all(|line| line.len() <= 76), "{}", letter.body);
         for key in [Some(&key), None] {
             let until = Timestamp::from_secs(1_800_000_000);
             let letter = access_granted(&to, "p@example.org", id, "1_2_x", until, key);

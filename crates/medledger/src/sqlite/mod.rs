@@ -14,6 +14,7 @@
 
 mod read;
 mod schema;
+mod state;
 mod write;
 
 use medledger_core::ids::BlockId;

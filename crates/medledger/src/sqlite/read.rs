@@ -9,7 +9,6 @@ use medledger_core::keys::Signature;
 use medledger_core::pow::{Header, Work};
 use medledger_core::record::SignedRecord;
 use medledger_core::registry::{Kind, VoidCode};
-use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, StoreError, StoredBlock, StoredRecord, View, in_place,
     read_signed,
@@ -57,12 +56,12 @@ pub(super) fn stored(number: u64, what: &str) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| damaged(format!("{what} is {number}")))
 }
 
-fn at_most(limit: usize) -> i64 {
+pub(super) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// Turns columns into a value; what does not decode is damage.
-trait FromRow: Sized {
+pub(super) trait FromRow: Sized {
     fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Self, StoreError>>;
 }
 
@@ -201,7 +200,7 @@ impl FromRow for Row {
 }
 
 /// First key beyond all that begin with `prefix`; none when nothing lies beyond.
-fn beyond(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn beyond(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != 0xff)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;
@@ -209,7 +208,7 @@ fn beyond(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The smallest key that a scan may yield: the prefix itself, or what comes right after `after`.
-fn from_key(prefix: &[u8], after: Option<&[u8]>) -> Vec<u8> {
+pub(super) fn from_key(prefix: &[u8], after: Option<&[u8]>) -> Vec<u8> {
     match after {
         Some(after) if after >= prefix => [after, &[0]].concat(),
         _ => prefix.to_vec(),
@@ -217,7 +216,7 @@ fn from_key(prefix: &[u8], after: Option<&[u8]>) -> Vec<u8> {
 }
 
 impl<C: Deref<Target = Connection>> Session<C> {
-    fn value(
+    pub(super) fn value(
         &self,
         doing: &'static str,
         sql: &str,
@@ -244,7 +243,7 @@ impl<C: Deref<Target = Connection>> Session<C> {
         found.map(|number| small(number, "a number")).transpose()
     }
 
-    fn rows<T: FromRow>(
+    pub(super) fn rows<T: FromRow>(
         &self,
         doing: &'static str,
         sql: &str,
@@ -267,37 +266,6 @@ impl<C: Deref<Target = Connection>> Session<C> {
         params: impl Params,
     ) -> Result<Option<T>, StoreError> {
         Ok(self.rows(doing, sql, params)?.pop())
-    }
-}
-
-impl<C: InStore> StateRead for Session<C> {
-    fn known(&self) -> Option<&Known> {
-        Some(&self.0.store().known)
-    }
-
-    fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.value("reading the state", "SELECT value FROM state WHERE key = ?1", [key])
-    }
-
-    fn state_scan(
-        &self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        let (doing, from, limit) = ("reading the state", from_key(prefix, after), at_most(limit));
-        match beyond(prefix) {
-            Some(end) => self.rows(
-                doing,
-                "SELECT key, value FROM state WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
-                params![from, end, limit],
-            ),
-            None => self.rows(
-                doing,
-                "SELECT key, value FROM state WHERE key >= ?1 ORDER BY key LIMIT ?2",
-                params![from, limit],
-            ),
-        }
     }
 }
 

@@ -33,6 +33,16 @@ const STEPS: &[&str] = &[
      CREATE INDEX records_of_patient ON records (patient) WHERE patient IS NOT NULL AND seq IS NULL;
      CREATE INDEX records_of_report ON records (report) WHERE report IS NOT NULL AND seq IS NULL;
      CREATE INDEX records_of_time ON records (time) WHERE seq IS NULL;",
+    // SQLite compares a key only after reading all of its row. One that does not fit into its page makes every look-up
+    // that comes by read another page, from the file. So long values lie apart, and such a row has none (see `LONG`).
+    "ALTER TABLE state RENAME TO state_before;
+     CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB) STRICT, WITHOUT ROWID;
+     CREATE TABLE state_long (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT;
+     INSERT INTO state SELECT key, CASE WHEN length(value) <= 500 THEN value END FROM state_before;
+     INSERT INTO state_long SELECT key, value FROM state_before WHERE length(value) > 500;
+     DROP TABLE state_before;
+     CREATE TRIGGER state_shortened AFTER UPDATE ON state WHEN old.value IS NULL AND new.value IS NOT NULL
+     BEGIN DELETE FROM state_long WHERE key = old.key; END;",
     // Ids are random: among all records, a thousand that come together each change another page of their index. Those of
     // records that wait have an index of their own, which is small. The table is made anew, as its own rule that ids be
     // unique was an index over all; that no id is in both, `put_record` sees to.
@@ -78,14 +88,17 @@ const STEPS: &[&str] = &[
      LEFT JOIN void_codes ON void_codes.code = records.refused;",
 ];
 
+/// Bytes of a value that lies beside its key in the table `state`; one of more lies in `state_long`. Members, whose keys
+/// are long, and grants on many reports are such.
+pub(super) const LONG: usize = 500;
+
 /// Bytes of a page.
 pub(super) const PAGE: u64 = 4096;
 
 /// What every SQLite database begins with.
 pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Pages that a reader keeps in memory, in KiB. Of a state with 1,000,000 grants those above the leaves are 40 MB; a look-up
-/// comes by five or six of them.
+/// Pages that a reader keeps in memory, in KiB. More of them save reads, but no time (`docs/benchmarks.md`).
 const READER_CACHE_KIB: i64 = 16 << 10;
 
 /// How long a writer waits for another process before it says that the ledger is busy.

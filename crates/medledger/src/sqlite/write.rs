@@ -1,9 +1,11 @@
 //! Writing: one unit of work, a transaction of the one writing connection.
 
 use super::read::{InStore, Session, by_id, stored};
+use super::schema::LONG;
 use super::{SqliteStore, failed};
 use medledger_core::ids::RecordId;
 use medledger_core::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
+use rusqlite::types::Null;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use std::ops::Deref;
 use std::sync::MutexGuard;
@@ -114,20 +116,28 @@ impl Unit for Session<Writing<'_>> {
 
     fn set_state(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         let doing = "writing the state";
+        let put = "INSERT INTO state (key, value) VALUES (?1, ?2) \
+                   ON CONFLICT DO UPDATE SET value = excluded.value";
         match value {
-            Some(value) => self.run(
-                doing,
-                "INSERT INTO state (key, value) VALUES (?1, ?2) \
-                 ON CONFLICT DO UPDATE SET value = excluded.value",
-                params![key, value],
-            ),
-            None => self.run(doing, "DELETE FROM state WHERE key = ?1", params![key]),
-        }
-        .map(drop)
+            Some(value) if value.len() <= LONG => self.run(doing, put, params![key, value])?,
+            Some(value) => {
+                let put_long = "INSERT INTO state_long (key, value) VALUES (?1, ?2) \
+                                ON CONFLICT DO UPDATE SET value = excluded.value";
+                self.run(doing, put_long, params![key, value])?;
+                self.run(doing, put, params![key, Null])?
+            }
+            None => {
+                self.run(doing, "DELETE FROM state WHERE key = ?1", params![key])?;
+                self.run(doing, "DELETE FROM state_long WHERE key = ?1", params![key])?
+            }
+        };
+        Ok(())
     }
 
     fn clear_state(&mut self) -> Result<(), StoreError> {
-        self.run("clearing the state", "DELETE FROM state", []).map(drop)
+        let doing = "clearing the state";
+        self.run(doing, "DELETE FROM state", [])?;
+        self.run(doing, "DELETE FROM state_long", []).map(drop)
     }
 
     fn put_record(&mut self, record: &StoredRecord) -> Result<(), StoreError> {

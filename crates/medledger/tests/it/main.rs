@@ -7,6 +7,7 @@ mod attempts;
 mod blocks;
 mod cars;
 mod claims;
+mod consent;
 mod delivery;
 mod durability;
 mod elsewhere;

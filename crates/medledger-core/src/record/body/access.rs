@@ -1,5 +1,6 @@
 //! Who may read: requests, grants and what becomes of them.
 
+use crate::cbor::Reader;
 use crate::clock::Timestamp;
 use crate::ids::{BlockId, GrantId, GroupId, MemberId, RecordId, ReportId, TokenHash};
 use crate::registry::{Purpose, limit};
@@ -42,6 +43,15 @@ impl From<ReportList> for Scope {
 }
 
 impl Scope {
+    /// One report or a collection, in its canonical bytes.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(match (reader.map()?, reader.text()?) {
+            (1, "report") => Self::Report(ReportId::from_bytes(reader.array()?)),
+            (1, "collection") => Self::Collection(MemberId::from_bytes(reader.array()?)),
+            _ => return None,
+        })
+    }
+
     /// The report, where it is one.
     #[must_use]
     pub const fn report(&self) -> Option<ReportId> {
@@ -125,6 +135,22 @@ pub enum Grantee {
     Member(MemberId),
     /// The members of a group, a role at a hospital being one: now and later.
     Group(GroupAt),
+}
+
+impl Grantee {
+    /// A grantee in its canonical bytes.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(match (reader.map()?, reader.text()?) {
+            (1, "member") => Self::Member(MemberId::from_bytes(reader.array()?)),
+            (1, "group") => {
+                Some(reader.map()?).filter(|entries| *entries == 2)?;
+                let epoch = reader.key("epoch")?.small()?;
+                let group = GroupId::from_bytes(reader.key("group")?.array()?);
+                Self::Group(GroupAt { group, epoch })
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// A group by the key it has at one epoch.

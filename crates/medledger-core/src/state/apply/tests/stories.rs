@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::{RecordNonce, TokenHash};
 use crate::registry::Kind;
-use crate::state::{Changes, GrantStanding, RequestStatus, SignatureCheck};
+use crate::state::{Changes, GrantEntry, GrantStanding, RequestStatus, SignatureCheck};
 use proptest::prelude::*;
 
 #[test]
@@ -159,7 +159,7 @@ fn a_grant_is_live_until_its_time_or_its_revocation() {
     assert_eq!(reaching(&world, OTHER_DOCTOR, report), [grant]);
     assert!(reaching(&world, NURSE, report).is_empty());
     assert_eq!(given(&world, OTHER_DOCTOR), [grant]);
-    assert_eq!(world.state().grants_by(&id(PATIENT)).unwrap(), [grant]);
+    assert_eq!(ids(world.state().grants_by(&id(PATIENT)).unwrap()), [grant]);
     // Each opening is a record of its own, however often.
     for _ in 0..3 {
         world.put(OTHER_DOCTOR, read(report, Some(grant)));
@@ -169,16 +169,20 @@ fn a_grant_is_live_until_its_time_or_its_revocation() {
     assert_eq!(standing(&world, NOW), GrantStanding::Revoked);
 }
 
+fn ids(grants: Vec<(GrantId, GrantEntry)>) -> Vec<GrantId> {
+    grants.into_iter().map(|(id, _)| id).collect()
+}
+
 pub(super) fn reaching(world: &World, reader: u8, report: ReportId) -> Vec<GrantId> {
     let (state, reader) = (world.state(), id(reader));
     let member = state.member(&reader).unwrap().unwrap();
     let entry = state.report(&report).unwrap().unwrap();
-    state.grants_reaching(&reader, &member, &report, &entry).unwrap()
+    ids(state.grants_reaching(&reader, &member, &report, &entry).unwrap())
 }
 
 pub(super) fn given(world: &World, reader: u8) -> Vec<GrantId> {
     let member = world.state().member(&id(reader)).unwrap().unwrap();
-    world.state().grants_of(&id(reader), &member).unwrap()
+    ids(world.state().grants_of(&id(reader), &member).unwrap())
 }
 
 #[test]

@@ -1,0 +1,226 @@
+//! `medledger identity consent`, `read-consent` and `install`: new keys of a patient whose keys are suspended, as files.
+
+use super::NewPassword;
+use super::results::{ids, named};
+use crate::commands::hospital::read_bounded;
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::failures;
+use crate::interrupt::Partial;
+use crate::lookup;
+use crate::output::{Show, fields};
+use crate::secret::PasswordArgs;
+use clap::Args;
+use medledger::core::identity::{LockParams, peek};
+use medledger::core::registry::limit;
+use medledger::{ChainId, IdentityError, KeyConsent, KeyFingerprint, Ledger};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const CONSENT_AFTER: &str = "\
+This is for the patient's own machine: no ledger is needed. The present file stays as it is, and the new one is yours
+alone. Give the consent to the hospital, with the fingerprint by another way: by voice, or on paper.";
+
+#[derive(Args, Debug)]
+#[command(after_help = CONSENT_AFTER)]
+pub(crate) struct ConsentArgs {
+    /// A copy of the identity file whose keys are suspended
+    file: PathBuf,
+    /// The chain's id, from someone you trust; receipts show it
+    #[arg(long, value_name = "ID")]
+    chain: ChainId,
+    /// Where the identity file with the new keys goes; there must be none yet
+    #[arg(long, value_name = "FILE")]
+    next: PathBuf,
+    /// Where the consent goes: the file that the hospital needs
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    password: PasswordArgs,
+    #[command(flatten)]
+    new: NewPassword,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReadConsentArgs {
+    /// The consent, as `identity consent` writes it
+    file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InstallArgs {
+    /// The identity file
+    file: PathBuf,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+/// A consent that was written, or read.
+#[derive(Serialize)]
+struct Told {
+    member: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    chain: String,
+    /// Of the new keys.
+    fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<String>,
+    #[serde(skip)]
+    groups: String,
+}
+
+impl Told {
+    fn new(consent: &KeyConsent) -> Self {
+        let fingerprint = consent.next().fingerprint();
+        Self {
+            member: consent.member().to_string(),
+            name: None,
+            chain: consent.chain().to_string(),
+            fingerprint: fingerprint.to_string(),
+            next: None,
+            consent: None,
+            groups: fingerprint.to_groups(),
+        }
+    }
+}
+
+impl Show for Told {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        let name = self.name.iter().map(|name| ("patient", name.clone()));
+        let mut lines: Vec<_> = name.collect();
+        lines.push(("member id", self.member.clone()));
+        lines.push(("chain", self.chain.clone()));
+        lines.push(("new keys", self.groups.clone()));
+        lines.extend(self.next.iter().map(|file| ("identity file", file.clone())));
+        lines.extend(self.consent.iter().map(|file| ("consent", file.clone())));
+        fields(out, &lines)
+    }
+}
+
+/// An identity file in its place.
+#[derive(Serialize)]
+struct Installed {
+    member: String,
+    former_keys: usize,
+    /// Whether the collection here goes on with a key of the former keys.
+    renew: bool,
+    /// Other hospitals that may keep something that stands to them.
+    elsewhere: Vec<String>,
+    #[serde(skip)]
+    names: Vec<String>,
+}
+
+impl Show for Installed {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        fields(
+            out,
+            &[("member", self.member.clone()), ("former keys", self.former_keys.to_string())],
+        )?;
+        if self.renew {
+            writeln!(
+                out,
+                "the collection here goes on with a key of the former keys: `medledger collection renew --as {}`",
+                self.member
+            )?;
+        }
+        if self.former_keys > 0 {
+            writeln!(
+                out,
+                "`medledger identity rewrap --as {}` wraps to the new keys what stands here to the former ones",
+                self.member
+            )?;
+        }
+        if !self.names.is_empty() {
+            writeln!(out, "then the same at {}", self.names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// A consent from a file.
+pub(super) fn read(path: &Path) -> Result<KeyConsent> {
+    let bytes = read_bounded(path, limit::KEY_CONSENT_BYTES)?;
+    KeyConsent::decode(&bytes)
+        .map_err(|error| Failure::from(error).doing(&path.display().to_string()))
+}
+
+/// What the patient read out, held against the consent.
+pub(super) fn compare(consent: &KeyConsent, heard: Option<&str>) -> Result<()> {
+    let Some(heard) = heard else { return Ok(()) };
+    let (heard, found) = (KeyFingerprint::from_groups(heard)?, consent.next().fingerprint());
+    if heard == found {
+        return Ok(());
+    }
+    let message = format!(
+        "the consent is to keys {}, not to {}: somebody else may have made it",
+        found.to_groups(),
+        heard.to_groups()
+    );
+    Err(Failure::new(crate::exit::Fault::Refused, "fingerprint", message)
+        .hint("ask the patient for the file again, and by another way"))
+}
+
+pub(super) fn consent(context: &Context, args: &ConsentArgs) -> Result<()> {
+    let password = args.password.existing("password of the file with the suspended keys")?;
+    // Before anything new is asked for.
+    let bytes = read_bounded(&args.file, limit::LOCKED_IDENTITY_BYTES)?;
+    medledger::core::identity::unlock(&bytes, &password)
+        .map_err(|error| Failure::from(IdentityError::from(error)))?;
+    let new = args.new.create("the file with the new keys")?;
+    let (_, consent) = Ledger::consent_to_new_keys(
+        &args.chain,
+        &args.file,
+        &password,
+        &args.next,
+        &new,
+        &LockParams::default(),
+    )?;
+    let failed = |error: io::Error| {
+        failures::file(&args.output, &error)
+            .hint("the new keys are made, and nothing needs them yet: name another --next file and repeat")
+    };
+    let (partial, mut file) = Partial::create(&args.output).map_err(failed)?;
+    file.write_all(&consent.encode()).and_then(|()| file.sync_all()).map_err(failed)?;
+    partial.finish(&args.output).map_err(failed)?;
+    let mut told = Told::new(&consent);
+    told.next = Some(args.next.display().to_string());
+    told.consent = Some(args.output.display().to_string());
+    context.print(&told)?;
+    context.note("give the hospital the consent, and read out the fingerprint of the new keys");
+    Ok(())
+}
+
+pub(super) fn read_consent(context: &Context, args: &ReadConsentArgs) -> Result<()> {
+    let ledger = context.open_read_only()?;
+    let consent = read(&args.file)?;
+    let member = ledger.check_consent(&consent.member(), &consent)?;
+    let mut told = Told::new(&consent);
+    told.name = Some(member.contact.name);
+    context.print(&told)?;
+    context.note(
+        "it counts: compare the fingerprint with what the patient reads out; then `medledger identity replace \
+         --consent-file` puts it on the ledger",
+    );
+    Ok(())
+}
+
+pub(super) fn install(context: &Context, args: &InstallArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let bytes = read_bounded(&args.file, limit::LOCKED_IDENTITY_BYTES)?;
+    let info = peek(&bytes).map_err(|error| Failure::from(IdentityError::from(error)))?;
+    let member = lookup::member(&ledger, &info.id.to_string())?;
+    let password = args.password.existing(&format!("password of {}", member.contact.name))?;
+    let identity = ledger.install_identity(&bytes, &password)?;
+    let still = ledger.still_former(&identity)?;
+    context.print(&Installed {
+        member: member.id.to_string(),
+        former_keys: identity.former_hpke_keys().len(),
+        renew: still.renew,
+        elsewhere: ids(&still.elsewhere),
+        names: named(&ledger, &still.elsewhere)?,
+    })
+}
