@@ -7,12 +7,13 @@ mod speed;
 mod world;
 
 use common::{Bench, Work, in_turn};
+use medledger::Threads;
 use medledger_core::keys::SignatureBatch;
 use medledger_core::memory::MemoryStore;
 use medledger_core::rand_core::UnwrapErr;
 use medledger_core::registry::domain;
-use medledger_core::replay::{block, first_difference, replay};
-use medledger_core::state::SignatureCheck;
+use medledger_core::replay::{block, replay};
+use medledger_core::state::{BatchedSignatures, Rebuilt, SignatureCheck};
 use medledger_core::store::Store;
 use std::cell::LazyCell;
 use std::hint::black_box;
@@ -153,7 +154,7 @@ fn replaying(bench: &mut Bench) {
     let work = Work::Each((blocks * each) as u64, "records");
     for (name, check) in [("with", SignatureCheck::Now), ("without", SignatureCheck::Done)] {
         bench.case(format!("replay into memory, {name} signatures"), work, || {
-            let copy = MemoryStore::new();
+            let mut copy = Rebuilt::default();
             let view = world.store.view().unwrap();
             let mut check = check;
             let done = replay(
@@ -161,12 +162,11 @@ fn replaying(bench: &mut Bench) {
                 &world.rules,
                 world.now().plus(3600),
                 &mut check,
-                &copy,
+                &mut copy,
                 &mut |_| {},
             );
             assert_eq!(done.unwrap().records as usize, blocks * each + 3);
-            let copy = copy.view().unwrap();
-            assert_eq!(first_difference(view.as_ref(), copy.as_ref()).unwrap(), None);
+            assert_eq!(copy.first_difference(view.as_ref()).unwrap(), None);
         });
     }
     let one = Work::Each(each as u64, "records");
@@ -200,7 +200,16 @@ fn replaying(bench: &mut Bench) {
         unit.commit().unwrap();
         (copy, read(2))
     });
+    // As news of others and imports are: signatures in batches on all cores.
     bench.case("check a block whole", one, || {
+        let (copy, block) = &*below;
+        let view = copy.view().unwrap();
+        let now = world.now().plus(3600);
+        let (threads, mut rng) = (Threads::default(), UnwrapErr(getrandom::SysRng));
+        let check = &mut BatchedSignatures::new(&threads, &mut rng);
+        black_box(world.rules.check_block(view.as_ref(), block, now, check).unwrap());
+    });
+    bench.case("check a block whole, one by one", one, || {
         let (copy, block) = &*below;
         let view = copy.view().unwrap();
         let now = world.now().plus(3600);

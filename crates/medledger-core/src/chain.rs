@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::genesis::{Consensus, Genesis};
 use crate::ids::{BlockId, BlockRoot, ChainId, MemberId};
 use crate::pow::{Bits, Header, Schedule, Target, Work, median_time_at};
+use crate::record::SignedRecord;
 use crate::registry::{Role, VoidCode, limit};
 use crate::state::{ApplyError, At, Changes, ReadOnce, Signatures, State, StateRead, apply};
 use crate::store::{StoreError, StoredBlock, View};
@@ -138,6 +139,9 @@ pub struct Rules {
     /// Its configuration.
     pub genesis: Genesis,
 }
+
+/// Records of a block from which on it pays to have others look at signatures while the records are judged.
+const ALONGSIDE: usize = 512;
 
 /// A block that keeps every rule, with what it changes. Only [`Rules::check_block`] makes one out of a
 /// [`Block`], which is nothing but what came; whatever writes a block asks for this.
@@ -288,23 +292,61 @@ impl Rules {
         signatures: &mut dyn Signatures,
     ) -> Result<Checked<'a>, BlockError> {
         let tip = tip(view)?;
-        self.check_header(view, &tip, &block.header, now)?;
-        self.check_place(&tip, block)?;
-        // The parent's state decides: a block cannot admit its own miner.
-        self.check_signer(view, block)?;
-        self.check_turn(view, &tip, &block.descriptor.miner)?;
-        self.check_body(block)?;
-        let at = self.at(&tip);
+        self.check_frame(view, &tip, block, now)?;
         let below = ReadOnce::new(view);
         let mut changes = Changes::default();
+        let mut fold = |record: &SignedRecord, at: &At, signatures: &mut dyn Signatures| {
+            let new = apply(&changes.over(&below), record, at, signatures)?;
+            changes.extend(new);
+            Ok(())
+        };
+        let at = self.at(&tip);
+        if block.records.len() < ALONGSIDE {
+            self.check_records(block, &at, signatures, &mut fold)?;
+        } else {
+            let mut judged = Ok(());
+            signatures.alongside(&mut |signatures| {
+                judged = self.check_records(block, &at, signatures, &mut fold);
+            });
+            judged?;
+        }
+        let stored = self.stored(view, &tip, block, block.to_nodes().root.0)?;
+        Ok(Checked { block, stored, changes })
+    }
+
+    /// Judges what can be judged of a block that would follow `tip` before its records; `view` has the blocks up to
+    /// `tip` and the state after it.
+    pub(crate) fn check_frame(
+        &self,
+        view: &dyn View,
+        tip: &StoredBlock,
+        block: &Block,
+        now: Timestamp,
+    ) -> Result<(), BlockError> {
+        self.check_header(view, tip, &block.header, now)?;
+        self.check_place(tip, block)?;
+        // The parent's state decides: a block cannot admit its own miner.
+        self.check_signer(view, block)?;
+        self.check_turn(view, tip, &block.descriptor.miner)?;
+        self.check_body(block)
+    }
+
+    /// Folds the records of a block in their order: `fold` applies each to the state after those before it.
+    pub(crate) fn check_records(
+        &self,
+        block: &Block,
+        at: &At,
+        signatures: &mut dyn Signatures,
+        fold: &mut dyn FnMut(&SignedRecord, &At, &mut dyn Signatures) -> Result<(), ApplyError>,
+    ) -> Result<(), BlockError> {
         // Of two faults the first one counts, though signatures may be looked at last.
         let blame = |signatures: &mut dyn Signatures| {
             let code = VoidCode::BadSignature;
             signatures.settle().map_err(|index| BlockError::Void { index, code })
         };
         for (index, record) in block.records.iter().enumerate() {
-            match apply(&changes.over(&below), record, &at, signatures) {
-                Ok(new) => changes.extend(new),
+            match fold(record, at, signatures) {
+                Ok(()) => {}
                 Err(ApplyError::Void(code)) => {
                     blame(signatures)?;
                     return Err(BlockError::Void { index, code });
@@ -312,9 +354,7 @@ impl Rules {
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             }
         }
-        blame(signatures)?;
-        let stored = self.stored(view, &tip, block, block.to_nodes().root.0)?;
-        Ok(Checked { block, stored, changes })
+        blame(signatures)
     }
 
     /// Whether the descriptor is for the place after `tip`.

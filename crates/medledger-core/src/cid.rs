@@ -122,7 +122,14 @@ impl Cid {
     /// The binary form: 36 bytes, or 34 in version 0.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.inner().to_bytes()
+        let mut bytes = Vec::with_capacity(36);
+        if !self.v0 {
+            // Every codec has a number of one byte.
+            bytes.extend_from_slice(&[1, self.codec.code() as u8]);
+        }
+        bytes.extend_from_slice(&[SHA2_256 as u8, 32]);
+        bytes.extend_from_slice(&self.digest);
+        bytes
     }
 
     /// Reads the binary form; every byte must belong to it.
@@ -130,6 +137,13 @@ impl Cid {
     /// # Errors
     /// When the bytes are no CID, or one of another codec or hash.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CidError> {
+        // Nearly every one, in the only way to write it.
+        if let [1, code, 0x12, 32, digest @ ..] = bytes
+            && let Ok(digest) = digest.try_into()
+            && let Some(codec) = Codec::from_code(u64::from(*code))
+        {
+            return Ok(Self::from_digest(codec, digest));
+        }
         let malformed = || {
             let shown = &bytes[..bytes.len().min(40)];
             CidError::Malformed(data_encoding::HEXLOWER.encode(shown))
@@ -244,6 +258,16 @@ mod tests {
             assert_eq!(Cid::from_bytes(&cid.to_bytes()), Ok(cid));
         }
         assert_eq!(Cid::of(Codec::Raw, b"").to_bytes().len(), 36);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_cid_crate() {
+        let v1 = [Codec::Raw, Codec::DagPb, Codec::DagCbor].map(|codec| Cid::of(codec, b"x"));
+        for cid in v1.into_iter().chain([Cid::v0_from_digest([7; 32])]) {
+            assert_eq!(cid.to_bytes(), cid.inner().to_bytes());
+            assert_eq!(Cid::from_bytes(&cid.to_bytes()), Ok(cid));
+            assert_eq!(Cid::narrow(&cid.inner()), Ok(cid));
+        }
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Genesis {
             };
             Change { key: key::member(&id), value: Some(cbor::encode(&entry)) }
         });
-        let config = Change { key: key::GENESIS.to_vec(), value: Some(self.encode()) };
+        let config = Change { key: key::GENESIS.into(), value: Some(self.encode()) };
         std::iter::once(config).chain(founders).collect()
     }
 }

@@ -6,8 +6,8 @@ use crate::clock::Timestamp;
 use crate::ids::BlockId;
 use crate::prune;
 use crate::registry::VoidCode;
-use crate::state::{PutOff, Signatures, StateRead};
-use crate::store::{Standing, Store, StoreError, StoredBlock, View};
+use crate::state::{PutOff, Rebuilt, Signatures, StateRead, apply};
+use crate::store::{StoreError, StoredBlock, View};
 
 /// What a replay found to be in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub enum ReplayError {
     Store(#[from] StoreError),
 }
 
-/// Judges every block of `view` anew and writes it into `into`, an empty store, so that the state
-/// that follows from the blocks can be compared with the state that is stored.
+/// Judges every block of `view` anew and folds `into`, which must be empty, so that the state that follows from the
+/// blocks can be compared with the state that is stored. After an error it is of no use.
 ///
 /// `progress` is told the height of each block done.
 ///
@@ -66,7 +66,7 @@ pub fn replay(
     rules: &Rules,
     now: Timestamp,
     signatures: &mut dyn Signatures,
-    into: &dyn Store,
+    into: &mut Rebuilt,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Replayed, ReplayError> {
     let mut done = Replayed::default();
@@ -77,24 +77,25 @@ pub fn replay(
         return Err(ReplayError::Genesis { expected: expected_id, found: expected.id });
     }
     compare(&genesis, &expected)?;
-    let mut unit = into.unit()?;
-    unit.append_block(&expected)?;
-    for change in rules.genesis.state() {
-        unit.set_state(&change.key, change.value.as_deref())?;
-    }
-    unit.commit()?;
+    into.write(rules.genesis.state());
     done.blocks = 1;
     let mut result = None;
     signatures.alongside(&mut |signatures| {
         let mut places = Vec::new();
-        let judged = blocks(view, rules, now, signatures, into, &mut places, progress, &mut done);
+        let mut done_by = |height, records| {
+            done.blocks += 1;
+            done.records += records;
+            progress(height);
+        };
+        let judged =
+            blocks(view, rules, now, signatures, &expected, into, &mut places, &mut done_by);
         // Of two faults the first counts, and every signature put off stands before what ended the replay.
         result = Some(settle(signatures, &places).and(judged));
     });
     result.expect("the job is run once").map(|()| done)
 }
 
-/// Judges block after block and writes it into `into`, until one is not in order or a signature put off is known to
+/// Judges block after block and folds it, until one is not in order or a signature put off is known to
 /// be wrong. `places` is told how many checks were put off before each block.
 #[expect(clippy::too_many_arguments, reason = "one step of the function above")]
 fn blocks(
@@ -102,32 +103,48 @@ fn blocks(
     rules: &Rules,
     now: Timestamp,
     signatures: &mut dyn Signatures,
-    into: &dyn Store,
+    genesis: &StoredBlock,
+    into: &mut Rebuilt,
     places: &mut Vec<(usize, u64)>,
-    progress: &mut dyn FnMut(u64),
-    done: &mut Replayed,
+    done: &mut dyn FnMut(u64, u64),
 ) -> Result<(), ReplayError> {
+    let mut newest = Newest::new(genesis.clone());
     for height in 1..=tip(view)?.height {
         let stored = block_at(view, height)?;
         let block = block(view, &stored)?;
         places.push((signatures.waiting(), height));
-        let judged = rules.check_block(into.view()?.as_ref(), &block, now, &mut PutOff(signatures));
+        let signatures = &mut PutOff(signatures);
+        let judged = judge(view, rules, &newest, &block, now, signatures, into);
         let checked = judged.map_err(|error| ReplayError::Rule { height, error })?;
         if signatures.faulty() {
             return Ok(());
         }
-        compare(&stored, checked.stored())?;
-        let mut unit = into.unit()?;
-        unit.append_block(checked.stored())?;
-        for (key, value) in checked.changes().iter() {
-            unit.set_state(key, value)?;
-        }
-        unit.commit()?;
-        done.blocks += 1;
-        done.records += block.records.len() as u64;
-        progress(height);
+        compare(&stored, &checked)?;
+        newest.push(checked);
+        done(height, block.records.len() as u64);
     }
     Ok(())
+}
+
+/// As [`Rules::check_block`], but that what changes is folded into `state` at once.
+fn judge(
+    view: &dyn View,
+    rules: &Rules,
+    newest: &Newest,
+    block: &Block,
+    now: Timestamp,
+    signatures: &mut dyn Signatures,
+    state: &mut Rebuilt,
+) -> Result<StoredBlock, BlockError> {
+    let tip = newest.tip();
+    rules.check_frame(&SoFar { view, newest, state }, tip, block, now)?;
+    rules.check_records(block, &rules.at(tip), signatures, &mut |record, at, signatures| {
+        let changes = apply(state, record, at, signatures)?;
+        state.write(changes);
+        Ok(())
+    })?;
+    let node = block.to_nodes().root.0;
+    Ok(rules.stored(&SoFar { view, newest, state }, tip, block, node)?)
 }
 
 /// Makes the checks that were put off; blame finds its block.
@@ -149,13 +166,7 @@ pub fn block(view: &dyn View, stored: &StoredBlock) -> Result<Block, StoreError>
     if stored.height < prune::kept_from(view)? && stored.height > 0 {
         return Err(StoreError::Pruned { height: stored.height });
     }
-    let mut records = Vec::new();
-    for (index, record) in (0u32..).zip(view.records_of(stored.height)?) {
-        if record.standing != (Standing::Mined { height: stored.height, index }) {
-            return Err(damaged("records are out of order"));
-        }
-        records.push(record.signed()?);
-    }
+    let records = view.signed_records_of(stored.height)?;
     Ok(Block {
         header: stored.signed.header,
         signature: stored.signed.signature.ok_or_else(|| damaged("no signature"))?,
@@ -205,6 +216,10 @@ pub fn first_difference(
         }
     }
 }
+
+mod so_far;
+
+use so_far::{Newest, SoFar};
 
 #[cfg(test)]
 mod tests;

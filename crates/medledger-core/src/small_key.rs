@@ -1,68 +1,104 @@
-//! Keys of the state, kept within the nodes of the trees that order them.
+//! Keys of the state, kept within the tables and trees that hold them.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 
 /// Bytes that need no memory of their own: nearly every key has 33 or fewer.
 const SHORT: usize = 38;
 
-/// A key. Looking one up compares a dozen of them, and each that lies elsewhere is a wait for the memory.
+/// The key of an entry of the state: bytes.
+// Looking one up compares several of them, and each that lies elsewhere is a wait for the memory.
 #[derive(Clone)]
-pub(crate) enum SmallKey {
+pub struct StateKey(Repr);
+
+#[derive(Clone)]
+enum Repr {
     Short(u8, [u8; SHORT]),
     Long(Box<[u8]>),
 }
 
-impl SmallKey {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Short(length, bytes) => &bytes[..usize::from(*length)],
-            Self::Long(bytes) => bytes,
+impl StateKey {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Short(length, bytes) => &bytes[..usize::from(*length)],
+            Repr::Long(bytes) => bytes,
         }
+    }
+
+    /// The key that consists of these parts.
+    pub(crate) fn join(parts: &[&[u8]]) -> Self {
+        let mut bytes = [0; SHORT];
+        let mut length = 0;
+        for part in parts {
+            let Some(room) = bytes.get_mut(length..length + part.len()) else {
+                return Self(Repr::Long(parts.concat().into()));
+            };
+            room.copy_from_slice(part);
+            length += part.len();
+        }
+        Self(Repr::Short(length as u8, bytes))
     }
 }
 
-impl From<&[u8]> for SmallKey {
+impl Deref for StateKey {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl From<&[u8]> for StateKey {
     fn from(key: &[u8]) -> Self {
-        match u8::try_from(key.len()) {
-            Ok(length) if key.len() <= SHORT => {
-                let mut bytes = [0; SHORT];
-                bytes[..key.len()].copy_from_slice(key);
-                Self::Short(length, bytes)
-            }
-            _ => Self::Long(key.into()),
-        }
+        Self::join(&[key])
     }
 }
 
-impl Borrow<[u8]> for SmallKey {
+impl Borrow<[u8]> for StateKey {
     fn borrow(&self) -> &[u8] {
         self.as_bytes()
     }
 }
 
-impl Ord for SmallKey {
+impl Ord for StateKey {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_bytes().cmp(other.as_bytes())
     }
 }
 
-impl PartialOrd for SmallKey {
+impl PartialOrd for StateKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for SmallKey {
+impl PartialEq for StateKey {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for SmallKey {}
+impl Eq for StateKey {}
 
-impl fmt::Debug for SmallKey {
+impl PartialEq<StateKey> for Vec<u8> {
+    fn eq(&self, other: &StateKey) -> bool {
+        self.as_slice() == other.as_bytes()
+    }
+}
+
+impl Hash for StateKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As the bytes it is looked up by.
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for StateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&data_encoding::HEXLOWER.encode(self.as_bytes()))
     }
@@ -78,8 +114,10 @@ mod tests {
         fn keys_hold_and_order_their_bytes(
             a in proptest::collection::vec(0u8..3, 0..80), b in proptest::collection::vec(0u8..3, 0..80),
         ) {
-            let (key, other) = (SmallKey::from(a.as_slice()), SmallKey::from(b.as_slice()));
+            let (key, other) = (StateKey::from(a.as_slice()), StateKey::from(b.as_slice()));
             prop_assert_eq!(key.as_bytes(), a.as_slice());
+            let joined = StateKey::join(&[&a, &b]);
+            prop_assert_eq!(joined.as_bytes(), [&a[..], &b].concat());
             prop_assert_eq!(key.cmp(&other), a.cmp(&b));
             prop_assert_eq!(key == other, a == b);
         }

@@ -213,15 +213,34 @@ impl StoredRecord {
     /// # Errors
     /// [`StoreError::Damaged`] when the bytes are no record or not the one with this id.
     pub fn signed(&self) -> Result<SignedRecord, StoreError> {
-        match SignedRecord::decode(&self.bytes) {
-            Ok(signed) if signed.id() == self.id => Ok(signed),
-            Ok(other) => Err(StoreError::Damaged(format!(
-                "record {} is stored under the id {}",
-                other.id(),
-                self.id
-            ))),
-            Err(error) => Err(StoreError::Damaged(format!("record {}: {error}", self.id))),
+        read_signed(&self.id, &self.bytes)
+    }
+}
+
+/// The signed record that is stored under an id, for stores that read nothing else of it.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when the bytes are no record or not the one with this id.
+pub fn read_signed(id: &RecordId, bytes: &[u8]) -> Result<SignedRecord, StoreError> {
+    match SignedRecord::decode(bytes) {
+        Ok(signed) if signed.id() == *id => Ok(signed),
+        Ok(other) => {
+            Err(StoreError::Damaged(format!("record {} is stored under the id {id}", other.id(),)))
         }
+        Err(error) => Err(StoreError::Damaged(format!("record {id}: {error}"))),
+    }
+}
+
+/// Refuses a record of a block that was read as number `index` and is said to stand elsewhere.
+///
+/// # Errors
+/// [`StoreError::Damaged`] unless `is_there`.
+pub fn in_place(height: u64, index: usize, is_there: bool) -> Result<(), StoreError> {
+    if is_there {
+        Ok(())
+    } else {
+        let what = format!("block {height}: records are out of order at {index}");
+        Err(StoreError::Damaged(what))
     }
 }
 
@@ -310,6 +329,14 @@ pub trait View: StateRead {
     /// When the store fails.
     fn tip(&self) -> Result<Option<StoredBlock>, StoreError>;
 
+    /// The id of the newest block.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn tip_id(&self) -> Result<Option<BlockId>, StoreError> {
+        Ok(self.tip()?.map(|tip| tip.id))
+    }
+
     /// The block at a height.
     ///
     /// # Errors
@@ -328,11 +355,33 @@ pub trait View: StateRead {
     /// When the store fails.
     fn record(&self, id: &RecordId) -> Result<Option<StoredRecord>, StoreError>;
 
+    /// How far a record has come; `None` when it is not here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn standing(&self, id: &RecordId) -> Result<Option<Standing>, StoreError> {
+        Ok(self.record(id)?.map(|record| record.standing))
+    }
+
     /// The records of a block, in their order.
     ///
     /// # Errors
     /// When the store fails.
     fn records_of(&self, height: u64) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// The records of a block in their order, read back: as [`records_of`](Self::records_of), for whoever wants
+    /// nothing else of them.
+    ///
+    /// # Errors
+    /// When the store fails, and [`StoreError::Damaged`] when one is missing or cannot be read.
+    fn signed_records_of(&self, height: u64) -> Result<Vec<SignedRecord>, StoreError> {
+        let signed = |(index, record): (usize, StoredRecord)| {
+            let place = u32::try_from(index).map(|index| Standing::Mined { height, index });
+            in_place(height, index, place == Ok(record.standing))?;
+            record.signed()
+        };
+        self.records_of(height)?.into_iter().enumerate().map(signed).collect()
+    }
 
     /// Records that match: mined ones first in chain order, then those accepted in the order of the
     /// queue, then those refused in the order in which they first came here.

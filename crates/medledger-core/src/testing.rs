@@ -73,8 +73,8 @@ impl Map {
     pub(crate) fn write(&mut self, changes: Vec<Change>) {
         for Change { key, value } in changes {
             match value {
-                Some(value) => self.0.insert(key, value),
-                None => self.0.remove(&key),
+                Some(value) => self.0.insert(key.to_vec(), value),
+                None => self.0.remove(key.as_bytes()),
             };
         }
     }

@@ -10,6 +10,7 @@ use medledger_core::Cid;
 use medledger_core::cid::Codec;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{BlockId, GrantId, RecordId, ReportId};
+use medledger_core::record::SignedRecord;
 use medledger_core::slot::{Slot, SlotContext, SlotRole, SlotSuite};
 use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{
@@ -265,10 +266,13 @@ impl<V: View + ?Sized> View for Counted<V> {
         fn local_scan(&self, drawer: Drawer, prefix: &[u8], after: Option<&[u8]>, limit: usize)
             -> Vec<Row>;
         fn tip(&self) -> Option<StoredBlock>;
+        fn tip_id(&self) -> Option<BlockId>;
         fn block(&self, height: u64) -> Option<StoredBlock>;
         fn height_of(&self, id: &BlockId) -> Option<u64>;
         fn record(&self, id: &RecordId) -> Option<StoredRecord>;
+        fn standing(&self, id: &RecordId) -> Option<Standing>;
         fn records_of(&self, height: u64) -> Vec<StoredRecord>;
+        fn signed_records_of(&self, height: u64) -> Vec<SignedRecord>;
         fn find(&self, query: &RecordQuery) -> Vec<StoredRecord>;
         fn pending(&self, limit: usize) -> Vec<StoredRecord>;
         fn last_pending(&self) -> Option<(u64, RecordId)>;

@@ -12,6 +12,7 @@ use medledger_core::chain::Rules;
 use medledger_core::cid::Cid;
 use medledger_core::finality;
 use medledger_core::ids::{BlockId, RecordId};
+use medledger_core::record::SignedRecord;
 use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View,
@@ -300,10 +301,13 @@ impl View for GuardedUnit<'_> {
     pass! {
         fn local(&self, drawer: Drawer, key: &[u8]) -> Option<Vec<u8>>;
         fn tip(&self) -> Option<StoredBlock>;
+        fn tip_id(&self) -> Option<BlockId>;
         fn block(&self, height: u64) -> Option<StoredBlock>;
         fn height_of(&self, id: &BlockId) -> Option<u64>;
         fn record(&self, id: &RecordId) -> Option<StoredRecord>;
+        fn standing(&self, id: &RecordId) -> Option<Standing>;
         fn records_of(&self, height: u64) -> Vec<StoredRecord>;
+        fn signed_records_of(&self, height: u64) -> Vec<SignedRecord>;
         fn find(&self, query: &RecordQuery) -> Vec<StoredRecord>;
         fn pending(&self, limit: usize) -> Vec<StoredRecord>;
         fn last_pending(&self) -> Option<(u64, RecordId)>;

@@ -12,9 +12,9 @@ use medledger_core::finality::Lineage;
 use medledger_core::ids::{BlockId, RecordId, ReportId};
 use medledger_core::memory::MemoryStore;
 use medledger_core::registry::Kind;
-use medledger_core::replay::{ReplayError, first_difference, replay};
+use medledger_core::replay::{ReplayError, replay};
 use medledger_core::slot::SlotRole;
-use medledger_core::state::{BatchedSignatures, SignatureCheck, Signatures, State};
+use medledger_core::state::{BatchedSignatures, Rebuilt, SignatureCheck, Signatures, State};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredRecord, View,
 };
@@ -192,7 +192,7 @@ impl Ledger {
                 checked.findings
             });
             report.note(checked, Finding::Stored)?;
-            let tree = verify_tree(view.as_ref(), &MemoryStore::new(), report.blocks);
+            let tree = verify_tree(view.as_ref(), report.blocks);
             report.note(tree, Finding::Stored)?;
         } else {
             self.verify_replay(view.as_ref(), depth, &mut report, progress)?;
@@ -235,19 +235,19 @@ impl Ledger {
             VerifyDepth::Headers | VerifyDepth::Chain => &mut done,
             VerifyDepth::Full => &mut batched,
         };
-        let copy = MemoryStore::new();
-        match replay(view, self.rules(), self.now(), signatures, &copy, progress) {
+        let mut copy = Rebuilt::default();
+        match replay(view, self.rules(), self.now(), signatures, &mut copy, progress) {
             Ok(replayed) => {
                 report.blocks = replayed.blocks;
                 report.records = replayed.records;
                 // A page of the state that cannot be read is a finding, too.
-                let state = first_difference(view, copy.view()?.as_ref()).map(|key| {
+                let state = copy.first_difference(view).map(|key| {
                     let differs =
                         |key: Vec<u8>| Finding::State { key: data_encoding::HEXLOWER.encode(&key) };
                     key.map(differs).into_iter().collect()
                 });
                 report.note(state, Finding::Stored)?;
-                let tree = verify_tree(view, &copy, replayed.blocks);
+                let tree = verify_tree(view, replayed.blocks);
                 report.note(tree, Finding::Stored)?;
             }
             Err(ReplayError::Store(StoreError::Damaged(what))) => {
@@ -396,12 +396,9 @@ impl VerifyReport {
     }
 }
 
-/// Builds the log tree over the headers again, in `copy`, and compares every node.
-fn verify_tree(
-    view: &dyn View,
-    copy: &MemoryStore,
-    blocks: u64,
-) -> Result<Vec<Finding>, StoreError> {
+/// Builds the log tree over the headers again and compares every node.
+fn verify_tree(view: &dyn View, blocks: u64) -> Result<Vec<Finding>, StoreError> {
+    let copy = MemoryStore::new();
     let mut unit = copy.unit()?;
     for height in 0..blocks {
         finality::extend_tree(unit.as_mut(), &chain::block_at(view, height)?)?;

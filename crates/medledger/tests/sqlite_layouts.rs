@@ -8,12 +8,12 @@ use medledger::{Ledger, OpenError, VerifyDepth};
 use medledger_core::clock::Timestamp;
 use medledger_core::registry::{Role, VoidCode};
 use medledger_core::state::State;
-use medledger_core::store::{RecordQuery, Store, StoreError};
+use medledger_core::store::{RecordQuery, Standing, Store, StoreError, StoredRecord};
 use rusqlite::Connection;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -154,7 +154,7 @@ fn a_later_layout_is_refused_and_left_alone() {
     for read_only in [true, false] {
         let error = SqliteStore::open(&database, read_only).unwrap_err();
         assert!(
-            matches!(error, StoreError::UnknownVersion { found: 6, newest: NEWEST }),
+            matches!(error, StoreError::UnknownVersion { found: 7, newest: NEWEST }),
             "{error:?}"
         );
     }
@@ -208,4 +208,40 @@ fn a_range_of_time_an_author_a_patient_and_a_report_are_found_by_their_indexes()
         let plan = plan("seq IS NOT NULL", filter, "seq");
         assert!(plan.contains("records_in_queue"), "{filter}: {plan}");
     }
+}
+
+#[test]
+fn a_record_is_found_by_its_id_whether_it_waits_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, database) = of_layout_1(dir.path());
+    drop(Ledger::open(&folder).unwrap());
+    let store = SqliteStore::open(&database, false).unwrap();
+    let all = store.view().unwrap().find(&RecordQuery::default()).unwrap();
+    let waits = |record: &StoredRecord| matches!(record.standing, Standing::Accepted { .. });
+    assert!(all.iter().any(waits) && !all.iter().all(waits), "both kinds");
+    let mut unit = store.unit().unwrap();
+    for record in &all {
+        assert_eq!(unit.record(&record.id).unwrap().as_ref(), Some(record));
+        assert_eq!(unit.standing(&record.id).unwrap(), Some(record.standing));
+        // Put again, wherever it stands, it replaces itself.
+        unit.put_record(record).unwrap();
+        assert_eq!(unit.find(&RecordQuery::default()).unwrap().len(), all.len());
+    }
+    let (moved, code) = (all.iter().find(|record| waits(record)).unwrap(), VoidCode::Replayed);
+    unit.settle(&moved.id, Standing::Refused { code }).unwrap();
+    assert_eq!(unit.standing(&moved.id).unwrap(), Some(Standing::Refused { code }));
+    unit.put_record(moved).unwrap();
+    assert_eq!(unit.find(&RecordQuery::default()).unwrap(), all);
+    drop(unit);
+    drop(store);
+    // As every look-up by id asks.
+    let db = Connection::open(&database).unwrap();
+    let sql = "EXPLAIN QUERY PLAN SELECT seq FROM records WHERE number = \
+               (SELECT number FROM records WHERE id = ?1 AND seq IS NOT NULL \
+                UNION ALL SELECT number FROM records WHERE id = ?1 AND seq IS NULL)";
+    let mut statement = db.prepare(sql).unwrap();
+    let rows = statement.query_map([[0u8; 32]], |row| row.get::<_, String>(3)).unwrap();
+    let plan = rows.collect::<Result<Vec<_>, _>>().unwrap().join("; ");
+    assert!(plan.contains("records_waiting") && plan.contains("records_settled"), "{plan}");
+    assert!(!plan.contains("SCAN records"), "{plan}");
 }

@@ -14,9 +14,9 @@ use crate::merkle::leaf_hash;
 use crate::record::SignedRecord;
 use crate::registry::{VoidCode, domain, limit};
 use crate::state::{
-    ApplyError, Changes, ReadOnce, SignatureCheck, Signatures, State, StateRead, apply,
+    ApplyError, Changes, Memo, ReadOnce, SignatureCheck, Signatures, State, StateRead, apply,
 };
-use crate::store::{Drawer, Standing, StoreError, StoredRecord, Unit, View};
+use crate::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -35,7 +35,14 @@ pub struct EngineChain {
 struct Pending {
     made_for: Option<Queue>,
     changes: Changes,
+    /// The block they are judged above.
+    tip: Option<StoredBlock>,
+    /// What was read of the state after that block; its id tells the state.
+    memo: Memo,
 }
+
+/// A record with the hash of its leaf.
+type Leaf = (RecordId, TreeHash);
 
 /// What tells one queue from another: the block it stands on, its end, and the history of what was
 /// ever submitted. The end alone would not do: a unit that was dropped may have ended likewise.
@@ -46,6 +53,8 @@ struct Queue {
     history: Option<Vec<u8>>,
 }
 
+const MADE: &str = "the cache was just made for this queue";
+
 /// Row of the hash over the ids of all records submitted, in their order.
 const HISTORY: &[u8] = b"submitted";
 
@@ -54,6 +63,27 @@ impl Queue {
         let history = view.local(Drawer::Node, HISTORY)?;
         Ok(Self { tip, last: view.last_pending()?, history })
     }
+
+    /// Notes records that are put at its end.
+    fn add(&mut self, unit: &mut dyn Unit, records: &[&StoredRecord]) -> Result<(), StoreError> {
+        let Some(last) = records.last() else { return Ok(()) };
+        let before = self.history.take().unwrap_or_default();
+        let mut history = vec![domain::SUBMITTED, &before];
+        history.extend(records.iter().map(|stored| &stored.id.as_bytes()[..]));
+        let history = sha256(&history).to_vec();
+        unit.set_local(Drawer::Node, HISTORY, Some(&history))?;
+        self.history = Some(history);
+        if let Standing::Accepted { seq } = last.standing {
+            self.last = Some((seq, last.id));
+        }
+        Ok(())
+    }
+}
+
+/// Where records are judged, and from which place in the queue on.
+struct Above<'a> {
+    tip: &'a StoredBlock,
+    seq: u64,
 }
 
 impl EngineChain {
@@ -76,14 +106,25 @@ impl EngineChain {
         self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings the cache up to the store's queue.
-    fn pending(&self, view: &dyn View) -> Result<MutexGuard<'_, Pending>, StoreError> {
+    /// Brings the cache up to the store's queue. Also gives the newest block.
+    fn pending(
+        &self,
+        view: &dyn View,
+    ) -> Result<(MutexGuard<'_, Pending>, StoredBlock), StoreError> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let tip = tip(view)?;
+        let known = pending.tip.take();
+        let tip = match known {
+            Some(known) if view.tip_id()? == Some(known.id) => known,
+            _ => {
+                *pending = Pending::default();
+                tip(view)?
+            }
+        };
         let queue = Queue::of(view, tip.id)?;
         if pending.made_for.as_ref() != Some(&queue) {
             // Until it is whole it is made for nothing: the store may fail on the way.
-            *pending = Pending::default();
+            pending.made_for = None;
+            pending.changes = Changes::default();
             let at = self.rules.at(&tip);
             for stored in view.pending(usize::MAX)? {
                 let record = stored.signed()?;
@@ -97,7 +138,8 @@ impl EngineChain {
             }
             pending.made_for = Some(queue);
         }
-        Ok(pending)
+        pending.tip = Some(tip.clone());
+        Ok((pending, tip))
     }
 
     pub(super) fn with_pending(
@@ -105,7 +147,7 @@ impl EngineChain {
         view: &dyn View,
         look: &mut dyn FnMut(&dyn StateRead) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let pending = self.pending(view)?;
+        let (pending, _) = self.pending(view)?;
         look(&pending.changes.over(view))
     }
 
@@ -115,17 +157,14 @@ impl EngineChain {
         records: &[SignedRecord],
         signatures: &mut dyn Signatures,
     ) -> Result<Vec<Ticket>, SubmitError> {
-        let mut pending = self.pending(unit)?;
+        let (mut pending, tip) = self.pending(unit)?;
         // Taken until all went well: what is left of a failure is made anew.
-        pending.made_for = None;
-        let judged = self.judge(unit, &mut pending.changes, records, signatures)?;
-        for stored in &judged {
-            unit.put_record(stored)?;
-        }
-        let leaves = judged.iter().map(|stored| (stored.id, leaf_hash(&stored.bytes)));
+        let mut queue = pending.made_for.take().expect(MADE);
+        let above = Above { tip: &tip, seq: queue.last.map_or(1, |(seq, _)| seq + 1) };
+        let (judged, leaves) = self.take(unit, &above, &mut pending, records, signatures)?;
         self.vouched().extend(leaves);
-        self.note_history(unit, &judged.iter().collect::<Vec<_>>())?;
-        pending.made_for = Some(Queue::of(unit, tip(unit)?.id)?);
+        queue.add(unit, &judged.iter().collect::<Vec<_>>())?;
+        pending.made_for = Some(queue);
         Ok(judged
             .iter()
             .filter_map(|stored| match stored.standing {
@@ -141,31 +180,16 @@ impl EngineChain {
         records: &[SignedRecord],
         now: Timestamp,
     ) -> Result<Vec<Taken>, StoreError> {
-        let mut pending = self.pending(unit)?;
+        let (mut pending, _) = self.pending(unit)?;
         // Until all went well: what is left of a failure is made anew.
-        pending.made_for = None;
+        let mut queue = pending.made_for.take().expect(MADE);
         let mut check = SignatureCheck::Now;
         let answers =
             mempool::take_in(unit, &self.rules, &mut pending.changes, records, now, &mut check)?;
         let waiting: Vec<&StoredRecord> = answers.iter().flat_map(|(_, stored)| stored).collect();
-        self.note_history(unit, &waiting)?;
-        pending.made_for = Some(Queue::of(unit, tip(unit)?.id)?);
+        queue.add(unit, &waiting)?;
+        pending.made_for = Some(queue);
         Ok(answers.into_iter().map(|(taken, _)| taken).collect())
-    }
-
-    /// Adds records to the history of what was ever queued here.
-    fn note_history(
-        &self,
-        unit: &mut dyn Unit,
-        queued: &[&StoredRecord],
-    ) -> Result<(), StoreError> {
-        if queued.is_empty() {
-            return Ok(());
-        }
-        let before = unit.local(Drawer::Node, HISTORY)?.unwrap_or_default();
-        let mut history = vec![domain::SUBMITTED, &before];
-        history.extend(queued.iter().map(|stored| &stored.id.as_bytes()[..]));
-        unit.set_local(Drawer::Node, HISTORY, Some(&sha256(&history)))
     }
 
     pub(super) fn vote(
@@ -201,63 +225,89 @@ impl EngineChain {
         Ok(set.mining_key(&key.hospital) == Some(&key.key.verifying_key()))
     }
 
-    /// Judges records one after another, each after those before it; writes nothing.
-    fn judge(
+    /// Judges records one after another, each after those before it, and writes them when all of them are taken. While
+    /// others verify what signatures are put off, they are written already, and removed again if one is wrong.
+    fn take(
         &self,
-        view: &dyn View,
-        pending: &mut Changes,
+        unit: &mut dyn Unit,
+        above: &Above<'_>,
+        pending: &mut Pending,
         records: &[SignedRecord],
         signatures: &mut dyn Signatures,
-    ) -> Result<Vec<StoredRecord>, SubmitError> {
+    ) -> Result<(Vec<StoredRecord>, Vec<Leaf>), SubmitError> {
         let mut outcome = None;
         signatures.alongside(&mut |signatures| {
-            let judged = self.judge_each(view, pending, records, signatures);
+            let judged = self.judge_each(unit, above, pending, records, signatures);
             let refused = |index: usize| SubmitError::Refused {
                 id: records[index].id(),
                 code: VoidCode::BadSignature,
             };
+            let written = judged.and_then(|(judged, ahead)| {
+                let mut put = 0;
+                let mut written = Ok(());
+                if ahead {
+                    written = put_all(unit, &judged, &mut put);
+                }
+                let leaf = |stored: &StoredRecord| (stored.id, leaf_hash(&stored.bytes));
+                let leaves: Vec<Leaf> = judged.iter().map(leaf).collect();
+                let right = signatures.settle().map_err(refused);
+                if right.is_err() || written.is_err() {
+                    // Nothing unverified is left in the unit, whoever commits it.
+                    for stored in &judged[..put] {
+                        unit.remove_record(&stored.id)?;
+                    }
+                }
+                right?;
+                written?;
+                if !ahead {
+                    put_all(unit, &judged, &mut put)?;
+                }
+                Ok((judged, leaves))
+            });
             // Every signature put off stands before what ended the judging: of two faults the first counts.
-            outcome = Some(signatures.settle().map_err(refused).and(judged));
+            outcome = Some(signatures.settle().map_err(refused).and(written));
         });
         outcome.expect("the job is run once")
     }
 
-    /// As [`judge`](Self::judge), up to the first that is refused, and some signatures are put off.
+    /// Judges up to the first that is refused; some signatures are put off. Also says whether none of the records
+    /// was here before. Writes nothing.
     fn judge_each(
         &self,
         view: &dyn View,
-        pending: &mut Changes,
+        above: &Above<'_>,
+        pending: &mut Pending,
         records: &[SignedRecord],
         signatures: &mut dyn Signatures,
-    ) -> Result<Vec<StoredRecord>, SubmitError> {
-        let at = self.rules.at(&tip(view)?);
+    ) -> Result<(Vec<StoredRecord>, bool), SubmitError> {
+        let at = self.rules.at(above.tip);
         // What fits in no block would wait for ever.
         let max = limit::RECORD_BYTES.min(self.rules.genesis.limits.block_bytes as usize);
-        let first = view.last_pending()?.map_or(1, |(seq, _)| seq + 1);
-        let state = ReadOnce::new(view);
+        let state = ReadOnce::with(view, std::mem::take(&mut pending.memo));
         let mut judged = Vec::with_capacity(records.len());
-        for (seq, record) in (first..).zip(records) {
+        let mut new = true;
+        for (seq, record) in (above.seq..).zip(records) {
             let id = record.id();
             let bytes = record.encode();
             if bytes.len() > max {
                 return Err(SubmitError::TooLarge { id, found: bytes.len(), max });
             }
             // Refused once, refused for good: its author was told, and may sign another.
-            if let Some(StoredRecord { standing: Standing::Refused { code }, .. }) =
-                view.record(&id)?
-            {
-                return Err(SubmitError::Refused { id, code });
+            match view.standing(&id)? {
+                Some(Standing::Refused { code }) => return Err(SubmitError::Refused { id, code }),
+                before => new &= before.is_none(),
             }
-            let over = pending.over(&state);
+            let over = pending.changes.over(&state);
             let changes = match apply(&over, record, &at, signatures) {
                 Ok(changes) => changes,
                 Err(ApplyError::Void(code)) => return Err(SubmitError::Refused { id, code }),
                 Err(ApplyError::Store(error)) => return Err(error.into()),
             };
             judged.push(describe(&over, record, bytes, Standing::Accepted { seq })?);
-            pending.extend(changes);
+            pending.changes.extend(changes);
         }
-        Ok(judged)
+        pending.memo = state.into_memo();
+        Ok((judged, new))
     }
 
     pub(super) fn key(&self) -> Result<&MiningKey, OrderError> {
@@ -308,4 +358,17 @@ impl EngineChain {
         let size = finality::final_size(view, &self.rules)?;
         if position.height < size { Ok(Finality::Final { size }) } else { Ok(Finality::Mined) }
     }
+}
+
+/// Writes records; `put` counts those that are written.
+fn put_all(
+    unit: &mut dyn Unit,
+    records: &[StoredRecord],
+    put: &mut usize,
+) -> Result<(), StoreError> {
+    for record in records {
+        unit.put_record(record)?;
+        *put += 1;
+    }
+    Ok(())
 }

@@ -235,7 +235,7 @@ pub(super) fn take_in(
     let mut answers = Vec::with_capacity(records.len());
     for record in records {
         let (id, bytes) = (record.id(), record.encode());
-        if unit.record(&id)?.is_some() || bytes.len() > max {
+        if unit.standing(&id)?.is_some() || bytes.len() > max {
             let known = bytes.len() <= max;
             answers.push((if known { Taken::Known } else { Taken::Full }, None));
             continue;

@@ -1,13 +1,15 @@
 //! What comes while a block is being mined.
 
-use super::{Engine, Mined, OrderError, OrderJob, PowEngine};
+use super::{Engine, Mined, OrderError, OrderJob, PowEngine, SubmitError};
 use crate::conformance::fixture::Fixture;
-use crate::genesis::{Consensus, Limits};
+use crate::genesis::{Consensus, Genesis, Limits};
 use crate::memory::MemoryStore;
 use crate::pow::{Inline, Schedule, Target, Workers};
-use crate::record::SignedRecord;
-use crate::registry::Role;
-use crate::store::{Standing, Store};
+use crate::record::{SignedRecord, Suspend};
+use crate::registry::{Role, VoidCode};
+use crate::state::BatchedSignatures;
+use crate::store::{RecordQuery, Standing, Store};
+use crate::testing::{DOCTOR, HOSPITAL, Ledger, PATIENT, add_report, founder, id, member};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -174,4 +176,51 @@ fn what_does_not_concern_the_block_does_not_disturb_the_search() {
     })]);
     let mined = table.order(&workers).unwrap().unwrap();
     assert_eq!((ids(&mined), workers.searches()), (vec![report.id()], 1));
+}
+
+#[test]
+fn a_wrong_signature_leaves_nothing_in_the_unit_whoever_commits_it() {
+    let ledger = Ledger::new(Genesis::single(founder(HOSPITAL), Consensus::Log));
+    let world = ledger.world().with_people();
+    for wrong in [0, 5, world.log.len() - 1] {
+        let mut records = world.log.clone();
+        let mut bytes = records[wrong].encode();
+        *bytes.last_mut().unwrap() ^= 1;
+        records[wrong] = SignedRecord::decode(&bytes).unwrap();
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let mut batched = BatchedSignatures::new(&Inline, &mut rng);
+        let mut unit = ledger.store.unit().unwrap();
+        let error = ledger.engine.submit_with(unit.as_mut(), &records, &mut batched).unwrap_err();
+        let expected = records[wrong].id();
+        assert!(
+            matches!(error, SubmitError::Refused { id, code: VoidCode::BadSignature } if id == expected),
+            "{error:?}"
+        );
+        unit.commit().unwrap();
+        let left = ledger.store.view().unwrap().find(&RecordQuery::default()).unwrap();
+        assert_eq!(left, []);
+    }
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let mut batched = BatchedSignatures::new(&Inline, &mut rng);
+    let mut unit = ledger.store.unit().unwrap();
+    let tickets = ledger.engine.submit_with(unit.as_mut(), &world.log, &mut batched).unwrap();
+    assert_eq!(tickets.len(), world.log.len());
+}
+
+#[test]
+fn what_was_read_of_a_state_is_read_anew_above_another_block() {
+    let ledger = Ledger::new(Genesis::single(founder(HOSPITAL), Consensus::Log));
+    let mut world = ledger.world().with_people();
+    ledger.submit(&world.log).unwrap();
+    ledger.order();
+    world.log.clear();
+    world.add_report();
+    ledger.submit(&world.log).unwrap();
+    // The doctor was read, and is suspended by the next block.
+    let suspend = world.record(HOSPITAL, Suspend { member: id(DOCTOR) }).sign(&member(HOSPITAL));
+    ledger.submit(&[suspend]).unwrap();
+    ledger.order();
+    let late = world.record(DOCTOR, add_report(PATIENT)).sign(&member(DOCTOR));
+    let error = ledger.submit(&[late]).unwrap_err();
+    assert!(matches!(error, SubmitError::Refused { code: VoidCode::Suspended, .. }), "{error:?}");
 }

@@ -2,8 +2,11 @@
 
 use crate::fork::write;
 use crate::ids::{BlockId, RecordId};
+use crate::record::SignedRecord;
 use crate::state::{Changes, StateRead};
-use crate::store::{Drawer, RecordQuery, Row, StoreError, StoredBlock, StoredRecord, View};
+use crate::store::{
+    Drawer, RecordQuery, Row, Standing, StoreError, StoredBlock, StoredRecord, View,
+};
 
 /// The blocks and the state of a branch, over a ledger that has another one. What is kept of records,
 /// the queue and local rows shows as it is in that ledger.
@@ -103,8 +106,16 @@ impl View for BranchView<'_> {
         self.base.record(id)
     }
 
+    fn standing(&self, id: &RecordId) -> Result<Option<Standing>, StoreError> {
+        self.base.standing(id)
+    }
+
     fn records_of(&self, height: u64) -> Result<Vec<StoredRecord>, StoreError> {
         self.base.records_of(height)
+    }
+
+    fn signed_records_of(&self, height: u64) -> Result<Vec<SignedRecord>, StoreError> {
+        self.base.signed_records_of(height)
     }
 
     fn find(&self, query: &RecordQuery) -> Result<Vec<StoredRecord>, StoreError> {

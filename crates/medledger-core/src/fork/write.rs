@@ -6,7 +6,7 @@ use crate::chain::tip;
 use crate::finality;
 use crate::registry::limit;
 use crate::replay;
-use crate::state::{Change, Changes};
+use crate::state::{Change, Changes, StateKey};
 use crate::store::{Drawer, Standing, StoreError, StoredBlock, Unit, View};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -64,7 +64,10 @@ pub(crate) fn undo(view: &dyn View, height: u64) -> Result<Changes, StoreError> 
     changes.extend(
         entries
             .into_iter()
-            .map(|(key, value)| Change { key: key.into_vec(), value: value.map(ByteBuf::into_vec) })
+            .map(|(key, value)| Change {
+                key: StateKey::from(&key[..]),
+                value: value.map(ByteBuf::into_vec),
+            })
             .collect(),
     );
     Ok(changes)

@@ -7,6 +7,7 @@ use crate::keys::{
 };
 use crate::registry::{domain, limit};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Key entries that make no public identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,14 +41,15 @@ pub enum PublicIdentityError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<KeyEntry>", into = "Vec<KeyEntry>")]
 pub struct PublicIdentity {
-    signing: VerifyingKey,
+    // Shared: with its point it is six times as long, and records that hold none have room for it, too.
+    signing: Arc<VerifyingKey>,
     hpke: HpkePublicKey,
 }
 
 impl PublicIdentity {
     // Only for keys that are known to be usable: those derived from secret ones.
-    pub(super) const fn new(signing: VerifyingKey, hpke: HpkePublicKey) -> Self {
-        Self { signing, hpke }
+    pub(super) fn new(signing: VerifyingKey, hpke: HpkePublicKey) -> Self {
+        Self { signing: Arc::new(signing), hpke }
     }
 
     /// The identity with these keys.
@@ -63,7 +65,7 @@ impl PublicIdentity {
         }
         match &keys[..] {
             [PublicKey::Ed25519(signing), PublicKey::Hpke(hpke)] => {
-                Ok(Self { signing: *signing, hpke: hpke.clone() })
+                Ok(Self::new(*signing, hpke.clone()))
             }
             _ => Err(PublicIdentityError::Composition {
                 found: entries.iter().take(8).map(KeyEntry::code).collect(),
@@ -74,7 +76,7 @@ impl PublicIdentity {
     /// The key entries, in the order in which they stand in records.
     #[must_use]
     pub fn entries(&self) -> [KeyEntry; 2] {
-        [KeyEntry::from(&self.signing), KeyEntry::from(&self.hpke)]
+        [KeyEntry::from(&*self.signing), KeyEntry::from(&self.hpke)]
     }
 
     /// The DAG-CBOR list.
@@ -112,8 +114,12 @@ impl PublicIdentity {
 
     /// The key for signatures.
     #[must_use]
-    pub const fn signing_key(&self) -> VerifyingKey {
-        self.signing
+    pub fn signing_key(&self) -> VerifyingKey {
+        *self.signing
+    }
+
+    pub(crate) fn signing(&self) -> &VerifyingKey {
+        &self.signing
     }
 
     /// The key for HPKE.

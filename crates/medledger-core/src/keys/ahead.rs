@@ -1,48 +1,71 @@
-//! Signatures that are verified in parts while more of them are still coming.
+//! Signatures that are verified while more of them are still coming.
 
-use super::batch::{Shared, SignatureBatch, wrong};
+use super::batch::{LEAST, MOST, Queued, Shared, SignatureBatch, wrong};
 use rand_core::CryptoRng;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Parts that wait for a free hand. Whoever gives one helps when too many wait, so that memory stays bounded and
+/// Signatures that wait for a free hand. Whoever gives some helps when too many wait, so that memory stays bounded and
 /// nobody is idle.
 pub(crate) struct Ahead<'a> {
     waiting: Mutex<Waiting>,
     changed: Condvar,
     rng: Mutex<&'a mut (dyn CryptoRng + Send)>,
-    /// Parts that may wait.
+    hands: usize,
+    /// Signatures that may wait.
     most: usize,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// Each with the place of its first signature.
-    parts: VecDeque<(usize, SignatureBatch)>,
+    queue: VecDeque<Queued>,
+    /// Place of the first of them.
+    first: usize,
     /// Parts that are being verified.
     running: usize,
     /// Places of the signatures found wrong.
     failed: Vec<usize>,
     /// Whether a hand gave up in the middle of a part.
     abandoned: bool,
-    /// Whether no part will come.
+    /// Whether somebody waits for all of them.
+    finishing: bool,
+    /// Whether no more will come.
     ended: bool,
 }
 
+impl Waiting {
+    /// How many to verify together now. The more, the cheaper is each; but when no more will come, hands that end at
+    /// different times would wait for each other.
+    fn share(&self, hands: usize) -> usize {
+        let all = self.queue.len();
+        let share = match self.finishing || self.ended {
+            true => all.div_ceil(2 * hands),
+            false => all,
+        };
+        let share = share.clamp(2 * LEAST, MOST);
+        // Few that are left over would cost as much as twice as many.
+        if all < share + LEAST { all } else { share }
+    }
+}
+
 impl<'a> Ahead<'a> {
-    /// A queue in which so many parts may wait.
-    pub(crate) fn new(rng: &'a mut (dyn CryptoRng + Send), most: usize) -> Self {
+    /// A queue for so many hands, in which so many signatures may wait.
+    pub(crate) fn new(rng: &'a mut (dyn CryptoRng + Send), hands: usize, most: usize) -> Self {
         let (waiting, changed) = (Mutex::default(), Condvar::new());
-        Self { waiting, changed, rng: Mutex::new(rng), most }
+        Self { waiting, changed, rng: Mutex::new(rng), hands, most }
     }
 
-    /// Gives a part, whose first signature has this place.
-    pub(crate) fn give(&self, first: usize, part: SignatureBatch) {
+    /// Gives signatures, of which the first has this place: the one after the last that was given, if that waits.
+    pub(crate) fn give(&self, first: usize, batch: &mut SignatureBatch) {
         let mut waiting = self.lock();
-        waiting.parts.push_back((first, part));
+        if waiting.queue.is_empty() {
+            waiting.first = first;
+        }
+        debug_assert_eq!(waiting.first + waiting.queue.len(), first);
+        waiting.queue.extend(batch.0.drain(..));
         self.changed.notify_one();
-        if waiting.parts.len() > self.most {
-            drop(self.verify_one(waiting));
+        if waiting.queue.len() > self.most {
+            drop(self.verify_some(waiting));
         }
     }
 
@@ -50,8 +73,8 @@ impl<'a> Ahead<'a> {
     pub(crate) fn work(&self) {
         let mut waiting = self.lock();
         loop {
-            if !waiting.parts.is_empty() {
-                waiting = self.verify_one(waiting);
+            if !waiting.queue.is_empty() {
+                waiting = self.verify_some(waiting);
             } else if waiting.ended {
                 return;
             } else {
@@ -63,12 +86,14 @@ impl<'a> Ahead<'a> {
     /// Verifies what waits, and waits for what others verify; the places of wrong ones, in order.
     pub(crate) fn finish(&self) -> Vec<usize> {
         let mut waiting = self.lock();
-        while !waiting.parts.is_empty() {
-            waiting = self.verify_one(waiting);
+        waiting.finishing = true;
+        while !waiting.queue.is_empty() {
+            waiting = self.verify_some(waiting);
         }
         while waiting.running > 0 {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        waiting.finishing = false;
         assert!(!waiting.abandoned, "a worker panicked while it verified signatures");
         let mut failed = std::mem::take(&mut waiting.failed);
         failed.sort_unstable();
@@ -80,7 +105,7 @@ impl<'a> Ahead<'a> {
         !self.lock().failed.is_empty()
     }
 
-    /// Says, when dropped, that no more parts will come, so that nobody waits for them.
+    /// Says, when dropped, that no more will come, so that nobody waits for them.
     pub(crate) fn end_when_dropped(&self) -> impl Drop + '_ {
         struct End<'a, 'b>(&'a Ahead<'b>);
         impl Drop for End<'_, '_> {
@@ -97,8 +122,8 @@ impl<'a> Ahead<'a> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Verifies the part that came first, while others may look at the queue.
-    fn verify_one<'b>(&'b self, mut waiting: MutexGuard<'b, Waiting>) -> MutexGuard<'b, Waiting> {
+    /// Verifies some of those that came first, while others may look at the queue.
+    fn verify_some<'b>(&'b self, mut waiting: MutexGuard<'b, Waiting>) -> MutexGuard<'b, Waiting> {
         /// A part that is being verified; one that is dropped before it is done was abandoned.
         struct Running<'a, 'b>(&'a Ahead<'b>, bool);
         impl Drop for Running<'_, '_> {
@@ -109,11 +134,16 @@ impl<'a> Ahead<'a> {
                 self.0.changed.notify_all();
             }
         }
-        let Some((first, part)) = waiting.parts.pop_front() else { return waiting };
+        let (first, count) = (waiting.first, waiting.share(self.hands));
+        if count == 0 {
+            return waiting;
+        }
+        let part: Vec<Queued> = waiting.queue.drain(..count).collect();
+        waiting.first += count;
         waiting.running += 1;
         drop(waiting);
         let mut running = Running(self, false);
-        let found = wrong(&part.0, &mut Shared(&self.rng));
+        let found = wrong(&part, &mut Shared(&self.rng));
         self.lock().failed.extend(found.into_iter().map(|index| first + index));
         running.1 = true;
         drop(running);
@@ -145,18 +175,18 @@ mod tests {
     fn wrong_ones_are_named_in_order_whoever_finds_them() {
         let mut rng = UnwrapErr(getrandom::SysRng);
         for hands in 0..3 {
-            let ahead = Ahead::new(&mut rng, 1);
+            let ahead = Ahead::new(&mut rng, 1 + hands, 15);
             let failed = std::thread::scope(|scope| {
                 for _ in 0..hands {
                     scope.spawn(|| ahead.work());
                 }
                 let _end = ahead.end_when_dropped();
                 for (first, wrong) in [(0, &[][..]), (10, &[9]), (20, &[0, 5]), (30, &[])] {
-                    ahead.give(first, part(10, wrong));
+                    ahead.give(first, &mut part(10, wrong));
                 }
                 let failed = ahead.finish();
                 assert_eq!(ahead.finish(), [0; 0], "told once");
-                ahead.give(0, part(3, &[1]));
+                ahead.give(0, &mut part(3, &[1]));
                 assert_eq!(ahead.finish(), [1], "counted from what was given");
                 failed
             });
@@ -167,12 +197,31 @@ mod tests {
     #[test]
     fn who_gives_helps_when_too_many_wait() {
         let mut rng = UnwrapErr(getrandom::SysRng);
-        let ahead = Ahead::new(&mut rng, 2);
-        for first in 0..5 {
-            ahead.give(first, part(1, &[0]));
-            assert_eq!(ahead.lock().parts.len(), (first + 1).min(2));
-            assert_eq!(ahead.faulty(), first >= 2);
+        let ahead = Ahead::new(&mut rng, 1, 2);
+        for (first, waiting, faulty) in [(0, 1, false), (1, 2, false), (2, 0, true), (3, 1, true)] {
+            ahead.give(first, &mut part(1, &[0]));
+            assert_eq!(ahead.lock().queue.len(), waiting);
+            assert_eq!(ahead.faulty(), faulty);
         }
-        assert_eq!(ahead.finish(), [0, 1, 2, 3, 4]);
+        assert_eq!(ahead.finish(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn parts_are_large_while_more_come_and_smaller_towards_the_end() {
+        let parts = |count: usize, finishing, hands| {
+            let mut waiting = Waiting { finishing, ..Waiting::default() };
+            waiting.queue.extend(std::iter::repeat_n(part(1, &[]).0.remove(0), count));
+            let mut parts = Vec::new();
+            while !waiting.queue.is_empty() {
+                let share = waiting.share(hands);
+                waiting.queue.drain(..share);
+                parts.push(share);
+            }
+            parts
+        };
+        assert_eq!(parts(10_000, false, 2), [MOST, MOST, 10_000 - 2 * MOST]);
+        assert_eq!(parts(100, false, 2), [100]);
+        assert_eq!(parts(2000, true, 2), [500, 375, 282, 256, 256, 331]);
+        assert_eq!(parts(300, true, 1), [300]);
     }
 }

@@ -1,7 +1,7 @@
 //! Committed tables, and the changes of one unit laid over them.
 
 use crate::ids::{BlockId, RecordId};
-use crate::small_key::SmallKey;
+use crate::small_key::StateKey;
 use crate::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord};
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -176,7 +176,7 @@ macro_rules! tables {
 }
 
 tables! {
-    state: SmallKey => Bytes,
+    state: StateKey => Bytes,
     local: (Drawer, Vec<u8>) => Bytes,
     blocks: u64 => Arc<StoredBlock>,
     heights: BlockId => u64,

@@ -3,7 +3,7 @@
 mod layers;
 
 use crate::ids::{BlockId, RecordId};
-use crate::small_key::SmallKey;
+use crate::small_key::StateKey;
 use crate::state::StateRead;
 use crate::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View,
@@ -107,7 +107,7 @@ impl StateRead for Layers {
     ) -> Result<Vec<Row>, StoreError> {
         Ok(scan(
             &self.state,
-            |key| SmallKey::from(key),
+            |key| StateKey::from(key),
             |key| Some(key.as_bytes()),
             prefix,
             after,
@@ -271,7 +271,7 @@ impl Unit for MemoryUnit<'_> {
     }
 
     fn set_state(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
-        self.layers.state.set(SmallKey::from(key), value.map(Bytes::from));
+        self.layers.state.set(StateKey::from(key), value.map(Bytes::from));
         Ok(())
     }
 

@@ -214,6 +214,31 @@ impl Target {
     /// The work of a block mined to this target: 2^256 / (target + 1).
     #[must_use]
     pub fn work(self) -> Work {
+        self.work_in_words().unwrap_or_else(|| self.work_in_full())
+    }
+
+    /// The work, where both the digits of the target and the work are short: a chain whose difficulty moves with each
+    /// block asks for it with each header, and a division of 256 bits costs half as much as hashing that header.
+    fn work_in_words(self) -> Option<Work> {
+        let zeros = self.0.trailing_zeros();
+        // As then 2^zeros is more than the quotient.
+        if zeros <= 128 {
+            return None;
+        }
+        // In the two highest words, all of it.
+        let [_, _, low, high] = self.0.0;
+        let digits = (u128::from(high) << 64 | u128::from(low)) >> (zeros - 128);
+        // 2^256 = quotient * digits * 2^zeros + rest * 2^zeros. By one more than the target it is the same quotient, if
+        // what is left is as much as the quotient.
+        let power = 1u128 << (256 - zeros);
+        let (quotient, rest) = match (u64::try_from(power), u64::try_from(digits)) {
+            (Ok(power), Ok(digits)) => ((power / digits).into(), (power % digits).into()),
+            _ => (power / digits, power % digits),
+        };
+        Some(Work(U256::from(if rest > 0 { quotient } else { quotient - 1 })))
+    }
+
+    fn work_in_full(self) -> Work {
         // 2^256 does not fit, but 2^256 / (t + 1) = (2^256 - t - 1) / (t + 1) + 1.
         match self.0.checked_add(U256::one()) {
             Some(next) => Work(!self.0 / next + 1),

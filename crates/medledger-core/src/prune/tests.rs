@@ -5,7 +5,7 @@ use crate::engine::{Engine, PowEngine};
 use crate::memory::MemoryStore;
 use crate::receipt::{Receipt, ReceiptError};
 use crate::replay::{ReplayError, replay};
-use crate::state::SignatureCheck;
+use crate::state::{Rebuilt, SignatureCheck};
 use crate::store::{RecordQuery, Store, StoredRecord};
 
 /// Five blocks: the people, which the hospital states, then reports, which the doctor does.
@@ -68,7 +68,7 @@ fn a_pruned_chain_cannot_be_replayed_and_says_why() {
         &fixture.rules,
         fixture.clock.now(),
         &mut SignatureCheck::Done,
-        &MemoryStore::new(),
+        &mut Rebuilt::default(),
         &mut |_| {},
     )
     .unwrap_err();

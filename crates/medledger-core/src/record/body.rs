@@ -206,8 +206,7 @@ impl AddReport {
         let mut reader = Reader::new(bytes);
         let entries = reader.map()?;
         let patient = MemberId::from_bytes(reader.key("patient")?.array()?);
-        let written = reader.key("envelope")?.bytes()?;
-        let envelope = Cid::from_bytes(written).ok().filter(|cid| cid.to_bytes() == written)?;
+        let envelope = Cid::from_bytes(reader.key("envelope")?.bytes()?).ok()?;
         let collection = match entries {
             2 => first(),
             3 => {

@@ -6,14 +6,15 @@ mod members;
 mod rotation;
 mod succession;
 
-use super::{Enrolment, MemberEntry, ReportEntry, Signatures, State, StateRead, key};
-use crate::cbor;
+use super::{Enrolment, MemberEntry, ReportEntry, Signatures, State, StateKey, StateRead, key};
+use crate::cbor::{self, Writer};
 use crate::cid::Codec;
 use crate::clock::Timestamp;
 use crate::ids::{ChainId, MemberId, ReportId};
 use crate::record::{AddReport, AuditDigest, Body, Enrol, Register, SignedRecord};
 use crate::registry::{Role, VoidCode};
 use crate::store::StoreError;
+use std::sync::Arc;
 
 /// Where a record is judged: the chain, the height of its block, and the block's median time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct At {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Key of the entry.
-    pub key: Vec<u8>,
+    pub key: StateKey,
     /// Its new value.
     pub value: Option<Vec<u8>>,
 }
@@ -73,11 +74,11 @@ pub fn apply(
     if state.seen(&record.id())? {
         return Err(VoidCode::Replayed.into());
     }
-    let author = state.member(&statement.author)?.ok_or(VoidCode::UnknownAuthor)?;
-    let key = author.identity.signing_key();
+    let author = state.shared_member(&statement.author)?.ok_or(VoidCode::UnknownAuthor)?;
+    let key = author.identity.signing();
     let signed = match author.succession {
-        None => signatures.check(&key, record),
-        Some(_) => signatures.check_again(&key, record),
+        None => signatures.check(key, record),
+        Some(_) => signatures.check_again(key, record),
     };
     if !signed {
         return Err(VoidCode::BadSignature.into());
@@ -85,7 +86,7 @@ pub fn apply(
     if author.suspended.is_some() {
         return Err(VoidCode::Suspended.into());
     }
-    let mut fold = Fold { state, at, record, author, changes: Vec::new() };
+    let mut fold = Fold { state, at, record, author, changes: Vec::with_capacity(4) };
     match &statement.body {
         Body::Register(body) => fold.register(body),
         Body::Succeed(body) => fold.succeed(body),
@@ -104,15 +105,27 @@ pub fn apply(
         Body::Confirm(body) => fold.confirm(body),
         Body::AuditDigest(body) => fold.audit_digest(body),
     }?;
-    fold.set(key::seen(&record.id()), &at.height);
+    fold.changes.push(Change { key: key::seen(&record.id()), value: Some(seen_at(at.height)) });
     Ok(fold.changes)
+}
+
+/// What stands for a record that took effect: as `cbor::encode` has the height, more quickly, as each record has it.
+fn seen_at(height: u64) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(9);
+    writer.number(height);
+    writer.into_bytes()
+}
+
+/// As `cbor::encode` has nothing.
+fn null() -> Vec<u8> {
+    vec![0xf6]
 }
 
 struct Fold<'a> {
     state: State<'a>,
     at: &'a At,
     record: &'a SignedRecord,
-    author: MemberEntry,
+    author: Arc<MemberEntry>,
     changes: Vec<Change>,
 }
 
@@ -123,11 +136,11 @@ impl Fold<'_> {
         self.record.record().author
     }
 
-    fn set<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) {
+    fn set<T: serde::Serialize>(&mut self, key: StateKey, value: &T) {
         self.changes.push(Change { key, value: Some(cbor::encode(value)) });
     }
 
-    fn remove(&mut self, key: Vec<u8>) {
+    fn remove(&mut self, key: StateKey) {
         self.changes.push(Change { key, value: None });
     }
 
@@ -137,7 +150,7 @@ impl Fold<'_> {
 
     /// The member, if of a role that will do.
     fn member_with(&self, id: &MemberId, fits: impl Fn(Role) -> bool) -> Result<(), ApplyError> {
-        let member = self.state.member(id)?.ok_or(VoidCode::UnknownMember)?;
+        let member = self.state.shared_member(id)?.ok_or(VoidCode::UnknownMember)?;
         if fits(member.role) { Ok(()) } else { Err(VoidCode::WrongRole.into()) }
     }
 
@@ -204,7 +217,7 @@ impl Fold<'_> {
     fn add_report(&mut self, body: &AddReport) -> Outcome {
         self.author_is(self.author.role.uploads())?;
         self.member_with(&body.patient, |role| role == Role::Patient)?;
-        let enrolment = self.state.enrolment(&body.patient, &self.author.hospital)?;
+        let enrolment = self.state.shared_enrolment(&body.patient, &self.author.hospital)?;
         let newest = enrolment.ok_or(VoidCode::NotEnrolled)?.epoch;
         self.present_hospital(&self.author.hospital)?;
         // One that was prepared before the patient moved on stands: what was accepted is not lost.
@@ -230,7 +243,8 @@ impl Fold<'_> {
             height: self.at.height,
         };
         self.changes.push(Change { key: key::report(&id), value: Some(entry.encode()) });
-        self.set(key::patient_report(&body.patient, &id), &());
+        let listed = Change { key: key::patient_report(&body.patient, &id), value: Some(null()) };
+        self.changes.push(listed);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::ids::MemberId;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Members remembered at most: 12 MB of them.
 const MOST: usize = 4096;
@@ -26,17 +26,17 @@ struct Generations {
     old: BTreeMap<MemberId, Remembered>,
 }
 
-type Remembered = (Vec<u8>, MemberEntry);
+type Remembered = (Vec<u8>, Arc<MemberEntry>);
 
 impl Generations {
     /// What was read from these bytes.
-    fn find(&mut self, id: &MemberId, bytes: &[u8]) -> Option<MemberEntry> {
+    fn find(&mut self, id: &MemberId, bytes: &[u8]) -> Option<Arc<MemberEntry>> {
         let same = |found: &&Remembered| found.0 == bytes;
         if let Some((_, entry)) = self.young.get(id).filter(same) {
-            return Some(entry.clone());
+            return Some(Arc::clone(entry));
         }
         let found = self.old.remove(id).filter(|found| found.0 == bytes)?;
-        let entry = found.1.clone();
+        let entry = Arc::clone(&found.1);
         self.add(*id, found);
         Some(entry)
     }
@@ -56,14 +56,14 @@ impl Known {
         id: &MemberId,
         bytes: Vec<u8>,
         read: impl FnOnce(&[u8]) -> Result<MemberEntry, StoreError>,
-    ) -> Result<MemberEntry, StoreError> {
+    ) -> Result<Arc<MemberEntry>, StoreError> {
         let members = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = members().find(id, &bytes) {
             return Ok(entry);
         }
         // Others need not wait for this one.
-        let entry = read(&bytes)?;
-        members().add(*id, (bytes, entry.clone()));
+        let entry = Arc::new(read(&bytes)?);
+        members().add(*id, (bytes, Arc::clone(&entry)));
         Ok(entry)
     }
 }

@@ -13,8 +13,11 @@ mod entry;
 mod known;
 mod overlay;
 mod read_once;
+mod rebuilt;
 mod signatures;
+mod table;
 
+pub use crate::small_key::StateKey;
 pub use apply::{ApplyError, At, Change, apply};
 pub use audit::AuditState;
 pub use entry::{
@@ -25,6 +28,7 @@ pub use known::Known;
 pub use overlay::{Changes, Overlay};
 pub use read_once::Memo;
 pub(crate) use read_once::ReadOnce;
+pub use rebuilt::Rebuilt;
 pub(crate) use signatures::PutOff;
 pub use signatures::{BatchedSignatures, SignatureCheck, Signatures};
 
@@ -34,6 +38,7 @@ use crate::hospital::HospitalSet;
 use crate::ids::{GrantId, GroupId, MemberId, RecordId, ReportId};
 use crate::store::{Row, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Arc;
 
 /// Reads the entries of a state, by key and in key order.
 pub trait StateRead {
@@ -118,47 +123,46 @@ fn led_to_one_by_one(
 
 /// Keys of the state: a letter for the table, then ids of fixed length. `docs/format.md` lists them.
 pub(crate) mod key {
-    use super::{GrantId, GroupId, MemberId, RecordId, ReportId};
+    use super::{GrantId, GroupId, MemberId, RecordId, ReportId, StateKey};
     use crate::record::Grantee;
     use crate::registry::Role;
 
-    fn join(table: u8, parts: &[&[u8]]) -> Vec<u8> {
-        let mut key = vec![table];
-        for part in parts {
-            key.extend_from_slice(part);
-        }
-        key
+    fn join<const N: usize>(table: u8, parts: &[&[u8]; N]) -> StateKey {
+        let mut all = [&[][..]; 5];
+        all[0] = std::slice::from_ref(&table);
+        all[1..=N].copy_from_slice(parts);
+        StateKey::join(&all)
     }
 
-    pub(crate) fn member(id: &MemberId) -> Vec<u8> {
+    pub(crate) fn member(id: &MemberId) -> StateKey {
         join(b'm', &[id.as_bytes()])
     }
-    pub(crate) fn enrolment(patient: &MemberId, hospital: &MemberId) -> Vec<u8> {
+    pub(crate) fn enrolment(patient: &MemberId, hospital: &MemberId) -> StateKey {
         join(b'e', &[patient.as_bytes(), hospital.as_bytes()])
     }
-    pub(crate) fn report(id: &ReportId) -> Vec<u8> {
+    pub(crate) fn report(id: &ReportId) -> StateKey {
         join(b'r', &[id.as_bytes()])
     }
     /// Index: reports of a patient.
-    pub(crate) fn patient_report(patient: &MemberId, id: &ReportId) -> Vec<u8> {
+    pub(crate) fn patient_report(patient: &MemberId, id: &ReportId) -> StateKey {
         join(b'p', &[patient.as_bytes(), id.as_bytes()])
     }
-    pub(crate) fn request(id: &RecordId) -> Vec<u8> {
+    pub(crate) fn request(id: &RecordId) -> StateKey {
         join(b'q', &[id.as_bytes()])
     }
     /// Index: requests of one reader for one report that wait; at most one.
-    pub(crate) fn waiting(report: &ReportId, reader: &MemberId) -> Vec<u8> {
+    pub(crate) fn waiting(report: &ReportId, reader: &MemberId) -> StateKey {
         join(b'w', &[report.as_bytes(), reader.as_bytes()])
     }
     /// Index: requests that wait for a patient.
-    pub(crate) fn patient_waiting(patient: &MemberId, id: &RecordId) -> Vec<u8> {
+    pub(crate) fn patient_waiting(patient: &MemberId, id: &RecordId) -> StateKey {
         join(b'o', &[patient.as_bytes(), id.as_bytes()])
     }
-    pub(crate) fn grant(id: &GrantId) -> Vec<u8> {
+    pub(crate) fn grant(id: &GrantId) -> StateKey {
         join(b'g', &[id.as_bytes()])
     }
     /// Index: grants on a report for a reader or a group.
-    pub(crate) fn report_grant(reader: &Grantee, report: &ReportId, id: &GrantId) -> Vec<u8> {
+    pub(crate) fn report_grant(reader: &Grantee, report: &ReportId, id: &GrantId) -> StateKey {
         join(b'h', &[grantee(reader), report.as_bytes(), id.as_bytes()])
     }
     /// Index: grants on a collection for a reader or a group.
@@ -167,13 +171,13 @@ pub(crate) mod key {
         patient: &MemberId,
         hospital: &MemberId,
         id: &GrantId,
-    ) -> Vec<u8> {
+    ) -> StateKey {
         let parts =
             [grantee(reader), patient.as_bytes(), hospital.as_bytes(), id.as_bytes().as_slice()];
         join(b'k', &parts)
     }
     /// Index: grants of a patient, those passed on included.
-    pub(crate) fn patient_grant(patient: &MemberId, id: &GrantId) -> Vec<u8> {
+    pub(crate) fn patient_grant(patient: &MemberId, id: &GrantId) -> StateKey {
         join(b'l', &[patient.as_bytes(), id.as_bytes()])
     }
     fn grantee(reader: &Grantee) -> &[u8] {
@@ -182,43 +186,43 @@ pub(crate) mod key {
             Grantee::Group(at) => at.group.as_bytes(),
         }
     }
-    pub(crate) fn group(id: &GroupId) -> Vec<u8> {
+    pub(crate) fn group(id: &GroupId) -> StateKey {
         join(b'u', &[id.as_bytes()])
     }
     /// Members of a group.
-    pub(crate) fn group_member(group: &GroupId, member: &MemberId) -> Vec<u8> {
+    pub(crate) fn group_member(group: &GroupId, member: &MemberId) -> StateKey {
         join(b'v', &[group.as_bytes(), member.as_bytes()])
     }
     /// Index: groups of a member.
-    pub(crate) fn member_group(member: &MemberId, group: &GroupId) -> Vec<u8> {
+    pub(crate) fn member_group(member: &MemberId, group: &GroupId) -> StateKey {
         join(b'y', &[member.as_bytes(), group.as_bytes()])
     }
     /// Index: the group of a role at a hospital.
-    pub(crate) fn role_group(hospital: &MemberId, role: Role) -> Vec<u8> {
+    pub(crate) fn role_group(hospital: &MemberId, role: Role) -> StateKey {
         join(b'z', &[hospital.as_bytes(), role.name().as_bytes()])
     }
     /// The rotation of a report that waits for its confirmation.
-    pub(crate) fn rotation(report: &ReportId) -> Vec<u8> {
+    pub(crate) fn rotation(report: &ReportId) -> StateKey {
         join(b't', &[report.as_bytes()])
     }
     /// Index: the report whose rotation a record asked for.
-    pub(crate) fn rotation_of(record: &RecordId) -> Vec<u8> {
+    pub(crate) fn rotation_of(record: &RecordId) -> StateKey {
         join(b'j', &[record.as_bytes()])
     }
     /// Grants revoked before they were seen.
-    pub(crate) fn revoked_ahead(author: &MemberId, id: &GrantId) -> Vec<u8> {
+    pub(crate) fn revoked_ahead(author: &MemberId, id: &GrantId) -> StateKey {
         join(b'x', &[author.as_bytes(), id.as_bytes()])
     }
     /// Records that took effect.
-    pub(crate) fn seen(id: &RecordId) -> Vec<u8> {
+    pub(crate) fn seen(id: &RecordId) -> StateKey {
         join(b'i', &[id.as_bytes()])
     }
     /// The hospitals from a height on; those before the first such entry are the founders.
-    pub(crate) fn hospitals(since: u64) -> Vec<u8> {
+    pub(crate) fn hospitals(since: u64) -> StateKey {
         join(b's', &[&since.to_be_bytes()])
     }
     /// Newest audit digest of a hospital.
-    pub(crate) fn audit(hospital: &MemberId) -> Vec<u8> {
+    pub(crate) fn audit(hospital: &MemberId) -> StateKey {
         join(b'a', &[hospital.as_bytes()])
     }
     pub(crate) const GENESIS: &[u8] = b"c";
@@ -286,13 +290,18 @@ impl<'a> State<'a> {
     /// # Errors
     /// When the store fails.
     pub fn member(&self, id: &MemberId) -> Result<Option<MemberEntry>, StoreError> {
+        Ok(self.shared_member(id)?.map(Arc::unwrap_or_clone))
+    }
+
+    /// As [`member`](Self::member), without a copy where it is remembered.
+    fn shared_member(&self, id: &MemberId) -> Result<Option<Arc<MemberEntry>>, StoreError> {
         let key = key::member(id);
         let read = || {
             let Some(bytes) = self.0.state(&key)? else { return Ok(None) };
             let read = |bytes: &[u8]| parse(&key, bytes);
             match self.0.known() {
                 Some(known) => known.member(id, bytes, read),
-                None => read(&bytes),
+                None => read(&bytes).map(Arc::new),
             }
             .map(Some)
         };
@@ -322,8 +331,16 @@ impl<'a> State<'a> {
         patient: &MemberId,
         hospital: &MemberId,
     ) -> Result<Option<Enrolment>, StoreError> {
+        Ok(self.shared_enrolment(patient, hospital)?.map(Arc::unwrap_or_clone))
+    }
+
+    fn shared_enrolment(
+        &self,
+        patient: &MemberId,
+        hospital: &MemberId,
+    ) -> Result<Option<Arc<Enrolment>>, StoreError> {
         let key = key::enrolment(patient, hospital);
-        let read = || self.read(&key);
+        let read = || Ok(self.read(&key)?.map(Arc::new));
         match self.0.memo(&key) {
             Some(memo) => memo.enrolment((*patient, *hospital), read),
             None => read(),

@@ -1,29 +1,32 @@
 //! Changes laid over a state, so that records can be judged before anything is written.
 
+use super::table::Table;
 use super::{Change, Known, Memo, StateRead};
-use crate::small_key::SmallKey;
 use crate::store::{Row, StoreError};
 use std::collections::BTreeMap;
 
 /// Entries set (`Some`) and removed (`None`) since some base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes(BTreeMap<SmallKey, Option<Vec<u8>>>, Known);
+pub struct Changes(Table<Option<Vec<u8>>>, Known);
 
 impl Changes {
     /// Adds further changes; later ones win.
     pub fn extend(&mut self, changes: Vec<Change>) {
-        let entry = |change: Change| (SmallKey::from(change.key.as_slice()), change.value);
-        self.0.extend(changes.into_iter().map(entry));
+        for Change { key, value } in changes {
+            self.0.set(key, value);
+        }
     }
 
     /// Lays further changes over these.
     pub(crate) fn lay(&mut self, changes: &Self) {
-        self.0.extend(changes.0.iter().map(|(key, value)| (key.clone(), value.clone())));
+        for (key, value) in changes.0.sorted() {
+            self.0.set(key.clone(), value.clone());
+        }
     }
 
     /// The changes, in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.0.iter().map(|(key, value)| (key.as_bytes(), value.as_deref()))
+        self.0.sorted().into_iter().map(|(key, value)| (key.as_bytes(), value.as_deref()))
     }
 
     /// These changes over `base`.
@@ -53,7 +56,7 @@ impl StateRead for Overlay<'_> {
     }
 
     fn memo(&self, key: &[u8]) -> Option<&Memo> {
-        if self.changes.0.contains_key(key) { None } else { self.base.memo(key) }
+        if self.changes.0.get(key).is_some() { None } else { self.base.memo(key) }
     }
 
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -69,16 +72,7 @@ impl StateRead for Overlay<'_> {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let start = match after {
-            Some(after) if after >= prefix => std::ops::Bound::Excluded(after),
-            _ => std::ops::Bound::Included(prefix),
-        };
-        let changed: Vec<_> = self
-            .changes
-            .0
-            .range::<[u8], _>((start, std::ops::Bound::Unbounded))
-            .take_while(|(key, _)| key.as_bytes().starts_with(prefix))
-            .collect();
+        let changed = self.changes.0.scan(prefix, after, usize::MAX);
         // Each change can hide one row of the base, so that many more are asked for.
         let from_base = self.base.state_scan(prefix, after, limit.saturating_add(changed.len()))?;
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = from_base.into_iter().collect();
@@ -92,7 +86,7 @@ impl StateRead for Overlay<'_> {
     }
 
     fn state_scans(&self, prefixes: &[&[u8]]) -> Result<Vec<Row>, StoreError> {
-        if self.changes.0.is_empty() {
+        if self.changes.0.len() == 0 {
             return self.base.state_scans(prefixes);
         }
         super::scans_one_by_one(self, prefixes)
@@ -104,7 +98,7 @@ impl StateRead for Overlay<'_> {
         table: u8,
         id: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        if self.changes.0.is_empty() {
+        if self.changes.0.len() == 0 {
             return self.base.state_led_to(prefixes, table, id);
         }
         super::led_to_one_by_one(self, prefixes, table, id)
@@ -114,6 +108,7 @@ impl StateRead for Overlay<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::StateKey;
     use proptest::prelude::*;
 
     struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
@@ -154,7 +149,7 @@ mod tests {
                     Some(value) => written.0.insert(key.clone(), value.clone()),
                     None => written.0.remove(&key),
                 };
-                laid.extend(vec![Change { key, value }]);
+                laid.extend(vec![Change { key: StateKey::from(key.as_slice()), value }]);
             }
             let base = Map(base);
             let overlay = laid.over(&base);

@@ -4,8 +4,10 @@ use super::{Enrolment, Known, MemberEntry, StateRead};
 use crate::ids::MemberId;
 use crate::store::{Row, StoreError};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
 
 /// Entries of a kind remembered at most.
 const MOST: usize = 4096;
@@ -19,7 +21,17 @@ pub(crate) struct ReadOnce<'a> {
 
 impl<'a> ReadOnce<'a> {
     pub(crate) fn new(base: &'a dyn StateRead) -> Self {
-        Self { base, memo: Memo::default() }
+        Self::with(base, Memo::default())
+    }
+
+    /// As [`new`](Self::new), with what was read before of the very same state.
+    pub(crate) fn with(base: &'a dyn StateRead, memo: Memo) -> Self {
+        Self { base, memo }
+    }
+
+    /// What was read.
+    pub(crate) fn into_memo(self) -> Memo {
+        self.memo
     }
 }
 
@@ -46,11 +58,13 @@ impl StateRead for ReadOnce<'_> {
     }
 }
 
+type Remembered<K, V> = RefCell<HashMap<K, Option<Arc<V>>>>;
+
 /// Members and enrolments as they were read, those that are not there included.
 #[derive(Default)]
 pub struct Memo {
-    members: RefCell<BTreeMap<MemberId, Option<MemberEntry>>>,
-    enrolments: RefCell<BTreeMap<(MemberId, MemberId), Option<Enrolment>>>,
+    members: Remembered<MemberId, MemberEntry>,
+    enrolments: Remembered<(MemberId, MemberId), Enrolment>,
 }
 
 impl Memo {
@@ -58,8 +72,8 @@ impl Memo {
     pub(super) fn member(
         &self,
         id: &MemberId,
-        read: impl FnOnce() -> Result<Option<MemberEntry>, StoreError>,
-    ) -> Result<Option<MemberEntry>, StoreError> {
+        read: impl FnOnce() -> Result<Option<Arc<MemberEntry>>, StoreError>,
+    ) -> Result<Option<Arc<MemberEntry>>, StoreError> {
         once(&self.members, *id, read)
     }
 
@@ -67,9 +81,28 @@ impl Memo {
     pub(super) fn enrolment(
         &self,
         who: (MemberId, MemberId),
-        read: impl FnOnce() -> Result<Option<Enrolment>, StoreError>,
-    ) -> Result<Option<Enrolment>, StoreError> {
+        read: impl FnOnce() -> Result<Option<Arc<Enrolment>>, StoreError>,
+    ) -> Result<Option<Arc<Enrolment>>, StoreError> {
         once(&self.enrolments, who, read)
+    }
+
+    /// The entry with this key is another now.
+    pub(super) fn forget(&mut self, key: &[u8]) {
+        match key.split_first() {
+            Some((b'm', id)) => {
+                if let Ok(id) = MemberId::try_from(id) {
+                    self.members.get_mut().remove(&id);
+                }
+            }
+            Some((b'e', ids)) => {
+                if let Some((patient, hospital)) = ids.split_at_checked(MemberId::LEN)
+                    && let (Ok(patient), Ok(hospital)) = (patient.try_into(), hospital.try_into())
+                {
+                    self.enrolments.get_mut().remove(&(patient, hospital));
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -79,11 +112,11 @@ impl fmt::Debug for Memo {
     }
 }
 
-fn once<K: Ord, V: Clone>(
-    read_before: &RefCell<BTreeMap<K, Option<V>>>,
+fn once<K: Hash + Eq, V>(
+    read_before: &Remembered<K, V>,
     key: K,
-    read: impl FnOnce() -> Result<Option<V>, StoreError>,
-) -> Result<Option<V>, StoreError> {
+    read: impl FnOnce() -> Result<Option<Arc<V>>, StoreError>,
+) -> Result<Option<Arc<V>>, StoreError> {
     if let Some(entry) = read_before.borrow().get(&key) {
         return Ok(entry.clone());
     }

@@ -130,14 +130,13 @@ impl Signatures for BatchedSignatures<'_> {
 
     fn alongside(&mut self, job: &mut dyn FnMut(&mut dyn Signatures)) {
         let hands = self.workers.count();
-        let ahead = Ahead::new(&mut *self.rng, 2 * hands);
+        let ahead = Ahead::new(&mut *self.rng, hands, WAITING * hands);
         let (before, batch) = (self.failed.take(), std::mem::take(&mut self.batch));
-        let (given, part) = (self.made, FIRST);
-        let mut beside = Beside { ahead: &ahead, hands, given, before, part, batch };
+        let mut beside = Beside { ahead: &ahead, given: self.made, before, batch };
         let main = &mut || {
             let _end = ahead.end_when_dropped();
             job(&mut beside);
-            beside.give_all();
+            beside.give();
         };
         self.workers.beside(main, &|_| ahead.work());
         self.made = beside.given;
@@ -145,44 +144,28 @@ impl Signatures for BatchedSignatures<'_> {
     }
 }
 
-/// Signatures in a part that is given to others: enough to be cheap together, few enough that hands which end at
-/// different times do not wait long for each other.
-const PART: usize = 1024;
+/// Signatures given to others together: so few that nobody waits long for work, so many that giving costs nothing.
+const GIVEN: usize = 256;
 
-/// In the first part, so that nobody waits long for work; the next ones are each twice as large, up to [`PART`].
-const FIRST: usize = 256;
+/// Signatures that may wait for each hand: a megabyte of them, and less than a tenth of a second of work.
+const WAITING: usize = 8192;
 
-/// Fewer in a part are hardly cheaper than one by one.
-const LEAST: usize = 128;
-
-/// Gives what is put off to other hands, part by part.
+/// Gives what is put off to other hands.
 struct Beside<'a, 'b> {
     ahead: &'a Ahead<'b>,
-    hands: usize,
     /// Checks given since the last time they were settled.
     given: usize,
     /// One that failed before the others were given.
     before: Option<usize>,
-    /// Signatures of the next part.
-    part: usize,
+    /// Those to be given next.
     batch: SignatureBatch,
 }
 
 impl Beside<'_, '_> {
-    fn give(&mut self, count: usize) {
-        let rest = self.batch.split_off(count);
-        let part = std::mem::replace(&mut self.batch, rest);
+    fn give(&mut self) {
         let first = self.given;
-        self.given += part.len();
-        self.ahead.give(first, part);
-    }
-
-    /// Gives what is left, to each hand a share.
-    fn give_all(&mut self) {
-        let share = self.batch.len().div_ceil(self.hands).clamp(LEAST, PART);
-        while !self.batch.is_empty() {
-            self.give(share);
-        }
+        self.given += self.batch.len();
+        self.ahead.give(first, &mut self.batch);
     }
 }
 
@@ -190,9 +173,8 @@ impl Signatures for Beside<'_, '_> {
     fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
         let id = record.id();
         self.batch.queue(key, domain::RECORD_SIGNATURE, id.as_bytes(), record.signature());
-        if self.batch.len() >= self.part {
-            self.give(self.part);
-            self.part = PART.min(2 * self.part);
+        if self.batch.len() >= GIVEN {
+            self.give();
         }
         true
     }
@@ -202,7 +184,7 @@ impl Signatures for Beside<'_, '_> {
     }
 
     fn settle(&mut self) -> Result<(), usize> {
-        self.give_all();
+        self.give();
         self.given = 0;
         let failed = self.ahead.finish();
         let first = self.before.take().or(failed.first().copied());

@@ -274,7 +274,8 @@ impl Store for SqliteStore {
 
     fn unit(&self) -> Result<Box<dyn Unit + '_>, StoreError> {
         let db = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?);
-        db.execute_batch("BEGIN IMMEDIATE")
+        db.prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut begin| begin.execute([]))
             .map_err(|error| failed("beginning a unit of work", error))?;
         Ok(Box::new(Session(Writing { store: self, db, removed: false })))
     }

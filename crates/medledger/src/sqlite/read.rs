@@ -7,9 +7,11 @@ use medledger_core::clock::Timestamp;
 use medledger_core::ids::{BlockId, RecordId};
 use medledger_core::keys::Signature;
 use medledger_core::pow::{Header, Work};
+use medledger_core::record::SignedRecord;
 use medledger_core::registry::{Kind, VoidCode};
 use medledger_core::store::{
-    Drawer, RecordQuery, Row, Standing, StoreError, StoredBlock, StoredRecord, View,
+    Drawer, RecordQuery, Row, Standing, StoreError, StoredBlock, StoredRecord, View, in_place,
+    read_signed,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, params};
@@ -31,6 +33,15 @@ const BLOCK: &str = "SELECT header, signature, descriptor, height, id, node, rec
 /// Times in either of two ranges, among records that do not wait.
 const TWO_RANGES: &str = " AND number IN (SELECT number FROM records WHERE time >= ? AND seq IS NULL \
                           UNION ALL SELECT number FROM records WHERE time < ? AND seq IS NULL)";
+
+/// The record with the id that is bound to `?1`, by the two indexes of ids: first among those that wait.
+macro_rules! by_id {
+    () => {
+        "WHERE number = (SELECT number FROM records WHERE id = ?1 AND seq IS NOT NULL UNION ALL \
+         SELECT number FROM records WHERE id = ?1 AND seq IS NULL)"
+    };
+}
+pub(super) use by_id;
 
 fn damaged(what: impl Into<String>) -> StoreError {
     StoreError::Damaged(what.into())
@@ -71,27 +82,32 @@ struct RecordColumns<'a> {
     bytes: &'a [u8],
 }
 
+/// How far a record has come, from the columns seq, height, place and refused.
+fn standing(id: &RecordId, columns: [Option<i64>; 4]) -> Result<Standing, StoreError> {
+    Ok(match columns {
+        [Some(seq), None, None, None] => {
+            Standing::Accepted { seq: small(seq, "a place in the queue")? }
+        }
+        [None, Some(height), Some(place), None] => Standing::Mined {
+            height: small(height, "a height")?,
+            index: u32::try_from(place)
+                .map_err(|_| damaged(format!("record {id}: its place is {place}")))?,
+        },
+        [None, None, None, Some(code)] => Standing::Refused {
+            code: u16::try_from(code)
+                .ok()
+                .and_then(VoidCode::from_code)
+                .ok_or_else(|| damaged(format!("record {id}: refused with {code}")))?,
+        },
+        _ => return Err(damaged(format!("record {id}: no standing, or several"))),
+    })
+}
+
 impl RecordColumns<'_> {
     fn decode(self) -> Result<StoredRecord, StoreError> {
         let id: RecordId = fixed(self.id, "a record's id")?;
         let kind = u16::try_from(self.kind).ok().and_then(Kind::from_code);
-        let standing = match self.standing {
-            [Some(seq), None, None, None] => {
-                Standing::Accepted { seq: small(seq, "a place in the queue")? }
-            }
-            [None, Some(height), Some(place), None] => Standing::Mined {
-                height: small(height, "a height")?,
-                index: u32::try_from(place)
-                    .map_err(|_| damaged(format!("record {id}: its place is {place}")))?,
-            },
-            [None, None, None, Some(code)] => Standing::Refused {
-                code: u16::try_from(code)
-                    .ok()
-                    .and_then(VoidCode::from_code)
-                    .ok_or_else(|| damaged(format!("record {id}: refused with {code}")))?,
-            },
-            _ => return Err(damaged(format!("record {id}: no standing, or several"))),
-        };
+        let standing = standing(&id, self.standing)?;
         Ok(StoredRecord {
             id,
             kind: kind.ok_or_else(|| damaged(format!("record {id}: kind {}", self.kind)))?,
@@ -288,6 +304,12 @@ impl<C: InStore> View for Session<C> {
         self.one("reading the newest block", &sql, [])
     }
 
+    fn tip_id(&self) -> Result<Option<BlockId>, StoreError> {
+        let sql = "SELECT id FROM blocks ORDER BY height DESC LIMIT 1";
+        let found = self.value("reading the newest block", sql, [])?;
+        found.map(|id| fixed(&id, "a block's id")).transpose()
+    }
+
     fn block(&self, height: u64) -> Result<Option<StoredBlock>, StoreError> {
         let Ok(height) = i64::try_from(height) else { return Ok(None) };
         self.one("reading a block", &format!("{BLOCK} WHERE height = ?1"), [height])
@@ -302,13 +324,41 @@ impl<C: InStore> View for Session<C> {
     }
 
     fn record(&self, id: &RecordId) -> Result<Option<StoredRecord>, StoreError> {
-        self.one("reading a record", &format!("{RECORD} WHERE id = ?1"), [id.as_bytes()])
+        self.one("reading a record", &format!("{RECORD} {}", by_id!()), [id.as_bytes()])
+    }
+
+    fn standing(&self, id: &RecordId) -> Result<Option<Standing>, StoreError> {
+        let error = |error| failed("reading a record", error);
+        let sql = concat!("SELECT seq, height, place, refused FROM records ", by_id!());
+        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+        let columns =
+            |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
+        let found = statement.query_row([id.as_bytes()], columns).optional().map_err(error)?;
+        found.map(|columns| standing(id, columns)).transpose()
     }
 
     fn records_of(&self, height: u64) -> Result<Vec<StoredRecord>, StoreError> {
         let Ok(height) = i64::try_from(height) else { return Ok(Vec::new()) };
         let sql = format!("{RECORD} WHERE height = ?1 ORDER BY place");
         self.rows("reading the records of a block", &sql, [height])
+    }
+
+    fn signed_records_of(&self, height: u64) -> Result<Vec<SignedRecord>, StoreError> {
+        let error = |error| failed("reading the records of a block", error);
+        let Ok(column) = i64::try_from(height) else { return Ok(Vec::new()) };
+        // Three columns of eleven: whoever replays a chain reads every record of it.
+        let sql = "SELECT id, place, bytes FROM records WHERE height = ?1 ORDER BY place";
+        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+        let mut rows = statement.query([column]).map_err(error)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(error)? {
+            let blob = |column| row.get_ref(column).and_then(|value| Ok(value.as_blob()?));
+            let id = fixed(blob(0).map_err(error)?, "a record's id")?;
+            let (index, place) = (found.len(), row.get::<_, i64>(1).map_err(error)?);
+            in_place(height, index, i64::try_from(index) == Ok(place))?;
+            found.push(read_signed(&id, blob(2).map_err(error)?)?);
+        }
+        Ok(found)
     }
 
     fn find(&self, query: &RecordQuery) -> Result<Vec<StoredRecord>, StoreError> {

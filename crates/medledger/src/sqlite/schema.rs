@@ -43,6 +43,49 @@ const STEPS: &[&str] = &[
      DROP TABLE state_before;
      CREATE TRIGGER state_shortened AFTER UPDATE ON state WHEN old.value IS NULL AND new.value IS NOT NULL
      BEGIN DELETE FROM state_long WHERE key = old.key; END;",
+    // Ids are random: among all records, a thousand that come together each change another page of their index. Those of
+    // records that wait have an index of their own, which is small. The table is made anew, as its own rule that ids be
+    // unique was an index over all; that no id is in both, `put_record` sees to.
+    "CREATE TABLE records_anew (
+         number  INTEGER PRIMARY KEY,
+         id      BLOB NOT NULL,
+         kind    INTEGER NOT NULL,
+         author  BLOB NOT NULL,
+         patient BLOB,
+         report  BLOB,
+         time    INTEGER NOT NULL,
+         seq     INTEGER,
+         height  INTEGER,
+         place   INTEGER,
+         refused INTEGER,
+         bytes   BLOB NOT NULL,
+         CHECK ((seq IS NOT NULL) + (height IS NOT NULL AND place IS NOT NULL)
+                + (refused IS NOT NULL) = 1)
+     ) STRICT;
+     INSERT INTO records_anew
+     SELECT number, id, kind, author, patient, report, time, seq, height, place, refused, bytes FROM records;
+     DROP VIEW readable;
+     DROP TABLE records;
+     ALTER TABLE records_anew RENAME TO records;
+     CREATE UNIQUE INDEX records_waiting ON records (id) WHERE seq IS NOT NULL;
+     CREATE UNIQUE INDEX records_settled ON records (id) WHERE seq IS NULL;
+     CREATE UNIQUE INDEX records_in_queue ON records (seq) WHERE seq IS NOT NULL;
+     CREATE UNIQUE INDEX records_in_block ON records (height, place) WHERE height IS NOT NULL;
+     CREATE INDEX records_refused ON records (number) WHERE refused IS NOT NULL;
+     CREATE INDEX records_of_author ON records (author) WHERE seq IS NULL;
+     CREATE INDEX records_of_patient ON records (patient) WHERE patient IS NOT NULL AND seq IS NULL;
+     CREATE INDEX records_of_report ON records (report) WHERE report IS NOT NULL AND seq IS NULL;
+     CREATE INDEX records_of_time ON records (time) WHERE seq IS NULL;
+     CREATE VIEW readable AS
+     SELECT lower(hex(records.id)) AS record, kinds.name AS kind,
+            datetime(records.time, 'unixepoch') AS time,
+            lower(hex(author)) AS author, lower(hex(patient)) AS patient, lower(hex(report)) AS report,
+            CASE WHEN seq IS NOT NULL THEN 'accepted' WHEN height IS NOT NULL THEN 'mined'
+                 ELSE 'refused' END AS standing,
+            seq, height, place, void_codes.meaning AS refused_because
+     FROM records
+     LEFT JOIN kinds ON kinds.code = records.kind
+     LEFT JOIN void_codes ON void_codes.code = records.refused;",
 ];
 
 /// Bytes of a value that lies beside its key in the table `state`; one of more lies in `state_long`. Members, whose keys

@@ -1,12 +1,12 @@
 //! Writing: one unit of work, a transaction of the one writing connection.
 
-use super::read::{InStore, Session, stored};
+use super::read::{InStore, Session, by_id, stored};
 use super::schema::LONG;
 use super::{SqliteStore, failed};
 use medledger_core::ids::RecordId;
 use medledger_core::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use rusqlite::types::Null;
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 use std::ops::Deref;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -61,6 +61,15 @@ impl Session<Writing<'_>> {
     ) -> Result<usize, StoreError> {
         let mut statement = self.0.prepare_cached(sql).map_err(|error| failed(doing, error))?;
         statement.execute(params).map_err(|error| failed(doing, error))
+    }
+}
+
+impl Session<Writing<'_>> {
+    fn number_of(&self, id: &RecordId) -> Result<Option<i64>, StoreError> {
+        let error = |error| failed("looking a record up", error);
+        let sql = concat!("SELECT number FROM records ", by_id!());
+        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+        statement.query_row([id.as_bytes()], |row| row.get(0)).optional().map_err(error)
     }
 }
 
@@ -133,16 +142,19 @@ impl Unit for Session<Writing<'_>> {
 
     fn put_record(&mut self, record: &StoredRecord) -> Result<(), StoreError> {
         let (seq, height, place, refused) = columns(record.standing)?;
+        let number: Option<i64> = self.number_of(&record.id)?;
+        // With its number it replaces the row it has; without, SQLite gives it the next one.
         self.run(
             "writing a record",
-            "INSERT INTO records (id, kind, author, patient, report, time, seq, height, place, \
-                                  refused, bytes) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-             ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, author = excluded.author, \
+            "INSERT INTO records (number, id, kind, author, patient, report, time, seq, height, \
+                                  place, refused, bytes) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+             ON CONFLICT (number) DO UPDATE SET kind = excluded.kind, author = excluded.author, \
              patient = excluded.patient, report = excluded.report, time = excluded.time, \
              seq = excluded.seq, height = excluded.height, place = excluded.place, \
              refused = excluded.refused, bytes = excluded.bytes",
             params![
+                number,
                 record.id.as_bytes(),
                 record.kind.code(),
                 record.author.as_bytes(),
@@ -163,7 +175,10 @@ impl Unit for Session<Writing<'_>> {
         let (seq, height, place, refused) = columns(standing)?;
         let changed = self.run(
             "settling a record",
-            "UPDATE records SET seq = ?2, height = ?3, place = ?4, refused = ?5 WHERE id = ?1",
+            concat!(
+                "UPDATE records SET seq = ?2, height = ?3, place = ?4, refused = ?5 ",
+                by_id!()
+            ),
             params![id.as_bytes(), seq, height, place, refused],
         )?;
         if changed == 1 {
@@ -174,7 +189,7 @@ impl Unit for Session<Writing<'_>> {
     }
 
     fn remove_record(&mut self, id: &RecordId) -> Result<(), StoreError> {
-        let sql = "DELETE FROM records WHERE id = ?1";
+        let sql = concat!("DELETE FROM records ", by_id!());
         let changed = self.run("removing a record", sql, [id.as_bytes()])?;
         self.0.removed |= changed > 0;
         Ok(())
@@ -228,7 +243,10 @@ impl Unit for Session<Writing<'_>> {
 
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let writing = &self.0;
-        writing.execute_batch("COMMIT").map_err(|error| failed("making a unit durable", error))?;
+        writing
+            .prepare_cached("COMMIT")
+            .and_then(|mut commit| commit.execute([]))
+            .map_err(|error| failed("making a unit durable", error))?;
         writing.store.commits.fetch_add(1, Ordering::Release);
         let forget = &writing.store.leftovers;
         if writing.removed {

@@ -166,6 +166,19 @@ fn the_hardest_target_weighs_half_of_all_hashes() {
 
 proptest! {
     #[test]
+    fn work_in_words_is_that_in_full(digits in 1u64.., cut in 0u32..64, zeros in 0u32..256) {
+        let target = Target(U256::from(digits >> cut) << zeros);
+        prop_assume!(!target.0.is_zero());
+        if let Some(work) = target.work_in_words() {
+            prop_assert_eq!(work, target.work_in_full());
+        } else {
+            prop_assert!(target.0.trailing_zeros() <= 128);
+        }
+    }
+}
+
+proptest! {
+    #[test]
     fn accepted_bits_mean_what_the_bitcoin_crate_says(bits in any::<u32>(), size in 0u32..36) {
         for bits in [bits, bits & 0x00ff_ffff | size << 24] {
             if let Ok(target) = target(bits) {

@@ -58,7 +58,7 @@ impl Fold<'_> {
 
     /// A hospital that is one now: not expelled, nor somebody of another role.
     pub(super) fn present_hospital(&self, id: &MemberId) -> Outcome {
-        let member = self.state.member(id)?.ok_or(VoidCode::UnknownMember)?;
+        let member = self.state.shared_member(id)?.ok_or(VoidCode::UnknownMember)?;
         if member.role != Role::Hospital {
             return Err(VoidCode::WrongRole.into());
         }

@@ -6,6 +6,7 @@ use crate::keys::HpkePublicKey;
 use crate::record::{Succeed, Suspend};
 use crate::registry::{Role, VoidCode};
 use crate::state::{MemberEntry, Succession, key};
+use std::sync::Arc;
 
 impl Fold<'_> {
     /// The member keeps id, role and hospital, and has other keys from here on.
@@ -63,11 +64,14 @@ impl Fold<'_> {
     fn own_member(&self, id: &MemberId) -> Result<MemberEntry, super::ApplyError> {
         let author = self.author_id();
         let entry =
-            if *id == author { Some(self.author.clone()) } else { self.state.member(id)? };
+            if *id == author { Some(self.author.clone()) } else { self.state.shared_member(id)? };
         let entry = entry
             .filter(|entry| *id == author || entry.hospital == author)
             .ok_or(VoidCode::UnknownMember)?;
-        if entry.role == Role::Hospital { Err(VoidCode::WrongRole.into()) } else { Ok(entry) }
+        if entry.role == Role::Hospital {
+            return Err(VoidCode::WrongRole.into());
+        }
+        Ok(Arc::unwrap_or_clone(entry))
     }
 
     /// The key of a collection or group must be no weaker than its author's own, nor than the one before.

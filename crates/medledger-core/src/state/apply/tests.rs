@@ -34,6 +34,14 @@ macro_rules! void_cases {
     };
 }
 
+#[test]
+fn what_is_written_quickly_is_as_the_library_writes_it() {
+    for height in [0, 23, 24, 255, 256, 1 << 20, u64::MAX] {
+        assert_eq!(seen_at(height), cbor::encode(&height));
+    }
+    assert_eq!(null(), cbor::encode(&()));
+}
+
 fn read(report: ReportId, grant: Option<GrantId>) -> Read {
     Read { grant, report, version: 1, head: BlockId::from_bytes([0; 32]) }
 }

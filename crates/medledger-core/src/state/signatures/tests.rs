@@ -4,6 +4,9 @@ use crate::record::Record;
 use crate::testing::{DOCTOR, PATIENT, World, add_report, member};
 use rand_core::UnwrapErr;
 
+/// More than are given together.
+const PART: usize = 2 * GIVEN;
+
 /// Threads of its own for each job.
 struct Threads(usize);
 
@@ -93,7 +96,7 @@ fn what_is_not_settled_alongside_stays_put_off() {
 
 #[test]
 fn a_wrong_signature_is_known_before_all_are_given() {
-    let records = records(7 * PART);
+    let records = records(WAITING + GIVEN + 1);
     let mut rng = UnwrapErr(getrandom::SysRng);
     let mut signatures = BatchedSignatures::new(&Inline, &mut rng);
     signatures.alongside(&mut |signatures| {

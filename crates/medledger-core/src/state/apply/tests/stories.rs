@@ -346,7 +346,7 @@ proptest! {
         }
         let mut laid = start.state;
         laid.write(changes.iter().map(|(key, value)| Change {
-            key: key.to_vec(),
+            key: key.into(),
             value: value.map(<[u8]>::to_vec),
         }).collect());
         prop_assert_eq!(&laid, &world.state);
