@@ -34,8 +34,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// How many to verify together now. The more, the cheaper is each; but when no more will come, hands that end at
-    /// different times would wait for each other.
+    /// How many to verify together now. Up to [`MOST`] the more, the cheaper is each; but when no more will come, hands
+    /// that end at different times would wait for each other.
     fn share(&self, hands: usize) -> usize {
         let all = self.queue.len();
         let share = match self.finishing || self.ended {
@@ -219,7 +219,7 @@ mod tests {
             }
             parts
         };
-        assert_eq!(parts(10_000, false, 2), [MOST, MOST, 10_000 - 2 * MOST]);
+        assert_eq!(parts(2 * MOST + 700, false, 2), [MOST, MOST, 700]);
         assert_eq!(parts(100, false, 2), [100]);
         assert_eq!(parts(2000, true, 2), [500, 375, 282, 256, 256, 331]);
         assert_eq!(parts(300, true, 1), [300]);

@@ -52,7 +52,8 @@ impl Home {
 #[test]
 fn pitfall_33_a_consent_travels_as_a_file_and_the_hospital_never_has_the_keys() {
     let w = world_with_outbox();
-    let (report, _) = w.upload(b"one");
+    let report = w.ledger.upload(&w.doctor, &w.patient.id(), &b"one"[..]).unwrap();
+    w.ledger.wait_mined(&report.record).unwrap();
     let nurse = w.add(Role::Nurse, "Nurse Joy");
     let here = w.hospital.id();
     let permission =
