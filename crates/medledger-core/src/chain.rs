@@ -295,18 +295,18 @@ impl Rules {
         self.check_frame(view, &tip, block, now)?;
         let below = ReadOnce::new(view);
         let mut changes = Changes::default();
-        let mut fold = |record: &SignedRecord, at: &At, signatures: &mut dyn Signatures| {
-            let new = apply(&changes.over(&below), record, at, signatures)?;
+        let at = self.at(&tip);
+        let mut fold = |record: &SignedRecord, signatures: &mut dyn Signatures| {
+            let new = apply(&changes.over(&below), record, &at, signatures)?;
             changes.extend(new);
             Ok(())
         };
-        let at = self.at(&tip);
         if block.records.len() < ALONGSIDE {
-            self.check_records(block, &at, signatures, &mut fold)?;
+            Self::check_records(block, signatures, &mut fold)?;
         } else {
             let mut judged = Ok(());
             signatures.alongside(&mut |signatures| {
-                judged = self.check_records(block, &at, signatures, &mut fold);
+                judged = Self::check_records(block, signatures, &mut fold);
             });
             judged?;
         }
@@ -333,11 +333,9 @@ impl Rules {
 
     /// Folds the records of a block in their order: `fold` applies each to the state after those before it.
     pub(crate) fn check_records(
-        &self,
         block: &Block,
-        at: &At,
         signatures: &mut dyn Signatures,
-        fold: &mut dyn FnMut(&SignedRecord, &At, &mut dyn Signatures) -> Result<(), ApplyError>,
+        fold: &mut dyn FnMut(&SignedRecord, &mut dyn Signatures) -> Result<(), ApplyError>,
     ) -> Result<(), BlockError> {
         // Of two faults the first one counts, though signatures may be looked at last.
         let blame = |signatures: &mut dyn Signatures| {
@@ -345,7 +343,7 @@ impl Rules {
             signatures.settle().map_err(|index| BlockError::Void { index, code })
         };
         for (index, record) in block.records.iter().enumerate() {
-            match fold(record, at, signatures) {
+            match fold(record, signatures) {
                 Ok(()) => {}
                 Err(ApplyError::Void(code)) => {
                     blame(signatures)?;

@@ -138,8 +138,9 @@ fn judge(
 ) -> Result<StoredBlock, BlockError> {
     let tip = newest.tip();
     rules.check_frame(&SoFar { view, newest, state }, tip, block, now)?;
-    rules.check_records(block, &rules.at(tip), signatures, &mut |record, at, signatures| {
-        let changes = apply(state, record, at, signatures)?;
+    let at = rules.at(tip);
+    Rules::check_records(block, signatures, &mut |record, signatures| {
+        let changes = apply(state, record, &at, signatures)?;
         state.write(changes);
         Ok(())
     })?;
