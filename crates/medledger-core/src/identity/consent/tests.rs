@@ -146,7 +146,7 @@ fn pitfall_51_who_consents_holds_the_new_keys() {
     let forged = KeyConsent {
         consent: patient.consent_to(&chain(), &stolen),
         next: stolen,
-        ..consent.clone()
+        ..consent
     };
     assert_eq!(judged(&forged, &patient), Err(ConsentError::NotPossessed));
     let forged = KeyConsent { proof: consent.consent, ..consent };
