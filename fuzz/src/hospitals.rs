@@ -92,8 +92,9 @@ pub fn key_consent(data: &[u8]) {
     let Ok(consent) = KeyConsent::decode(data) else { return };
     assert_eq!(consent.encode(), data);
     let patient = member(21);
-    let counts =
-        |chain, suspended| consent.check(chain, &patient.id(), patient.public(), suspended).is_ok();
+    let counts = |chain: &ChainId, suspended| {
+        consent.check(chain, &patient.id(), patient.public(), suspended).is_ok()
+    };
     assert!(!counts(&chain(), false), "keys that are not suspended");
     assert!(!counts(&ChainId::from_bytes([8; 32]), true), "another chain");
     if counts(&chain(), true) {
