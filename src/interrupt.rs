@@ -130,8 +130,15 @@ impl Partial {
         Ok((Self { path }, file))
     }
 
-    /// Puts the whole file in its place.
+    /// Puts the whole file in its place: that of a file that was there, but of nothing else. A device or a pipe would
+    /// be gone.
     pub(crate) fn finish(self, target: &Path) -> io::Result<()> {
+        if std::fs::symlink_metadata(target).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "is there and is no plain file",
+            ));
+        }
         let mut half_done = lock();
         std::fs::rename(&self.path, target)?;
         half_done.partial = None;

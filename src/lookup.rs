@@ -21,6 +21,11 @@ fn number(text: &str) -> Option<u32> {
 pub(crate) fn member(ledger: &Ledger, text: &str) -> Result<Member> {
     let members = ledger.members()?;
     let found = match number(text) {
+        // Members of other hospitals have no number here, and are listed with 0.
+        Some(0) => {
+            let message = "0 is nobody's number: members of other hospitals are named by their ids";
+            Err(Failure::not_found("no_member", message))
+        }
         Some(number) => {
             members.into_iter().find(|member| member.number == number).ok_or_else(|| {
                 Failure::not_found("no_member", format!("there is no member number {number} here"))
@@ -88,14 +93,23 @@ pub(crate) fn grant(ledger: &Ledger, text: &str) -> Result<GrantId> {
     pick("grant", text, ids.into_iter())
 }
 
-/// The group with this name or id, or whose id begins so.
+/// The group with this id or name, or whose id begins so. Anybody may name a group like another one's id: a whole id
+/// goes before names, and a name that the id of another group begins with is ambiguous.
 pub(crate) fn group(ledger: &Ledger, text: &str) -> Result<Group> {
     let groups = ledger.groups()?;
-    let named: Vec<&Group> = groups.iter().filter(|group| group.name == text).collect();
-    match named.as_slice() {
-        [] => {}
-        [one] => return Ok((*one).clone()),
-        several => return Err(ambiguous("group", text, several.iter().map(|g| g.id.to_string()))),
+    let lower = text.to_ascii_lowercase();
+    if let Some(group) = groups.iter().find(|group| group.id.to_string() == lower) {
+        return Ok(group.clone());
+    }
+    let begins =
+        |group: &Group| lower.len() >= LEAST_PREFIX && group.id.to_string().starts_with(&lower);
+    if groups.iter().any(|group| group.name == text) {
+        let meant = |group: &&Group| group.name == text || begins(group);
+        let meant: Vec<&Group> = groups.iter().filter(meant).collect();
+        return match meant.as_slice() {
+            [one] => Ok((*one).clone()),
+            several => Err(ambiguous("group", text, several.iter().map(|g| g.id.to_string()))),
+        };
     }
     let ids = groups.into_iter().map(|group| (group.id.to_string(), group));
     pick("group", text, ids).map_err(|failure| match failure.code() {

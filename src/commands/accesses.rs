@@ -1,12 +1,12 @@
 //! `medledger accesses`: who saw a patient's reports, when and for which purpose.
 
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::lookup;
 use crate::output::{Column, Show, table};
 use clap::Args;
 use medledger::core::store::Standing;
-use medledger::show_time;
+use medledger::{Role, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -26,6 +26,9 @@ pub(crate) struct AccessesArgs {
 #[derive(Serialize)]
 struct Accesses {
     accesses: Vec<Access>,
+    /// How many were left out.
+    #[serde(skip)]
+    offset: usize,
 }
 
 #[derive(Serialize)]
@@ -46,7 +49,11 @@ struct Access {
 impl Show for Accesses {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.accesses.is_empty() {
-            return writeln!(out, "nobody has read a report of this patient here");
+            return if self.offset > 0 {
+                writeln!(out, "there are {} accesses or fewer", self.offset)
+            } else {
+                writeln!(out, "nobody has read a report of this patient here")
+            };
         }
         let rows: Vec<_> = self
             .accesses
@@ -75,6 +82,11 @@ impl Show for Accesses {
 pub(crate) fn run(context: &Context, args: &AccessesArgs) -> Result<()> {
     let ledger = context.open_read_only()?;
     let patient = lookup::member(&ledger, &args.patient)?;
+    if patient.entry.role != Role::Patient {
+        let message =
+            format!("{} is no patient: nobody has reports to be read", patient.contact.name);
+        return Err(Failure::usage("no_patient", message));
+    }
     let accesses =
         ledger.accesses(&patient.id, args.offset, args.limit)?.into_iter().map(|access| {
             let (standing, height) = match access.standing {
@@ -96,5 +108,5 @@ pub(crate) fn run(context: &Context, args: &AccessesArgs) -> Result<()> {
                 height,
             }
         });
-    context.print(&Accesses { accesses: accesses.collect() })
+    context.print(&Accesses { accesses: accesses.collect(), offset: args.offset })
 }

@@ -89,7 +89,10 @@ impl Show for Members {
             .iter()
             .map(|member| {
                 [
-                    member.number.to_string(),
+                    // Only this hospital's own members have one.
+                    Some(member.number)
+                        .filter(|number| *number > 0)
+                        .map_or("-".into(), |number| number.to_string()),
                     member.name.clone(),
                     member.role.to_owned(),
                     member.id.clone(),

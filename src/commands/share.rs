@@ -2,11 +2,11 @@
 
 use super::grants::{Granted, ReaderArgs, ScopeArgs, reader_key};
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
-use medledger::{Permission, Purpose, parse_time};
+use medledger::{Permission, Purpose, Reader, parse_time};
 
 #[derive(Args, Debug)]
 pub(crate) struct ShareArgs {
@@ -43,6 +43,11 @@ pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
     let scope = args.scope.scope(&ledger)?;
     let reader = args.reader.get(&ledger)?;
     let until = parse_time(&args.until, ledger.now())?;
+    if args.delegable > 0 && matches!(reader, Reader::Group(_)) {
+        let message =
+            "what is shared with a group is passed on by nobody: --delegable is for one reader";
+        return Err(Failure::usage("delegable", message));
+    }
     let permission = Permission::new(scope, reader, args.purpose, until).delegable(args.delegable);
     let (_, patient) = args.patient.unlock(&ledger)?;
     let access_key = args.key.get()?;

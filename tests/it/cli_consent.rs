@@ -47,6 +47,14 @@ fn a_patient_makes_new_keys_at_home_and_the_hospital_takes_the_consent() {
     std::fs::copy(kept, &old).unwrap();
 
     let make = ["identity", "consent", &old, "--chain", &chain, "--next", &new, "-o", &consent];
+    // A slip does not cost the keys: neither file of them is where the consent goes.
+    let kept = std::fs::read(&old).unwrap();
+    for (next, consent) in [(&new, &old), (&new, &new)] {
+        let slip = ["identity", "consent", &old, "--chain", &chain, "--next", next, "-o", consent];
+        at_home(&hospital, &slip).fails(2, "usage", "file_exists");
+        assert_eq!(std::fs::read(&old).unwrap(), kept);
+        assert!(!std::fs::exists(&new).unwrap());
+    }
     let made = at_home(&hospital, &make).json();
     assert_eq!((text(&made, "member"), text(&made, "chain")), (patient.as_str(), chain.as_str()));
     let fingerprint = text(&made, "fingerprint").to_owned();
@@ -204,5 +212,9 @@ fn keys_that_changed_at_one_hospital_go_on_at_another() {
             two.at("b", &["open", report, "--as", who, "-o", &out]).json();
             assert_eq!(std::fs::read(&out).expect("opened"), bytes);
         }
+    }
+    // What B keeps is nothing that A lacks.
+    for who in ["a", "b"] {
+        two.at(who, &["verify"]).json();
     }
 }

@@ -67,6 +67,7 @@ fn keys_wait_are_renewed_and_go_into_private_pictures() {
     let shown = run(hospital.people(&["key", "renew", report, "--as", "3", "--qr"]), None);
     assert!(shown.text().contains('█') && shown.text().contains("ACCESS KEY"), "{}", shown.text());
 
+    hospital.run(&["accesses", "--as", "2"]).fails(2, "usage", "no_patient");
     let accesses = hospital.run(&["accesses", "--as", "3"]).json();
     let seen = accesses["accesses"].as_array().unwrap();
     let who: Vec<_> = seen.iter().map(|access| text(access, "reader_name")).collect();

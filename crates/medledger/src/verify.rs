@@ -345,8 +345,9 @@ impl Ledger {
         for record in view.find(&query)? {
             let Some(report) = record.report else { continue };
             let Some(entry) = state.report(&report)? else { continue };
-            // A follower keeps the ciphertext it was given, and need not have any.
-            if self.is_follower() && matches!(blocks.has(&entry.envelope), Ok(false)) {
+            // A follower keeps the ciphertext it was given, and need not have any; nor a hospital that of another one.
+            let kept_here = entry.hospital == self.hospital() && !self.is_follower();
+            if !kept_here && matches!(blocks.has(&entry.envelope), Ok(false)) {
                 continue;
             }
             let dag =
@@ -360,8 +361,7 @@ impl Ledger {
             let label = self.label(view, &report).unwrap_or_else(|_| report.to_string());
             let (role, patient) = (SlotRole::Collection, entry.patient);
             let place = SlotPlace::current(report, &entry, role, None, patient);
-            let custodian = entry.hospital == self.hospital() && !self.is_follower();
-            if custodian && matches!(self.slot(view, &place), Ok(None)) {
+            if kept_here && matches!(self.slot(view, &place), Ok(None)) {
                 findings.push(Finding::NoSlot { report, label: label.clone() });
             }
             let of = |cid: &Cid| (report, label.clone(), *cid);

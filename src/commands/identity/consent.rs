@@ -33,7 +33,7 @@ pub(crate) struct ConsentArgs {
     /// Where the identity file with the new keys goes; there must be none yet
     #[arg(long, value_name = "FILE")]
     next: PathBuf,
-    /// Where the consent goes: the file that the hospital needs
+    /// Where the consent goes: the file that the hospital needs; there must be none yet
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
@@ -165,6 +165,11 @@ pub(super) fn compare(consent: &KeyConsent, heard: Option<&str>) -> Result<()> {
 }
 
 pub(super) fn consent(context: &Context, args: &ConsentArgs) -> Result<()> {
+    // One of the two identity files could be meant by mistake.
+    if std::fs::symlink_metadata(&args.output).is_ok() || args.output == args.next {
+        let there = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(failures::file(&args.output, &there).hint("name another file for the consent"));
+    }
     let password = args.password.existing("password of the file with the suspended keys")?;
     // Before anything new is asked for.
     let bytes = read_bounded(&args.file, limit::LOCKED_IDENTITY_BYTES)?;

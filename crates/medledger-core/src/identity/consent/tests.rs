@@ -143,11 +143,8 @@ fn pitfall_51_who_consents_holds_the_new_keys() {
     let (_, consent) = given(&patient);
     // The patient signs for keys of somebody else, whose proof cannot be had.
     let stolen = Identity::generate(&mut rng()).public().clone();
-    let forged = KeyConsent {
-        consent: patient.consent_to(&chain(), &stolen),
-        next: stolen,
-        ..consent
-    };
+    let forged =
+        KeyConsent { consent: patient.consent_to(&chain(), &stolen), next: stolen, ..consent };
     assert_eq!(judged(&forged, &patient), Err(ConsentError::NotPossessed));
     let forged = KeyConsent { proof: consent.consent, ..consent };
     assert_eq!(judged(&forged, &patient), Err(ConsentError::NotPossessed));
