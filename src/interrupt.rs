@@ -117,6 +117,13 @@ impl Partial {
     /// Makes a file for a part of something that is to be at `target`, beside it, readable to its
     /// owner only. There is one at a time.
     pub(crate) fn create(target: &Path) -> io::Result<(Self, File)> {
+        // Whatever else is there, a device or a pipe, would be gone.
+        if std::fs::symlink_metadata(target).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "is there and is no plain file",
+            ));
+        }
         let mut name = target.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".partial-{}", std::process::id()));
         let path = target.with_file_name(name);
@@ -130,15 +137,8 @@ impl Partial {
         Ok((Self { path }, file))
     }
 
-    /// Puts the whole file in its place: that of a file that was there, but of nothing else. A device or a pipe would
-    /// be gone.
+    /// Puts the whole file in its place.
     pub(crate) fn finish(self, target: &Path) -> io::Result<()> {
-        if std::fs::symlink_metadata(target).is_ok_and(|there| !there.is_file()) {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "is there and is no plain file",
-            ));
-        }
         let mut half_done = lock();
         std::fs::rename(&self.path, target)?;
         half_done.partial = None;

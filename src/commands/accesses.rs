@@ -83,8 +83,10 @@ pub(crate) fn run(context: &Context, args: &AccessesArgs) -> Result<()> {
     let ledger = context.open_read_only()?;
     let patient = lookup::member(&ledger, &args.patient)?;
     if patient.entry.role != Role::Patient {
-        let message =
-            format!("{} is no patient: nobody has reports to be read", patient.contact.name);
+        let message = format!(
+            "{} is no patient, and has no reports that somebody could read",
+            patient.contact.name
+        );
         return Err(Failure::usage("no_patient", message));
     }
     let accesses =
