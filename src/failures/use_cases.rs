@@ -18,9 +18,9 @@ pub(super) fn register(error: &RegisterError) -> Failure {
     match error {
         RegisterError::Address(error) => notify(error),
         RegisterError::Lock(error) => lock(error),
-        RegisterError::Name { .. } | RegisterError::Character { .. } => {
-            Failure::of(Usage, "name", error)
-        }
+        RegisterError::Name { .. }
+        | RegisterError::Blank { .. }
+        | RegisterError::Character { .. } => Failure::of(Usage, "name", error),
         RegisterError::IdentityFile { source, path } => file(path, source),
         RegisterError::Submit(error) => submit(error),
         RegisterError::Store(error) => store(error),

@@ -51,6 +51,35 @@ pub fn is_refused_in_name(c: char) -> bool {
         )
 }
 
+/// Whether a text shows nothing: it is empty, or holds only spaces of some kind, joiners and fillers.
+///
+/// ```
+/// use medledger_core::text::is_blank;
+/// assert!(is_blank(" \u{a0}\u{3000}\u{200d}\u{3164}") && is_blank("") && !is_blank(" x"));
+/// ```
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    let shows_nothing = |c: char| {
+        c.is_whitespace()
+            || matches!(
+                c,
+                '\u{34f}'
+                    | '\u{115f}'
+                    | '\u{1160}'
+                    | '\u{17b4}'
+                    | '\u{17b5}'
+                    | '\u{180b}'..='\u{180e}'
+                    | '\u{200c}'
+                    | '\u{200d}'
+                    | '\u{2800}'
+                    | '\u{3164}'
+                    | '\u{fe00}'..='\u{fe0f}'
+                    | '\u{ffa0}'
+            )
+    };
+    text.chars().all(shows_nothing)
+}
+
 /// Whether a character may not stand in a note of several lines: line feed and tab may, and marks of
 /// direction, which word processors leave in text of right-to-left scripts.
 #[must_use]

@@ -45,7 +45,7 @@ pub enum GroupError {
     #[error("{0} (code {code})", code = .0.code())]
     Refused(VoidCode),
     /// A name that cannot be shown.
-    #[error("a group's name is a line of 1 to 200 visible characters")]
+    #[error("a group's name is a line of 1 to 200 visible characters, not all of them spaces")]
     Name,
     /// The chain refuses the record, or a store failed while it was judged.
     #[error(transparent)]
@@ -338,7 +338,7 @@ fn of_role(
 }
 
 fn check_name(name: &str) -> Result<(), GroupError> {
-    let shown = !name.is_empty()
+    let shown = !medledger_core::text::is_blank(name)
         && name.chars().count() <= 200
         && !name.chars().any(medledger_core::text::is_refused_in_name);
     if shown { Ok(()) } else { Err(GroupError::Name) }

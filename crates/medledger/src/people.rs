@@ -14,7 +14,7 @@ use medledger_core::record::{Enrol, Register};
 use medledger_core::registry::{Custody, Role, limit};
 use medledger_core::state::{MemberEntry, State};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
-use medledger_core::text::is_refused_in_name;
+use medledger_core::text::{is_blank, is_refused_in_name};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -97,6 +97,14 @@ pub enum RegisterError {
     /// The name is empty or too long.
     #[error("a name has 1 to 200 characters, found {found}")]
     Name {
+        /// Characters found.
+        found: usize,
+    },
+    /// The name shows nothing.
+    #[error(
+        "a name has 1 to 200 characters that are not all spaces, found {found} that show nothing"
+    )]
+    Blank {
         /// Characters found.
         found: usize,
     },
@@ -415,6 +423,9 @@ pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
     }
     if let Some(found) = contact.name.chars().find(|c| is_refused_in_name(*c)) {
         return Err(RegisterError::Character { found });
+    }
+    if is_blank(&contact.name) {
+        return Err(RegisterError::Blank { found });
     }
     contact.email.as_deref().map_or(Ok(()), mail::check_address)?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Names go into tables, terminals and headers of letters: a line of visible characters each.
 
 use crate::support::{PASSWORD, options, rng, world};
-use medledger::{Contact, CreateError, Identity, Ledger, RegisterError, Role};
+use medledger::{Contact, CreateError, GroupError, Identity, Ledger, RegisterError, Role};
 
 #[test]
 fn pitfall_37_names_of_people_that_control_or_hide_are_refused() {
@@ -23,6 +23,26 @@ fn pitfall_37_names_of_people_that_control_or_hide_are_refused() {
     let folder = w.folder.with_file_name("other");
     let error = Ledger::create(&folder, options, PASSWORD).unwrap_err();
     assert!(matches!(error, CreateError::Hospital(RegisterError::Character { found: '\n' })));
+}
+
+#[test]
+fn names_that_show_nothing_are_refused() {
+    let w = world();
+    for blank in [" ", "   ", "\u{a0}\u{3000}", "\u{200d}", "\u{3164}"] {
+        let member = Identity::generate(&mut rng());
+        let contact = Contact::named(blank);
+        let error = w.ledger.register(&w.hospital, &member, Role::Doctor, &contact).unwrap_err();
+        let found = blank.chars().count();
+        assert!(matches!(error, RegisterError::Blank { found: n } if n == found), "{error}");
+        assert!(error.to_string().contains("1 to 200"), "{error}");
+        let error = w.ledger.create_group(&w.hospital, blank, &[w.doctor.id()]).unwrap_err();
+        assert!(matches!(error, GroupError::Name), "{error}");
+        assert!(error.to_string().contains("1 to 200"), "{error}");
+        let mut options = options();
+        options.hospital = Contact::named(blank);
+        let error = Ledger::create(&w.folder.with_file_name("other"), options, PASSWORD);
+        assert!(matches!(error, Err(CreateError::Hospital(RegisterError::Blank { .. }))));
+    }
 }
 
 #[test]
