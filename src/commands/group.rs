@@ -17,6 +17,8 @@ pub(crate) enum GroupCommand {
     Create(CreateArgs),
     /// Let members join and leave; the hospital signs
     Change(ChangeArgs),
+    /// Give each group of this hospital's a new key, if a member's keys were lost since its last; the hospital signs
+    Renew(RenewArgs),
     /// List all groups
     List,
     /// Show a group and who belongs to it
@@ -63,6 +65,15 @@ pub(crate) struct ChangeArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct RenewArgs {
+    #[command(flatten)]
+    hospital: PasswordArgs,
+    /// Mine until the changes are in a block
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
     /// The group
     group: String,
@@ -77,6 +88,8 @@ struct Shown {
     /// Everyone of this role at that hospital, if it is such a group.
     role: Option<&'static str>,
     epoch: u32,
+    /// Whether a member's keys were lost since its last key: nothing can be granted to it then.
+    stale: bool,
     members: Vec<Belongs>,
     /// The record that made or changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +120,7 @@ impl Shown {
             hospital: group.entry.hospital.to_string(),
             role: group.entry.role.map(Role::name),
             epoch: group.entry.epoch,
+            stale: group.stale,
             members: group.members.iter().map(belongs).collect(),
             record: record.map(|id| id.to_string()),
         })
@@ -122,6 +136,10 @@ impl Show for Shown {
         ];
         lines.extend(self.role.map(|role| ("role", format!("every {role}, now and later"))));
         lines.push(("epoch", self.epoch.to_string()));
+        if self.stale {
+            let what = "lost with a member's keys: nothing is granted to the group until its hospital runs `group renew`";
+            lines.push(("key", what.to_owned()));
+        }
         lines.extend(self.record.iter().map(|record| ("record", record.clone())));
         fields(out, &lines)?;
         writeln!(out)?;
@@ -154,7 +172,11 @@ impl Show for Groups {
                 group.name.clone(),
                 group.role.unwrap_or("a list").to_owned(),
                 group.members.len().to_string(),
-                group.epoch.to_string(),
+                if group.stale {
+                    format!("{}, stale", group.epoch)
+                } else {
+                    group.epoch.to_string()
+                },
                 short(&group.hospital),
             ]
         };
@@ -175,6 +197,7 @@ pub(crate) fn run(context: &Context, command: &GroupCommand) -> Result<()> {
     match command {
         GroupCommand::Create(args) => create(context, args),
         GroupCommand::Change(args) => change(context, args),
+        GroupCommand::Renew(args) => renew(context, args),
         GroupCommand::List => list(context),
         GroupCommand::Show(args) => show(context, args),
     }
@@ -213,6 +236,37 @@ fn change(context: &Context, args: &ChangeArgs) -> Result<()> {
     let hospital = hospital(&ledger, &args.hospital)?;
     let record = ledger.change_group(&hospital, &group, &join, &leave, args.fresh)?;
     tell(context, &ledger, &group.to_string(), record, "the change", args.wait)
+}
+
+fn renew(context: &Context, args: &RenewArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let hospital = hospital(&ledger, &args.hospital)?;
+    let renewed = ledger.renew_stale_groups(&hospital)?;
+    let (mut groups, mut records) = (Vec::new(), Vec::new());
+    for (group, record) in renewed {
+        let group = lookup::group(&ledger, &group.to_string())?;
+        groups.push(Shown::new(&ledger, group, Some(record))?);
+        records.push(record);
+    }
+    let done = Done::new(
+        format!("{} groups have a new key", records.len()),
+        "do not repeat it: `medledger group list` shows them",
+    );
+    context.all_accepted(&ledger, &Renewed(Groups { groups }), &done, &records, args.wait)
+}
+
+/// Groups that were given a new key.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Renewed(Groups);
+
+impl Show for Renewed {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.0.groups.is_empty() {
+            return writeln!(out, "no group of this hospital's is stale");
+        }
+        self.0.show(out)
+    }
 }
 
 /// Prints a group that was made or changed.

@@ -302,6 +302,8 @@ fn suspend(context: &Context, args: &SuspendArgs) -> Result<()> {
     let member = lookup::member(&ledger, &args.whose)?;
     let (_, author) = args.author.unlock(&ledger)?;
     let record = ledger.suspend(&author, &member.id)?;
+    let mut stale = ledger.groups()?;
+    stale.retain(|group| group.stale && group.members.contains(&member.id));
     let recorded = Recorded {
         member: member.id.to_string(),
         record: record.to_string(),
@@ -309,6 +311,8 @@ fn suspend(context: &Context, args: &SuspendArgs) -> Result<()> {
         collections: Vec::new(),
         to_renew: Vec::new(),
         elsewhere: Vec::new(),
+        stale_groups: stale.iter().map(|group| group.id.to_string()).collect(),
+        group_names: stale.into_iter().map(|group| group.name).collect(),
         names: (Vec::new(), Vec::new()),
         says: "these keys sign nothing and open nothing any more",
     };

@@ -65,6 +65,8 @@ pub(super) fn group(error: &GroupError) -> Failure {
         GroupError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
+        GroupError::Suspended(_) => Failure::of(Refused, "member_suspended", error)
+            .hint("`medledger identity replace MEMBER` gives them others"),
 }
 
 pub(super) fn release_slot(error: &ReleaseSlotError) -> Failure {

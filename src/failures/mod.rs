@@ -238,6 +238,9 @@ fn void(code: VoidCode, message: String) -> Failure {
         VoidCode::UnknownReport => failure.hint("`medledger reports --as MEMBER` lists yours"),
         VoidCode::UnknownRequest => failure.hint("`medledger requests --as PATIENT` lists them"),
         VoidCode::UnknownGroup => failure.hint("`medledger group list` shows all"),
+        VoidCode::StaleGroup => failure.hint(
+            "its hospital gives it a next key with `medledger group renew`; or take the permission back first",
+        ),
         VoidCode::UnknownGrant => failure.hint("`medledger reports --as PATIENT` lists grants"),
         VoidCode::Expired | VoidCode::TooLong => {
             failure.hint("give a time such as --until 30d, or a date")

@@ -129,6 +129,46 @@ fn what_cannot_be_shared_is_refused_by_name() {
 }
 
 #[test]
+fn pitfall_19_a_group_whose_member_lost_keys_is_given_nothing_until_it_is_renewed() {
+    let hospital = hospital();
+    let uploaded = hospital.upload(b"a report");
+    let report = text(&uploaded, "report");
+    let made = hospital.run(&["group", "create", "tumour board", "4", "5", "--wait"]).json();
+    let group = text(&made, "group");
+    assert_eq!(made["stale"], false);
+    assert_eq!(people(&hospital, &["group", "renew"]), "no group of this hospital's is stale\n");
+    // The doctor suspends their own keys: the group's next one takes the hospital.
+    let suspended = hospital.run(&["identity", "suspend", "4", "--as", "4", "--wait"]).json();
+    assert_eq!(suspended["stale_groups"], serde_json::json!([group]));
+    assert_eq!(hospital.run(&["group", "show", group]).json()["stale"], true);
+    let listed = people(&hospital, &["group", "list"]);
+    assert!(listed.contains("1, stale"), "{listed}");
+    let share =
+        ["share", report, "--group", "tumour board", "--as", "3", "--until", "1d", "--wait"];
+    let refused = hospital.run(&share);
+    refused.fails(3, "refused", "stale_group");
+    let join = ["group", "change", group, "--join", "6", "--leave", "5"];
+    hospital.run(&[&join[..4], &["4"]].concat()).fails(3, "refused", "member_suspended");
+    let renewed = hospital.run(&["group", "renew", "--wait"]).json();
+    let groups = renewed["groups"].as_array().unwrap();
+    assert_eq!((text(&groups[0], "group"), &groups[0]["epoch"]), (group, &2.into()));
+    assert_eq!(hospital.run(&["group", "show", group]).json()["stale"], false);
+    hospital.run(&share).json();
+    assert_eq!(opens(&hospital, report, "5", ""), b"a report");
+    refused_by(&hospital, report, "4");
+    // Where the hospital suspends, the group moves on with it.
+    let suspended = hospital.run(&["identity", "suspend", "5", "--as", "1", "--wait"]).json();
+    assert_eq!(suspended.get("stale_groups"), None);
+    let shown = hospital.run(&["group", "show", group]).json();
+    assert_eq!((&shown["epoch"], &shown["stale"]), (&3.into(), &false.into()));
+}
+
+/// Whose keys are suspended is nobody.
+fn refused_by(hospital: &Hospital, report: &str, reader: &str) {
+    hospital.run(&["open", report, "--as", reader]).fails(3, "refused", "no_access");
+}
+
+#[test]
 fn a_group_reads_by_its_membership() {
     let hospital = hospital();
     let uploaded = hospital.upload(b"a report");

@@ -125,6 +125,10 @@ bytes_type! {
     SetHash, 32, "hash of a set of hospitals"
 }
 bytes_type! {
+    /// Hash of a loss of keys among a group's members, and with it of all before.
+    LossHash, 32, "hash of losses"
+}
+bytes_type! {
     /// Root of the RFC 9162 tree over a block's descriptor and records.
     BlockRoot, 32, "block root"
 }
@@ -193,6 +197,16 @@ impl GroupId {
     #[must_use]
     pub fn derive(author: &MemberId, nonce: &RecordNonce) -> Self {
         Self(truncated(domain::GROUP_ID, author, nonce))
+    }
+}
+
+impl LossHash {
+    /// The losses of before and the one that this record tells of: a suspension, or a change that put a member into
+    /// the group whose keys were suspended.
+    #[must_use]
+    pub fn after(before: Option<&Self>, record: &RecordId) -> Self {
+        let before = before.map_or([0; Self::LEN], |before| before.0);
+        Self(sha256(&[domain::GROUP_LOSSES, &before, record.as_bytes()]))
     }
 }
 

@@ -26,6 +26,8 @@ pub mod domain {
     pub const GROUP_ID: &[u8] = b"medledger/v1/group-id\0";
     /// Seed of a group's key for one epoch.
     pub const GROUP: &[u8] = b"medledger/v1/group\0";
+    /// Hash of the losses of keys among a group's members.
+    pub const GROUP_LOSSES: &[u8] = b"medledger/v1/group-losses\0";
     /// Context of a secret key or access key that is wrapped for somebody.
     pub const KEY_SLOT: &[u8] = b"medledger/v1/key-slot\0";
     /// Request for a slot, sealed to its custodian.
@@ -87,6 +89,7 @@ pub mod domain {
         GRANT_ID,
         GROUP_ID,
         GROUP,
+        GROUP_LOSSES,
         KEY_SLOT,
         SLOT_REQUEST,
         SLOT_RELEASE,

@@ -445,6 +445,7 @@ classify! {
         Self::Name => Class::InvalidArgument,
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         _ => Class::Base,
     }
     ReleaseSlotError, error => {

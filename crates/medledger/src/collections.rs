@@ -55,7 +55,8 @@ impl Ledger {
     /// of before through it. What this costs depends on how many such grants there are, not on the reports.
     ///
     /// # Errors
-    /// See [`ApproveError`]; `OtherHospital` for a collection that is not this hospital's: its readers' keys are rows
+    /// See [`ApproveError`]; `Refused` with `StaleGroup` where a group reads it whose key lay with keys that were lost:
+    /// its hospital [renews](Self::renew_stale_groups) it first, or the patient takes the grant back. `OtherHospital` for a collection that is not this hospital's: its readers' keys are rows
     /// there, and a next epoch made here would cut them off.
     pub fn renew_collection(
         &self,
@@ -64,6 +65,10 @@ impl Ledger {
     ) -> Result<RecordId, ApproveError> {
         if *hospital != self.hospital() {
             return Err(ApproveError::OtherHospital(*hospital));
+        }
+        let readers = self.collection_readers(&patient.id(), hospital)?;
+        if readers.iter().any(|(.., recipient)| recipient.stale) {
+            return Err(ApproveError::Refused(VoidCode::StaleGroup));
         }
         let next = self.next_collection(patient, hospital, &[])?;
         let id = next.record.id();
@@ -103,7 +108,14 @@ impl Ledger {
         let mut wrapped = Wrapped::default();
         let mut ended = Vec::new();
         let mut readers = self.collection_readers(&patient.id(), hospital)?;
-        readers.retain(|(grant, ..)| !without.contains(grant));
+        // What comes is not for a group whose key lay with keys that were lost. It reads what it had, and the rest once
+        // its hospital has renewed it and the patient the collection.
+        readers.retain(|(grant, _, recipient)| {
+            if recipient.stale {
+                tracing::warn!(%grant, "a group is stale: it has nothing of what comes");
+            }
+            !without.contains(grant) && !recipient.stale
+        });
         let place = |(grant, _, recipient): &(GrantId, GrantEntry, Recipient)| {
             let (role, reader) = (KeySlotRole::AccessKey, Some(recipient.id()));
             KeyPlace { owner, epoch, role, grant: Some(*grant), reader }
@@ -192,11 +204,16 @@ impl Ledger {
                     Grantee::Member(reader) => state.member(reader)?.map(|member| Recipient {
                         grantee: entry.reader,
                         key: member.identity.hpke_key(),
+                        stale: false,
                     }),
                     // By the group's present key, not that of when it was granted: some may have left.
-                    Grantee::Group(at) => state
-                        .group(&at.group)?
-                        .map(|group| Recipient { grantee: entry.reader, key: group.key }),
+                    Grantee::Group(at) => match state.group(&at.group)? {
+                        Some(group) => {
+                            let stale = state.is_stale(&at.group, &group)?;
+                            Some(Recipient { grantee: entry.reader, key: group.key, stale })
+                        }
+                        None => None,
+                    },
                 };
                 found.extend(recipient.map(|recipient| (id, entry, recipient)));
             }

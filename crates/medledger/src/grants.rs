@@ -85,6 +85,8 @@ impl Permission {
 pub(crate) struct Recipient {
     pub(crate) grantee: Grantee,
     pub(crate) key: HpkePublicKey,
+    /// Whether it is a group whose key lay with keys that were lost: nothing is to be wrapped to it.
+    pub(crate) stale: bool,
 }
 
 impl Recipient {
@@ -465,14 +467,16 @@ fn find_parties(
             None => return refused(VoidCode::UnknownMember),
             Some(member) if !member.role.reads() => return refused(VoidCode::WrongRole),
             Some(member) => {
-                Recipient { grantee: Grantee::Member(*reader), key: member.identity.hpke_key() }
+                let (grantee, key) = (Grantee::Member(*reader), member.identity.hpke_key());
+                Recipient { grantee, key, stale: false }
             }
         },
         Reader::Group(group) => match state.group(group)? {
             None => return refused(VoidCode::UnknownGroup),
+            Some(entry) if state.is_stale(group, &entry)? => return refused(VoidCode::StaleGroup),
             Some(entry) => {
                 let at = GroupAt { group: *group, epoch: entry.epoch };
-                Recipient { grantee: Grantee::Group(at), key: entry.key }
+                Recipient { grantee: Grantee::Group(at), key: entry.key, stale: false }
             }
         },
     };

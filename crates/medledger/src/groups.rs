@@ -1,5 +1,9 @@
 //! Groups of readers: a hospital makes them, lets members join and leave, and wraps the group's key for each.
 
+mod next;
+
+pub(crate) use next::Foreseen;
+
 use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
 use crate::secrets::{Kept, KeyPlace, with_any_key};
@@ -7,7 +11,7 @@ use crate::slots::SlotSource;
 use crate::spread::spread;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
-use medledger_core::ids::{GroupId, MemberId, RecordId, RecordNonce};
+use medledger_core::ids::{GroupId, LossHash, MemberId, RecordId, RecordNonce};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
 use medledger_core::keys::{HpkePublicKey, HpkeSecretKey};
 use medledger_core::record::{self, GroupAt};
@@ -26,6 +30,9 @@ pub struct Group {
     pub entry: GroupEntry,
     /// Who belongs to it now.
     pub members: Vec<MemberId>,
+    /// Whether a member lost their keys, and the group has had no next key since: nothing can be granted to it until
+    /// its hospital [renews](Ledger::renew_stale_groups) it.
+    pub stale: bool,
 }
 
 /// A group that was made.
@@ -44,6 +51,9 @@ pub enum GroupError {
     /// There is no such group of this hospital, or the change does not fit it.
     #[error("{0} (code {code})", code = .0.code())]
     Refused(VoidCode),
+    /// A member who cannot join: their keys are lost, and would be given the group's.
+    #[error("the keys of member {0} are suspended: give them others first")]
+    Suspended(MemberId),
     /// A name that cannot be shown.
     #[error("a group's name is a line of 1 to 200 visible characters, not all of them spaces")]
     Name,
@@ -95,9 +105,9 @@ impl Ledger {
         let nonce = RecordNonce::random(&mut self.rng());
         let id = GroupId::derive(&hospital.id(), &nonce);
         let secret = hospital.group_key(&id, 1);
-        let (add, keys) = self.keys_of(&hospital.id(), role, members)?;
+        let (add, keys, losses) = self.keys_of(&hospital.id(), role, members)?;
         let (key, remove) = (secret.public_key(), Vec::new());
-        let body = record::Group { group: None, role, epoch: 1, key, add, remove };
+        let body = record::Group { group: None, role, epoch: 1, key, add, remove, losses };
         let signed = self.sign_with_nonce(hospital, nonce, body);
         let record = signed.id();
         let given = self.for_members(&id, 1, &secret, &keys);
@@ -114,6 +124,9 @@ impl Ledger {
     /// key is wrapped for all who remain, and what is granted from then on is for those. Grants given before
     /// still hold for who remains; who left is refused them, but may have kept keys: to cut that off, rotate.
     ///
+    /// A member whose keys are suspended stays, and is given no key: the next one comes with their new keys, from
+    /// [`replace_keys`](Self::replace_keys) or from the next epoch made after it.
+    ///
     /// # Errors
     /// See [`GroupError`].
     pub fn change_group(
@@ -127,42 +140,17 @@ impl Ledger {
         let before = self.group(group)?.filter(|group| group.entry.hospital == hospital.id());
         let before = before.ok_or(GroupError::Refused(VoidCode::UnknownGroup))?;
         let moves = fresh || !leave.is_empty();
-        let epoch = before.entry.epoch.saturating_add(u32::from(moves));
-        let secret = hospital.group_key(group, epoch);
         let sorted = |ids: &[MemberId]| {
             let mut ids = ids.to_vec();
             ids.sort_unstable();
             ids
         };
-        let (add, remove) = (sorted(join), sorted(leave));
-        let body = record::Group {
-            group: Some(*group),
-            role: None,
-            epoch,
-            key: secret.public_key(),
-            add: add.clone(),
-            remove: remove.clone(),
-        };
-        let record = self.sign(hospital, body);
-        let id = record.id();
-        let stay = before.members.iter().filter(|member| moves && !remove.contains(member));
-        let receive: Vec<MemberId> = stay.copied().chain(add).collect();
-        let (_, keys) = self.keys_of(&hospital.id(), None, &receive)?;
-        let mut given = self.for_members(group, epoch, &secret, &keys);
-        let owner = KeyOwner::Group(*group);
-        if moves {
-            let place = KeyPlace::before(owner, epoch);
-            let older = hospital.group_key(group, epoch - 1);
-            given.push((place, self.wrap_secret(&place, &older, &secret.public_key())));
-        }
-        self.accept(&[record], |unit| -> Result<(), GroupError> {
-            if moves {
-                for member in &before.members {
-                    self.remove_secret(unit, &member_place(group, epoch - 1, member))?;
-                }
-            }
-            self.put_all(unit, &given)?;
-            Ok(())
+        let (join, leave) = (sorted(join), sorted(leave));
+        self.none_suspended(&join)?;
+        let next = self.next_group(hospital, &before, (&join, &leave), moves, Foreseen::Nothing)?;
+        let id = next.record.id();
+        self.accept(std::slice::from_ref(&next.record), |unit| -> Result<(), GroupError> {
+            Ok(next.put(self, unit)?)
         })?;
         Ok(id)
     }
@@ -190,6 +178,7 @@ impl Ledger {
                     Some(role) => of_role(&state, &entry.hospital, role)?,
                 };
                 groups.push(Group {
+                    stale: state.is_stale(&id, &entry)?,
                     id,
                     name: self.group_name(view.as_ref(), &id)?,
                     entry,
@@ -268,32 +257,53 @@ impl Ledger {
         given.iter().try_for_each(|(place, kept)| self.put_secret(unit, place, kept))
     }
 
-    /// Those members, ascending, and the keys to wrap for: theirs, or those of everyone of a role.
+    /// Those members, ascending, and the keys to wrap for: theirs, or those of everyone of a role that are not suspended;
+    /// and the losses of keys in that role.
     fn keys_of(
         &self,
         hospital: &MemberId,
         role: Option<Role>,
         members: &[MemberId],
-    ) -> Result<(Vec<MemberId>, Keys), GroupError> {
+    ) -> Result<(Vec<MemberId>, Keys, Option<LossHash>), GroupError> {
+        self.none_suspended(members)?;
         let mut listed = members.to_vec();
         listed.sort_unstable();
         let view = self.view()?;
-        let mut keys = Vec::new();
+        let (mut keys, mut losses) = (Vec::new(), None);
         self.engine().with_pending(view.as_ref(), &mut |state| {
             let state = State::new(state);
             let all = match role {
-                Some(role) => of_role(&state, hospital, role)?,
+                Some(role) => {
+                    losses = state.losses_of_role(hospital, role)?;
+                    of_role(&state, hospital, role)?
+                }
                 None => listed.clone(),
             };
             for member in all {
                 // Whoever is unknown is refused by the chain, by name.
-                if let Some(entry) = state.member(&member)? {
-                    keys.push((member, entry.identity.hpke_key()));
+                let entry = state.member(&member)?.filter(|entry| entry.suspended.is_none());
+                keys.extend(entry.map(|entry| (member, entry.identity.hpke_key())));
+            }
+            Ok(())
+        })?;
+        Ok((listed, keys, losses))
+    }
+
+    /// Whose keys are suspended joins no group: whoever has those keys would be given the group's.
+    fn none_suspended(&self, members: &[MemberId]) -> Result<(), GroupError> {
+        let view = self.view()?;
+        let mut found = None;
+        self.engine().with_pending(view.as_ref(), &mut |state| {
+            let state = State::new(state);
+            for member in members {
+                let entry = state.member(member)?;
+                if entry.is_some_and(|entry| entry.suspended.is_some()) {
+                    found = Some(*member);
                 }
             }
             Ok(())
         })?;
-        Ok((listed, keys))
+        found.map_or(Ok(()), |member| Err(GroupError::Suspended(member)))
     }
 
     fn set_group_name(

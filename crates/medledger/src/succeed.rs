@@ -1,7 +1,7 @@
 //! Keys that change: succession, and suspension of a lost device.
 
 use crate::approve::ApproveError;
-use crate::groups::member_place;
+use crate::groups::{Foreseen, Group, member_place};
 use crate::identity_file::{self, IdentityFileError};
 use crate::ledger::Ledger;
 use medledger_core::engine::SubmitError;
@@ -166,6 +166,10 @@ impl Ledger {
     /// Suspends a member's keys, as the member or as the hospital that registered them: a device was lost. From
     /// then on the keys sign nothing and open nothing, until others succeed them.
     ///
+    /// Whoever has the lost keys may have those of the groups the member is in. As the hospital, its groups move to
+    /// their next keys with the suspension, without that member. Other groups are [stale](crate::Group::stale) from
+    /// then on: nothing is granted to them before their own hospital [renews](Self::renew_stale_groups) them.
+    ///
     /// # Errors
     /// See [`SuccessionError`].
     pub fn suspend(
@@ -175,7 +179,15 @@ impl Ledger {
     ) -> Result<RecordId, SuccessionError> {
         let record = self.sign(author, Suspend { member: *member });
         let id = record.id();
-        self.accept(&[record], |_| Ok::<_, SuccessionError>(()))?;
+        let own =
+            |group: &Group| group.members.contains(member) && group.entry.hospital == author.id();
+        let groups: Vec<_> = self.groups()?.into_iter().filter(own).collect();
+        let next = self.next_groups(author, &groups, Foreseen::Lost(member, &id))?;
+        let records: Vec<_> =
+            std::iter::once(record).chain(next.iter().map(|next| next.record.clone())).collect();
+        self.accept(&records, |unit| -> Result<(), SuccessionError> {
+            Ok(next.iter().try_for_each(|next| next.put(self, unit))?)
+        })?;
         Ok(id)
     }
 
@@ -205,6 +217,9 @@ impl Ledger {
         let mut elsewhere: Vec<_> = others.iter().map(|group| group.entry.hospital).collect();
         elsewhere.sort_unstable();
         elsewhere.dedup();
+        // One whose key lay with the lost ones moves on; of another the member is given the present key.
+        let (stale, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|group| group.stale);
+        let moved = self.next_groups(hospital, &stale, Foreseen::Given(member, &to))?;
         let given: Vec<_> = own
             .iter()
             .map(|group| {
@@ -214,11 +229,11 @@ impl Ledger {
             })
             .collect();
         identity_file::save_next(self.folder(), &next, password, &self.lock_params)?;
-        self.accept(&[record], |unit| {
-            given
-                .iter()
-                .try_for_each(|(place, kept)| self.put_secret(unit, place, kept))
-                .map_err(SuccessionError::Store)
+        let records: Vec<_> =
+            std::iter::once(record).chain(moved.iter().map(|next| next.record.clone())).collect();
+        self.accept(&records, |unit| -> Result<(), SuccessionError> {
+            moved.iter().try_for_each(|next| next.put(self, unit))?;
+            Ok(given.iter().try_for_each(|(place, kept)| self.put_secret(unit, place, kept))?)
         })?;
         identity_file::promote(self.folder(), member)?;
         let (collections, to_renew) = (Vec::new(), Vec::new());

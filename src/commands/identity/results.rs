@@ -62,6 +62,11 @@ pub(super) struct Recorded {
     pub(super) to_renew: Vec<String>,
     /// Other hospitals that keep keys for this member, which cannot be seen from here.
     pub(super) elsewhere: Vec<String>,
+    /// Groups to which nothing can be granted until their hospitals renew them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) stale_groups: Vec<String>,
+    #[serde(skip)]
+    pub(super) group_names: Vec<String>,
     #[serde(skip)]
     pub(super) names: (Vec<String>, Vec<String>),
     #[serde(skip)]
@@ -82,6 +87,8 @@ impl Recorded {
             collections: ids(collections),
             to_renew: ids(to_renew),
             elsewhere: ids(elsewhere),
+            stale_groups: Vec::new(),
+            group_names: Vec::new(),
             names: (named(ledger, to_renew)?, named(ledger, elsewhere)?),
             says,
         })
@@ -92,6 +99,13 @@ impl Show for Recorded {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         fields(out, &[("member", self.member.clone()), ("record", self.record.clone())])?;
         writeln!(out, "{}", self.says)?;
+        if !self.group_names.is_empty() {
+            writeln!(
+                out,
+                "nothing can be granted to these groups until their hospitals run `medledger group renew`: {}",
+                self.group_names.join(", ")
+            )?;
+        }
         let (to_renew, elsewhere) = &self.names;
         if !to_renew.is_empty() {
             writeln!(

@@ -2,7 +2,7 @@ use super::*;
 use crate::Cid;
 use crate::cid::Codec;
 use crate::hospital::Application;
-use crate::ids::{AuditHash, BlockId, GrantId, GroupId, ReportId, SetHash, TokenHash};
+use crate::ids::{AuditHash, BlockId, GrantId, GroupId, LossHash, ReportId, SetHash, TokenHash};
 use crate::registry::{Custody, Purpose, Role};
 use crate::testing::{DOCTOR, OTHER_DOCTOR, World, enrol, id, member, mining_key};
 use proptest::prelude::*;
@@ -71,6 +71,7 @@ fn bodies() -> Vec<Body> {
             key: key.clone(),
             add: vec![],
             remove: vec![],
+            losses: None,
         }
         .into(),
         Group {
@@ -80,6 +81,7 @@ fn bodies() -> Vec<Body> {
             key,
             add: vec![id(4)],
             remove: vec![id(5)],
+            losses: Some(LossHash::from_bytes([9; 32])),
         }
         .into(),
     ]

@@ -350,6 +350,8 @@ outcomes! {
     AlreadySuspended = 44, "the member's keys are suspended already";
     /// The new keys are the present ones.
     SameKeys = 45, "one of the new keys is the present one";
+    /// A group whose key lay with keys that were lost.
+    StaleGroup = 47, "a member of the group lost their keys, and the group has had no next key since";
     /// The audit digest takes back what one before it said.
     AuditShrinks = 60, "the digest covers less of the audit log than one before it, or contradicts it";
     /// The audit digest begins after its end.

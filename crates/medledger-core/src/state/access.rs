@@ -5,7 +5,7 @@ use super::{
     tail,
 };
 use crate::clock::Timestamp;
-use crate::ids::{GrantId, GroupId, MemberId, RecordId, ReportId};
+use crate::ids::{GrantId, GroupId, LossHash, MemberId, RecordId, ReportId};
 use crate::record::{Grantee, Scope};
 use crate::registry::{Role, limit};
 use crate::store::{Row, StoreError};
@@ -38,6 +38,39 @@ impl State<'_> {
         role: Role,
     ) -> Result<Option<GroupId>, StoreError> {
         self.read(&key::role_group(hospital, role))
+    }
+
+    /// The losses of keys among a group's members so far: suspensions of whoever was in it then, and members put into
+    /// it while their keys were suspended. None if there was none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn losses(&self, id: &GroupId, group: &GroupEntry) -> Result<Option<LossHash>, StoreError> {
+        self.read(&match group.role {
+            Some(role) => key::role_losses(&group.hospital, role),
+            None => key::group_losses(id),
+        })
+    }
+
+    /// The losses of keys among everyone of a role at a hospital so far.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn losses_of_role(
+        &self,
+        hospital: &MemberId,
+        role: Role,
+    ) -> Result<Option<LossHash>, StoreError> {
+        self.read(&key::role_losses(hospital, role))
+    }
+
+    /// Whether a member's keys were lost that may have the group's present key, or lead to it: nothing is to be wrapped
+    /// to that any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn is_stale(&self, id: &GroupId, group: &GroupEntry) -> Result<bool, StoreError> {
+        Ok(self.losses(id, group)? != group.losses)
     }
 
     /// Who was put into a group, in order of id; nobody in one of a role.
@@ -86,6 +119,12 @@ impl State<'_> {
             _ => Ok(None),
         };
         rows.iter().filter_map(|row| group(row).transpose()).collect()
+    }
+
+    /// The groups a member was put into: not that of their role.
+    pub(super) fn listed_groups_of(&self, member: &MemberId) -> Result<Vec<GroupId>, StoreError> {
+        let prefix = [&b"y"[..], member.as_bytes()].concat();
+        self.rows(&prefix)?.iter().map(|(key, _)| tail(key)).collect()
     }
 
     /// Whether a grant is for this member: by name, or through a group.

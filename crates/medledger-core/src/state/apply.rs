@@ -149,9 +149,13 @@ impl Fold<'_> {
     }
 
     /// The member, if of a role that will do.
-    fn member_with(&self, id: &MemberId, fits: impl Fn(Role) -> bool) -> Result<(), ApplyError> {
+    fn member_with(
+        &self,
+        id: &MemberId,
+        fits: impl Fn(Role) -> bool,
+    ) -> Result<Arc<MemberEntry>, ApplyError> {
         let member = self.state.shared_member(id)?.ok_or(VoidCode::UnknownMember)?;
-        if fits(member.role) { Ok(()) } else { Err(VoidCode::WrongRole.into()) }
+        if fits(member.role) { Ok(member) } else { Err(VoidCode::WrongRole.into()) }
     }
 
     /// `until` must lie ahead of the median time, and not too far.

@@ -5,7 +5,7 @@ use crate::cbor::{Reader, Writer};
 use crate::clock::Timestamp;
 use crate::context::BodyContext;
 use crate::identity::PublicIdentity;
-use crate::ids::{GrantId, MemberId, RecordId, ReportId, TokenHash};
+use crate::ids::{GrantId, LossHash, MemberId, RecordId, ReportId, TokenHash};
 use crate::keys::{HpkePublicKey, VerifyingKey};
 use crate::record::{Grantee, Scope, first, is_first, is_zero};
 use crate::registry::{Custody, Purpose, Role};
@@ -171,6 +171,9 @@ pub struct GroupEntry {
     pub key: HpkePublicKey,
     /// Height of the block with its last change.
     pub height: u64,
+    /// Losses of keys among its members, as far as the key of this epoch was wrapped without those keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<LossHash>,
 }
 
 /// What became of a request.

@@ -201,6 +201,14 @@ pub(crate) mod key {
     pub(crate) fn role_group(hospital: &MemberId, role: Role) -> StateKey {
         join(b'z', &[hospital.as_bytes(), role.name().as_bytes()])
     }
+    /// Losses of keys among those put into a group.
+    pub(crate) fn group_losses(group: &GroupId) -> StateKey {
+        join(b'n', &[group.as_bytes()])
+    }
+    /// Losses of keys among everyone of a role at a hospital, whether there is a group of them or not.
+    pub(crate) fn role_losses(hospital: &MemberId, role: Role) -> StateKey {
+        join(b'f', &[hospital.as_bytes(), role.name().as_bytes()])
+    }
     /// The rotation of a report that waits for its confirmation.
     pub(crate) fn rotation(report: &ReportId) -> StateKey {
         join(b't', &[report.as_bytes()])

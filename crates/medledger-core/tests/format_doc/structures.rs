@@ -6,7 +6,7 @@ use medledger_core::clock::Timestamp;
 use medledger_core::context::BodyContext;
 use medledger_core::dek::Dek;
 use medledger_core::envelope::{Envelope, Metadata, seal_meta};
-use medledger_core::ids::{AuditHash, GrantId, RecordId, ReportId, TokenHash};
+use medledger_core::ids::{AuditHash, GrantId, LossHash, RecordId, ReportId, TokenHash};
 use medledger_core::keys::SigningKey;
 use medledger_core::pow::{Bits, Schedule};
 use medledger_core::record::{
@@ -105,7 +105,16 @@ fn bodies(example: &Example) -> Vec<Body> {
         Read { grant: None, report: report(), version: 1, head: example.header.id() }.into(),
         Confirm { record: request }.into(),
         AuditDigest { first: 0, size: 1, root: AuditHash::from_bytes([5; 32]) }.into(),
-        Group { group: None, role: None, epoch: 1, key, add: vec![], remove: vec![] }.into(),
+        Group {
+            group: None,
+            role: None,
+            epoch: 1,
+            key,
+            add: vec![],
+            remove: vec![],
+            losses: Some(LossHash::from_bytes([1; 32])),
+        }
+        .into(),
     ]
 }
 
@@ -254,7 +263,9 @@ fn state_entries_are_documented() {
     };
     expect_fields("Rotation entry", fields(&cbor::encode(&entry)));
     let key = patient().collection_key(&hospital().id(), 1).public_key();
-    let entry = GroupEntry { hospital: hospital().id(), role: None, epoch: 1, key, height: 1 };
+    let losses = Some(LossHash::after(None, &record));
+    let entry =
+        GroupEntry { hospital: hospital().id(), role: None, epoch: 1, key, height: 1, losses };
     expect_fields("Group entry", fields(&cbor::encode(&entry)));
     let entry = RequestEntry {
         report: report(),

@@ -53,6 +53,10 @@ impl Ledger {
         key: &Key<'_>,
     ) -> Result<Keyed, RotateError> {
         let Subject { report, entry, next, old, dek, .. } = subject;
+        let to_stale = |(_, grant, to): &Live| to.stale && grant.covers(report, entry);
+        if grants.iter().any(to_stale) {
+            return Err(RotateError::Refused(VoidCode::StaleGroup));
+        }
         let (wrapped, access_key, readers) = self.wrap_anew(patient, subject, grants, key)?;
         let confirm = self.slots_to_confirm(report, [(entry, old), (next, dek)])?;
         let statement = Rotate {

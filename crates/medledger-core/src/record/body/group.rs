@@ -1,6 +1,6 @@
 //! Groups of readers.
 
-use crate::ids::{GroupId, MemberId};
+use crate::ids::{GroupId, LossHash, MemberId};
 use crate::keys::HpkePublicKey;
 use crate::registry::Role;
 use serde::{Deserialize, Serialize};
@@ -26,4 +26,8 @@ pub struct Group {
     pub add: Vec<MemberId>,
     /// Who leaves; this takes the next epoch.
     pub remove: Vec<MemberId>,
+    /// For another key than before: the losses of keys among the members that the hospital had heard of when it wrapped
+    /// this one, none if there were none. The state says whether there were others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<LossHash>,
 }

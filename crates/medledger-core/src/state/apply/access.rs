@@ -96,11 +96,18 @@ impl Fold<'_> {
     /// Somebody who reads, or a group by its present key.
     fn readers(&self, reader: &Grantee) -> Outcome {
         match reader {
-            Grantee::Member(member) => self.member_with(member, Role::reads),
+            Grantee::Member(member) => self.member_with(member, Role::reads).map(drop),
             Grantee::Group(at) => {
                 let group = self.state.group(&at.group)?.ok_or(VoidCode::UnknownGroup)?;
                 // Who left the group knows older keys.
-                if at.epoch == group.epoch { Ok(()) } else { Err(VoidCode::WrongEpoch.into()) }
+                if at.epoch != group.epoch {
+                    return Err(VoidCode::WrongEpoch.into());
+                }
+                // So does who found a member's keys.
+                if self.state.is_stale(&at.group, &group)? {
+                    return Err(VoidCode::StaleGroup.into());
+                }
+                Ok(())
             }
         }
     }

@@ -1,17 +1,21 @@
 //! Groups of readers and the epochs of their keys.
 
 use super::{ApplyError, Fold, Outcome, key};
-use crate::ids::GroupId;
+use crate::ids::{GroupId, LossHash, MemberId};
 use crate::record::Group;
 use crate::registry::{Role, VoidCode, limit};
-use crate::state::GroupEntry;
+use crate::state::{GroupEntry, MemberEntry, StateKey};
 
 impl Fold<'_> {
     pub(super) fn group(&mut self, body: &Group) -> Outcome {
         self.author_is(self.author.role == Role::Hospital)?;
-        let (id, role) = match body.group {
-            None => (self.new_group(body)?, body.role),
-            Some(id) => (id, self.changed_group(&id, body)?),
+        let (id, role, losses) = match body.group {
+            None => (self.new_group(body)?, body.role, body.losses),
+            Some(id) => {
+                let before = self.changed_group(&id, body)?;
+                let stays = body.epoch == before.epoch;
+                (id, before.role, if stays { before.losses } else { body.losses })
+            }
         };
         self.members(&id, role, body)?;
         let entry = GroupEntry {
@@ -20,6 +24,7 @@ impl Fold<'_> {
             epoch: body.epoch,
             key: body.key.clone(),
             height: self.at.height,
+            losses,
         };
         self.set(key::group(&id), &entry);
         Ok(())
@@ -47,8 +52,8 @@ impl Fold<'_> {
         Ok(id)
     }
 
-    /// A change of a group of the author's; its role stays.
-    fn changed_group(&self, id: &GroupId, body: &Group) -> Result<Option<Role>, ApplyError> {
+    /// A group of the author's, before it changes so; its role stays.
+    fn changed_group(&self, id: &GroupId, body: &Group) -> Result<GroupEntry, ApplyError> {
         let before = self.state.group(id)?.ok_or(VoidCode::UnknownGroup)?;
         if before.hospital != self.author_id() {
             return Err(VoidCode::UnknownGroup.into());
@@ -71,7 +76,11 @@ impl Fold<'_> {
         if stays && (!body.remove.is_empty() || body.add.is_empty()) {
             return Err(VoidCode::WrongMembers.into());
         }
-        Ok(before.role)
+        // What it was wrapped without is said with the key.
+        if stays && body.losses.is_some() {
+            return Err(VoidCode::WrongEpoch.into());
+        }
+        Ok(before)
     }
 
     fn members(&mut self, id: &GroupId, role: Option<Role>, body: &Group) -> Outcome {
@@ -91,14 +100,37 @@ impl Fold<'_> {
             self.remove(key::group_member(id, member));
             self.remove(key::member_group(member, id));
         }
+        let mut lost = false;
         for member in add {
-            self.member_with(member, Role::reads)?;
+            let entry = self.member_with(member, Role::reads)?;
+            lost |= entry.suspended.is_some();
             if self.state.0.state(&key::group_member(id, member))?.is_some() {
                 return Err(VoidCode::WrongMembers.into());
             }
             self.set(key::group_member(id, member), &());
             self.set(key::member_group(member, id), &());
         }
+        if lost {
+            // The author had not heard of it, and has wrapped the group's key to keys that were lost.
+            self.note_loss(key::group_losses(id))?;
+        }
+        Ok(())
+    }
+
+    /// Keys of a member are lost: each group that may have been wrapped for them is stale from here on.
+    pub(super) fn lost(&mut self, member: &MemberId, entry: &MemberEntry) -> Outcome {
+        if !entry.role.reads() {
+            return Ok(());
+        }
+        for group in self.state.listed_groups_of(member)? {
+            self.note_loss(key::group_losses(&group))?;
+        }
+        self.note_loss(key::role_losses(&entry.hospital, entry.role))
+    }
+
+    fn note_loss(&mut self, key: StateKey) -> Outcome {
+        let before: Option<LossHash> = self.state.read(&key)?;
+        self.set(key, &LossHash::after(before.as_ref(), &self.record.id()));
         Ok(())
     }
 }

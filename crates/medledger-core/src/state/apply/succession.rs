@@ -56,7 +56,7 @@ impl Fold<'_> {
         }
         entry.suspended = Some(self.at.height);
         self.set(key::member(&body.member), &entry);
-        Ok(())
+        self.lost(&body.member, &entry)
     }
 
     /// The author, or a member the author registered. Hospitals are neither suspended nor succeeded here: their keys stand in

@@ -592,7 +592,7 @@ fn ids(members: &[u8]) -> Vec<MemberId> {
 
 fn group(members: &[u8]) -> Group {
     let (add, remove) = (ids(members), Vec::new());
-    Group { group: None, role: None, epoch: 1, key: group_key(1), add, remove }
+    Group { group: None, role: None, epoch: 1, key: group_key(1), add, remove, losses: None }
 }
 
 fn role_group(role: Role) -> Group {
@@ -601,7 +601,15 @@ fn role_group(role: Role) -> Group {
 
 fn regroup(group: GroupId, epoch: u32, add: &[u8], remove: &[u8]) -> Group {
     let (add, remove) = (ids(add), ids(remove));
-    Group { group: Some(group), role: None, epoch, key: group_key(epoch), add, remove }
+    Group {
+        group: Some(group),
+        role: None,
+        epoch,
+        key: group_key(epoch),
+        add,
+        remove,
+        losses: None,
+    }
 }
 
 fn group_of(record: &SignedRecord) -> GroupId {

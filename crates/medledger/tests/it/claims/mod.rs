@@ -1,6 +1,7 @@
 //! The claims of `docs/protocol.md`, against attackers with copies of the database, its node key, letters, and
 //! keys of those who were cut off; and against a custodian that writes rows of its own.
 
+mod groups;
 mod rotated;
 mod thief;
 

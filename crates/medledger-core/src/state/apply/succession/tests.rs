@@ -208,3 +208,5 @@ fn what_was_verified_under_former_keys_is_verified_again() {
     let key = member(DOCTOR).public().signing_key();
     assert!(done.check(&key, &before), "only where keys changed");
 }
+
+mod groups;
