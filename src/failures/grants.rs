@@ -44,6 +44,11 @@ pub(super) fn revoke(error: &RevokeError) -> Failure {
 pub(super) fn rotate(error: &RotateError) -> Failure {
     match error {
         RotateError::Refused(code) => void(*code, error.to_string()),
+        RotateError::OtherHospital { .. } => {
+            Failure::of(Refused, "other_hospital", error).hint("run it in that hospital's folder")
+        }
+        RotateError::NotAHospital(_) => Failure::of(Refused, "role_not_allowed", error)
+            .hint("the hospital runs it: `medledger rotate confirm --as HOSPITAL`"),
         RotateError::Open(error) => open_report(error),
         RotateError::Seal(PipelineError::Source(error)) => io(error),
         RotateError::Seal(PipelineError::Seal(error)) => seal(error),
@@ -60,13 +65,13 @@ pub(super) fn rotate(error: &RotateError) -> Failure {
 pub(super) fn group(error: &GroupError) -> Failure {
     match error {
         GroupError::Refused(code) => void(*code, error.to_string()),
+        GroupError::Suspended(_) => Failure::of(Refused, "member_suspended", error)
+            .hint("`medledger identity replace MEMBER` gives them others"),
         GroupError::Name => Failure::of(Usage, "name", error),
         GroupError::Submit(error) => submit(error),
         GroupError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
-        GroupError::Suspended(_) => Failure::of(Refused, "member_suspended", error)
-            .hint("`medledger identity replace MEMBER` gives them others"),
 }
 
 pub(super) fn release_slot(error: &ReleaseSlotError) -> Failure {

@@ -130,6 +130,32 @@ fn all_reports_at_a_hospital_are_rotated_now_or_later() {
 }
 
 #[test]
+fn marks_are_taken_back() {
+    let hospital = Hospital::new(&[]);
+    let reports: Vec<Value> = (0..3u8).map(|n| hospital.upload(&[n])).collect();
+    let ids: Vec<&str> = reports.iter().map(|report| text(report, "report")).collect();
+    hospital.run(&["rotate", "--collection", "--later", "--as", "3"]).json();
+    let unmark = |args: &[&str]| {
+        let done = hospital.run(&[&["rotate", "unmark", "--as", "3"], args].concat()).json();
+        (done["unmarked"].as_u64().unwrap(), done["marked"].as_u64().unwrap())
+    };
+    assert_eq!(unmark(&[ids[0]]), (1, 2));
+    assert_eq!(unmark(&[ids[0]]), (0, 2), "it is not marked");
+    // Nobody takes back another's.
+    let other = hospital.run(&["rotate", "unmark", "--all", "--as", "2"]).json();
+    assert_eq!(other["unmarked"], 0);
+    let rotated = hospital.run(&["rotate", "--marked", "--limit", "1", "--as", "3"]).json();
+    assert_eq!(
+        (rotated["rotations"].as_array().unwrap().len(), &rotated["marked"]),
+        (1, &1.into())
+    );
+    assert_eq!(unmark(&["--all"]), (1, 0));
+    let rotated = hospital.run(&["rotate", "--marked", "--as", "3"]).json();
+    assert_eq!(rotated["rotations"].as_array().unwrap().len(), 0);
+    assert_eq!(hospital.run(&["rotate", "unmark", "--as", "3"]).code, 2, "nothing is named");
+}
+
+#[test]
 fn pitfall_32_who_may_not_rotate_or_confirm_does_not() {
     let hospital = Hospital::new(&[]);
     let uploaded = hospital.upload(b"a report");
@@ -150,9 +176,13 @@ fn pitfall_32_who_may_not_rotate_or_confirm_does_not() {
     let run = hospital.run_with_key(&wrong, key);
     run_failed_with(&run, "no_access");
     assert_eq!(people(&hospital, &["rotate", "confirm", "--as", "1"]), "no rotation waits\n");
-    // Another than the hospital finds nothing to confirm.
+    // Another than the hospital is told whose it is to confirm.
     hospital.run(&["rotate", report, "--as", "3", "--wait"]).json();
-    assert_eq!(people(&hospital, &["rotate", "confirm", "--as", "2"]), "no rotation waits\n");
+    for who in ["2", "3"] {
+        let confirm = hospital.run(&["rotate", "confirm", "--as", who]);
+        let message = confirm.fails(3, "refused", "role_not_allowed");
+        assert!(message.contains("confirmed by the hospital"), "{message}");
+    }
     assert_eq!(confirm(&hospital), 1);
 }
 

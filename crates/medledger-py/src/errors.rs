@@ -431,6 +431,8 @@ classify! {
     RotateError, error => {
         Self::Refused(code) => Class::Refused(*code),
         Self::Open(error) => error.class(),
+        Self::OtherHospital { .. } => Class::InvalidArgument,
+        Self::NotAHospital(_) => Class::Refused(VoidCode::RoleNotAllowed),
         Self::Seal(PipelineError::Source(error)) => io_class(error),
         Self::Seal(PipelineError::Seal(error)) => error.class(),
         Self::Seal(PipelineError::Store(error)) => error.class(),

@@ -64,6 +64,17 @@ pub enum RotateError {
     /// There is no such report of this patient.
     #[error("{0} (code {code})", code = .0.code())]
     Refused(VoidCode),
+    /// The keys of a report are at its hospital, where they are wrapped anew and confirmed.
+    #[error("report {report} is kept by hospital {hospital}, and rotated there")]
+    OtherHospital {
+        /// The report.
+        report: ReportId,
+        /// The hospital to ask.
+        hospital: MemberId,
+    },
+    /// Rotations are for the hospital of the reports to confirm.
+    #[error("rotations are confirmed by the hospital that keeps the reports, and {0} is none")]
+    NotAHospital(MemberId),
     /// The report's present key or content cannot be had.
     #[error(transparent)]
     Open(#[from] OpenReportError),
@@ -185,7 +196,7 @@ impl Ledger {
     /// are marked already stay so.
     ///
     /// # Errors
-    /// See [`RotateError`].
+    /// See [`RotateError`]; `OtherHospital`, and nothing is marked, where one of them is kept elsewhere.
     pub fn mark_for_rotation(
         &self,
         patient: &Identity,
@@ -193,12 +204,37 @@ impl Ledger {
     ) -> Result<usize, RotateError> {
         self.authenticate(patient)?.ok_or(RotateError::Refused(VoidCode::UnknownAuthor))?;
         let reports = self.own_reports(&patient.id(), scope)?;
+        if let Some((report, hospital)) =
+            reports.iter().find(|(_, hospital)| *hospital != self.hospital())
+        {
+            return Err(RotateError::OtherHospital { report: *report, hospital: *hospital });
+        }
         let mut unit = self.store().unit()?;
-        for report in &reports {
+        for (report, _) in &reports {
             unit.set_local(Drawer::Node, &mark(&patient.id(), report), Some(&[]))?;
         }
         unit.commit()?;
         Ok(reports.len())
+    }
+
+    /// Takes back the marks of these reports, or of all that are marked: they keep their keys. Gives how many there were.
+    ///
+    /// # Errors
+    /// See [`RotateError`]. A report that is not marked, or is none, is not missed.
+    pub fn unmark_for_rotation(
+        &self,
+        patient: &Identity,
+        reports: Option<&[ReportId]>,
+    ) -> Result<usize, RotateError> {
+        self.authenticate(patient)?.ok_or(RotateError::Refused(VoidCode::UnknownAuthor))?;
+        let mut marked = self.marked_for_rotation(&patient.id())?;
+        marked.retain(|report| reports.is_none_or(|named| named.contains(report)));
+        let mut unit = self.store().unit()?;
+        for report in &marked {
+            unit.set_local(Drawer::Node, &mark(&patient.id(), report), None)?;
+        }
+        unit.commit()?;
+        Ok(marked.len())
     }
 
     /// The reports of a patient that are marked to be rotated.
@@ -234,8 +270,12 @@ impl Ledger {
         Ok(outcomes)
     }
 
-    /// The reports of a patient within a scope.
-    fn own_reports(&self, patient: &MemberId, scope: &Scope) -> Result<Vec<ReportId>, RotateError> {
+    /// The reports of a patient within a scope, and the hospital that keeps each.
+    fn own_reports(
+        &self,
+        patient: &MemberId,
+        scope: &Scope,
+    ) -> Result<Vec<(ReportId, MemberId)>, RotateError> {
         let view = self.view()?;
         let mut found = Ok(Vec::new());
         self.engine().with_pending(view.as_ref(), &mut |state| {
@@ -248,7 +288,7 @@ impl Ledger {
             for id in ids {
                 match (state.report(&id)?.filter(|entry| entry.patient == *patient), scope) {
                     (Some(entry), Scope::Collection(at)) if entry.hospital != *at => {}
-                    (Some(_), _) => own.push(id),
+                    (Some(entry), _) => own.push((id, entry.hospital)),
                     (None, _) => {
                         found = Err(RotateError::Refused(VoidCode::UnknownReport));
                         return Ok(());

@@ -6,7 +6,7 @@ use super::grants::ScopeArgs;
 use crate::context::{Context, Handover};
 use crate::exit::{Failure, Fault, Result};
 use crate::output::{self, Column, Done, Show, bytes, short, table};
-use crate::secret::{AccessKeyArgs, PasswordArgs, key};
+use crate::secret::{AccessKeyArgs, Acting, PasswordArgs, key};
 use crate::{interrupt, lookup};
 use clap::{Args, Subcommand};
 use medledger::core::record::{ReportList, Scope};
@@ -56,6 +56,20 @@ copied; nothing that is released after the confirmation opens with the old keys.
 enum RotateCommand {
     /// As the hospital: compare old and new content, confirm what is the same
     Confirm(confirm::ConfirmArgs),
+    /// As the patient: take back marks of reports that were to be rotated later
+    Unmark(UnmarkArgs),
+}
+
+#[derive(Args, Debug)]
+struct UnmarkArgs {
+    /// The reports
+    #[arg(value_name = "REPORT", required_unless_present = "all")]
+    reports: Vec<String>,
+    /// All that are marked
+    #[arg(long, conflicts_with = "reports")]
+    all: bool,
+    #[command(flatten)]
+    patient: Acting,
 }
 
 /// What became of the reports that were to be rotated.
@@ -227,6 +241,31 @@ impl Show for Marked {
     }
 }
 
+#[derive(Serialize)]
+struct Unmarked {
+    /// Marks that were taken back.
+    unmarked: usize,
+    /// Reports of this patient that are marked.
+    marked: usize,
+}
+
+impl Show for Unmarked {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "marks taken back: {}, still marked: {}", self.unmarked, self.marked)
+    }
+}
+
+fn unmark(context: &Context, args: &UnmarkArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let reports = super::grants::reports(&ledger, &args.reports)?;
+    let (member, patient) = args.patient.unlock(&ledger)?;
+    let named = (!args.all).then_some(&reports[..]);
+    let unmarked = ledger.unmark_for_rotation(&patient, named)?;
+    let result = Unmarked { unmarked, marked: marked(&ledger, &member.id)?.len() };
+    context
+        .print_done(&result, &Done::new("the marks are taken back", "the reports keep their keys"))
+}
+
 /// Marks reports to be rotated; returns how many.
 pub(super) fn mark(ledger: &Ledger, patient: &Identity, scopes: &[Scope]) -> Result<usize> {
     let mut marked = 0;
@@ -312,8 +351,10 @@ fn marked(ledger: &Ledger, patient: &MemberId) -> Result<Vec<ReportId>> {
 }
 
 pub(crate) fn run(context: &Context, args: &RotateArgs) -> Result<()> {
-    if let Some(RotateCommand::Confirm(args)) = &args.command {
-        return confirm::run(context, args);
+    match &args.command {
+        Some(RotateCommand::Confirm(args)) => return confirm::run(context, args),
+        Some(RotateCommand::Unmark(args)) => return unmark(context, args),
+        None => {}
     }
     if args.scope.is_empty() && !args.marked {
         return Err(Failure::usage("arguments", "no report is named")

@@ -499,6 +499,11 @@ class Ledger:
     def mark_for_rotation(self, patient: Identity, scope: _Scope) -> int:
         """Note reports to be rotated later; returns how many."""
 
+    def unmark_for_rotation(
+        self, patient: Identity, reports: Sequence[str] | None = None
+    ) -> int:
+        """Take back the marks of these reports, or of all; returns how many there were."""
+
     def marked_for_rotation(self, patient: str) -> list[str]:
         """The ids of a patient's reports that are marked to be rotated."""
 

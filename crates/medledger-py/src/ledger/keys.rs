@@ -7,6 +7,7 @@ use crate::grants::{self, ScopeArgument};
 use crate::identity::Identity;
 use crate::wait::wait_mined;
 use crate::{results, rotation};
+use medledger::ReportId;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -93,6 +94,23 @@ impl Ledger {
         let (ledger, patient) = (self.get()?, parse("patient", patient)?);
         let marked = py.detach(|| ledger.marked_for_rotation(&patient)).map_err(raise)?;
         Ok(marked.iter().map(ToString::to_string).collect())
+    }
+
+    /// Take back the marks of these reports, or of all; returns how many there were.
+    #[pyo3(signature = (patient, reports = None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
+    fn unmark_for_rotation(
+        &self,
+        py: Python<'_>,
+        patient: &Identity,
+        reports: Option<Vec<String>>,
+    ) -> PyResult<usize> {
+        let ledger = self.get()?;
+        let named = reports.as_deref().map(|texts| {
+            texts.iter().map(|text| parse("report", text)).collect::<PyResult<Vec<ReportId>>>()
+        });
+        let named = named.transpose()?;
+        py.detach(|| ledger.unmark_for_rotation(&patient.0, named.as_deref())).map_err(raise)
     }
 
     /// Rotate what is marked, at most `limit` reports, many in one unit of work; returns a list of Rotated.

@@ -167,6 +167,10 @@ impl<'l> Group<'l, '_> {
         ledger.authenticate(patient)?.ok_or(refused(VoidCode::UnknownAuthor))?;
         let entry = ledger.report_entry(report)?.filter(|entry| entry.patient == patient.id());
         let entry = entry.ok_or(refused(VoidCode::UnknownReport))?;
+        if entry.hospital != ledger.hospital() {
+            let (report, hospital) = (*report, entry.hospital);
+            return Err(RotateError::OtherHospital { report, hospital });
+        }
         let old = ledger.patient_dek(patient, report, &entry, key)?;
         let (metadata, source) = ledger.unsealed(report, &entry, &old, Backend::best())?;
 

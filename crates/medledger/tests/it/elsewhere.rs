@@ -9,7 +9,7 @@ use medledger::core::registry::Kind;
 use medledger::core::store::RecordQuery;
 use medledger::{
     Key, Ledger, OpenReportError, Permission, Purpose, ReaderKey, ReleaseSlotError, Role,
-    SuccessionError, VerifyDepth,
+    RotateError, SuccessionError, VerifyDepth,
 };
 
 fn reads(ledger: &Ledger) -> usize {
@@ -169,4 +169,31 @@ fn new_keys_leave_alone_what_another_hospital_keeps_and_say_so() {
     assert_eq!(replaced.elsewhere, [there.identity.id()]);
     settle(&all);
     there.ledger.change_group(&there.identity, &group, &[], &[], true).unwrap();
+}
+
+#[test]
+fn what_another_hospital_keeps_is_neither_marked_nor_rotated_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let houses = founders(dir.path(), 2);
+    let [here, there] = &houses[..] else { panic!("two hospitals") };
+    let all = [here, there];
+    let (author, _) = member(&here.ledger, &here.identity, Role::Doctor, "Dr Ada");
+    let (patient, _) = member(&here.ledger, &here.identity, Role::Patient, "Pat");
+    settle(&all);
+    let kept = here.ledger.upload(&author, &patient.id(), &b"a report"[..]).unwrap().report;
+    settle(&all);
+    let is_told = |error: RotateError| {
+        let RotateError::OtherHospital { report, hospital } = error else { panic!("{error}") };
+        assert_eq!((report, hospital), (kept, here.identity.id()));
+    };
+    for scope in [Scope::Report(kept), Scope::Collection(here.identity.id())] {
+        is_told(there.ledger.mark_for_rotation(&patient, &scope).unwrap_err());
+    }
+    assert!(there.ledger.marked_for_rotation(&patient.id()).unwrap().is_empty());
+    is_told(there.ledger.rotate(&patient, &kept, &Key::Identity).unwrap_err());
+    // There it is done, and a mark is taken back.
+    assert_eq!(here.ledger.mark_for_rotation(&patient, &Scope::Report(kept)).unwrap(), 1);
+    assert_eq!(here.ledger.unmark_for_rotation(&patient, Some(&[kept])).unwrap(), 1);
+    assert_eq!(here.ledger.unmark_for_rotation(&patient, None).unwrap(), 0);
+    here.ledger.rotate(&patient, &kept, &Key::Identity).unwrap();
 }

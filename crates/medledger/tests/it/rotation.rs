@@ -120,8 +120,10 @@ fn pitfall_32_only_the_patient_rotates_and_only_what_is_the_same_is_confirmed() 
     let (decoy, _) = w.upload(b"something else");
     w.ledger.rotate(&w.patient, &uploaded.report, &Key::Identity).unwrap();
     w.ledger.rotate(&w.patient, &decoy.report, &Key::Identity).unwrap();
-    let hospital = w.ledger.confirm_rotations(&other).unwrap();
-    assert!(hospital.is_empty(), "another than the reports' hospital confirms nothing");
+    for who in [&other, &w.doctor, &w.patient] {
+        let error = w.ledger.confirm_rotations(who).unwrap_err();
+        assert!(matches!(error, RotateError::NotAHospital(id) if id == who.id()), "{error}");
+    }
     let confirmed = w.ledger.confirm_rotations(&w.hospital).unwrap();
     assert_eq!(confirmed.len(), 2);
     assert!(confirmed.iter().all(|(_, result)| matches!(result, Confirmed::Same(_))));
