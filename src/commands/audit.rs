@@ -18,6 +18,33 @@ pub(crate) enum AuditCommand {
     Digest(DigestArgs),
     /// Recompute it and compare it with its digests on the chain
     Verify,
+    /// Let a member try again who has to wait after wrong keys; the hospital acts, and the log has an entry
+    Unlock(UnlockArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UnlockArgs {
+    /// Who has to wait
+    #[arg(value_name = "MEMBER")]
+    whose: String,
+    #[command(flatten)]
+    hospital: PasswordArgs,
+}
+
+#[derive(Serialize)]
+struct Unlocked {
+    member: String,
+    /// Waits there were.
+    lifted: usize,
+}
+
+impl Show for Unlocked {
+    fn show(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.lifted {
+            0 => writeln!(out, "{} did not have to wait", self.member),
+            _ => writeln!(out, "{} may try again at once; what fails counts anew", self.member),
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -125,6 +152,7 @@ pub(crate) fn run(context: &Context, command: &AuditCommand) -> Result<()> {
         AuditCommand::List(args) => list(context, args),
         AuditCommand::Digest(args) => digest(context, args),
         AuditCommand::Verify => verify(context),
+        AuditCommand::Unlock(args) => unlock(context, args),
     }
 }
 
@@ -150,6 +178,16 @@ fn digest(context: &Context, args: &DigestArgs) -> Result<()> {
     let record = ledger.digest_audit(&hospital)?;
     let signed = Signed { record: record.to_string() };
     context.accepted(&ledger, &signed, &Done::accepted("the digest", &record), &record, args.wait)
+}
+
+fn unlock(context: &Context, args: &UnlockArgs) -> Result<()> {
+    let ledger = context.open()?;
+    let member = lookup::member(&ledger, &args.whose)?;
+    let hospital = lookup::member(&ledger, &ledger.hospital().to_string())?;
+    let hospital = args.hospital.unlock(&ledger, &hospital)?;
+    let lifted = ledger.lift_waits(&hospital, &member.id)?;
+    let result = Unlocked { member: member.id.to_string(), lifted };
+    context.print_done(&result, &Done::new("the member may try again", "`medledger audit list` shows it"))
 }
 
 fn verify(context: &Context) -> Result<()> {

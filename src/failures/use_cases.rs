@@ -122,6 +122,7 @@ pub(super) const CHECK_KEY: &str = "check the key for typing errors, or use the 
 pub(super) fn audit(error: &AuditError) -> Failure {
     match error {
         AuditError::OtherHospital { .. } => Failure::of(Refused, "other_hospital", error),
+        AuditError::Refused(code) => void(*code, error.to_string()),
         AuditError::Damaged(_) => Failure::of(Damaged, "audit", error)
             .hint("`medledger audit verify` says what is wrong with it"),
         AuditError::Submit(error) => submit(error),

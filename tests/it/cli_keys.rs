@@ -120,10 +120,18 @@ fn pitfall_40_wrong_keys_are_counted_noted_and_signed_for() {
         hospital.run(&open).fails(3, "refused", "too_many_attempts");
     }
     assert_eq!(hospital.run(&["audit", "list"]).json()["entries"].as_array().unwrap().len(), 22);
+    // The hospital lets the member try again, which is an entry of its own; others do not.
+    let unlock = hospital.run(&["audit", "unlock", "4"]).json();
+    assert_eq!(unlock["lifted"], 1);
+    hospital.run(&open).fails(3, "refused", "no_access");
+    let listed = hospital.run(&["audit", "list"]).json();
+    let last_two: Vec<_> = listed["entries"].as_array().unwrap()[22..].iter().collect();
+    assert_eq!((text(last_two[0], "event"), text(last_two[1], "event")), ("unlocked", none));
+    assert_eq!(last_two[0]["member"], last_two[1]["member"]);
     hospital.run(&["audit", "digest", "--wait"]).json();
     let checked = hospital.run(&["audit", "verify"]).json();
-    assert_eq!((&checked["size"], &checked["vouched"]), (&23.into(), &23.into()));
-    let listed = hospital.run(&["audit", "list", "--from", "21"]).json();
+    assert_eq!((&checked["size"], &checked["vouched"]), (&25.into(), &25.into()));
+    let listed = hospital.run(&["audit", "list", "--from", "23"]).json();
     let counts: Vec<_> =
         listed["entries"].as_array().unwrap().iter().map(|e| &e["count"]).collect();
     assert_eq!(counts, [&serde_json::Value::from(1), &serde_json::Value::from(2)]);

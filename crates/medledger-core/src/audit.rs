@@ -40,6 +40,8 @@ pub enum AuditEvent {
     Waiting,
     /// Whoever asked is not the member they say they are, or none. The id is the one they claim.
     Stranger,
+    /// The hospital lifted the waits of a member, and forgot their failures.
+    Unlocked,
 }
 
 impl AuditEvent {
@@ -56,6 +58,7 @@ impl AuditEvent {
             Self::KeyPickedUp => "key-picked-up",
             Self::Waiting => "waiting",
             Self::Stranger => "stranger",
+            Self::Unlocked => "unlocked",
         }
     }
 }
@@ -173,6 +176,9 @@ mod tests {
             AuditEvent::LockedOut,
             AuditEvent::KeyRenewed,
             AuditEvent::KeyPickedUp,
+            AuditEvent::Waiting,
+            AuditEvent::Stranger,
+            AuditEvent::Unlocked,
         ] {
             let bytes = entry(event).encode();
             let found: OnlyEvent = serde_ipld_dagcbor::from_slice(&bytes).unwrap();

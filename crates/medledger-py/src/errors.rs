@@ -410,6 +410,7 @@ classify! {
         _ => Class::Base,
     }
     AuditError, error => {
+        Self::Refused(code) => Class::Refused(*code),
         Self::OtherHospital { .. } => Class::InvalidArgument,
         Self::Damaged(_) => Class::Damaged,
         Self::Submit(error) => error.class(),
@@ -430,9 +431,9 @@ classify! {
     }
     RotateError, error => {
         Self::Refused(code) => Class::Refused(*code),
-        Self::Open(error) => error.class(),
         Self::OtherHospital { .. } => Class::InvalidArgument,
         Self::NotAHospital(_) => Class::Refused(VoidCode::RoleNotAllowed),
+        Self::Open(error) => error.class(),
         Self::Seal(PipelineError::Source(error)) => io_class(error),
         Self::Seal(PipelineError::Seal(error)) => error.class(),
         Self::Seal(PipelineError::Store(error)) => error.class(),
@@ -444,10 +445,10 @@ classify! {
     }
     GroupError, error => {
         Self::Refused(code) => Class::Refused(*code),
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::Name => Class::InvalidArgument,
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
-        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         _ => Class::Base,
     }
     ReleaseSlotError, error => {

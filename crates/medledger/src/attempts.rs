@@ -5,7 +5,7 @@
 //! what was looked up and computed on the way: see [`effort`](crate::effort).
 
 use crate::approve::Key;
-use crate::audit::{AuditEvent, Noted};
+use crate::audit::{AuditError, AuditEvent, Noted};
 use crate::effort::{self, Tried};
 use crate::ledger::Ledger;
 use crate::refusals::Asker;
@@ -14,7 +14,7 @@ use medledger_core::clock::Timestamp;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
 use medledger_core::record::Scope;
-use medledger_core::registry::limit;
+use medledger_core::registry::{VoidCode, limit};
 use medledger_core::store::{Drawer, StoreError, View};
 use serde::{Deserialize, Serialize};
 
@@ -201,6 +201,44 @@ impl Ledger {
         }
     }
 
+    /// As this hospital: lets a member try again at once who has to wait after too many failures, and forgets the
+    /// failures. The audit log has an entry of it, in the same unit of work. Gives how many waits there were.
+    ///
+    /// What the member tries from then on counts anew: see to it first that it is they who failed.
+    ///
+    /// # Errors
+    /// See [`AuditError`]: `OtherHospital` and `Refused` where it is not this hospital that acts.
+    pub fn lift_waits(&self, hospital: &Identity, member: &MemberId) -> Result<usize, AuditError> {
+        let (here, found) = (self.hospital(), hospital.id());
+        if here != found {
+            return Err(AuditError::OtherHospital { here, found });
+        }
+        self.authenticate(hospital)?.ok_or(AuditError::Refused(VoidCode::UnknownAuthor))?;
+        if self.is_follower() {
+            return Err(StoreError::Follower.into());
+        }
+        let now = self.now();
+        let mut unit = self.store().unit()?;
+        let rows = unit.local_scan(Drawer::Attempts, member.as_bytes(), None, MOST)?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let mut waits = 0;
+        for (key, sealed) in rows {
+            waits += usize::from(now < self.attempts_in(&key, &sealed)?.until);
+            unit.set_local(Drawer::Attempts, &key, None)?;
+        }
+        self.audit(unit.as_mut(), AuditEvent::Unlocked, &Noted::member(member))?;
+        unit.commit()?;
+        Ok(waits)
+    }
+
+    fn attempts_in(&self, key: &[u8], sealed: &[u8]) -> Result<Row, StoreError> {
+        let plain = self.node_key().unseal(Drawer::Attempts, key, sealed)?;
+        cbor::decode(&plain, 256)
+            .map_err(|error| StoreError::Damaged(format!("failed attempts: {error}")))
+    }
+
     fn failures(
         &self,
         view: &dyn View,
@@ -210,10 +248,7 @@ impl Ledger {
         let (mut known, now) = (Known::default(), self.now());
         let pair = target.key(member);
         for (key, sealed) in view.local_scan(Drawer::Attempts, member.as_bytes(), None, MOST)? {
-            let plain = self.node_key().unseal(Drawer::Attempts, &key, &sealed)?;
-            let row: Row = cbor::decode(&plain, 256).map_err(|error| {
-                StoreError::Damaged(format!("failed attempts of {member}: {error}"))
-            })?;
+            let row = self.attempts_in(&key, &sealed)?;
             if key == member.as_bytes() {
                 known.person = row;
             } else if key == pair {

@@ -11,7 +11,7 @@ use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{AuditHash, GrantId, MemberId, RecordId, ReportId};
 use medledger_core::record::{AuditDigest, Body};
-use medledger_core::registry::Kind;
+use medledger_core::registry::{Kind, VoidCode};
 use medledger_core::store::{Drawer, RecordQuery, Standing, StoreError, Unit, View};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,11 @@ pub(crate) struct Noted {
 impl Noted {
     pub(crate) const fn of(member: &MemberId, target: Target) -> Self {
         Self { member: *member, target: Some(target), count: 1 }
+    }
+
+    /// A member, on nothing in particular.
+    pub(crate) const fn member(member: &MemberId) -> Self {
+        Self::more(member, 1)
     }
 
     /// So many attempts by one member, on whatever.
@@ -128,6 +133,9 @@ pub enum AuditError {
         /// Who was to sign.
         found: MemberId,
     },
+    /// Whoever acts is not the hospital by its present keys.
+    #[error("{0} (code {code})", code = .0.code())]
+    Refused(VoidCode),
     /// The log is damaged: nobody signs for it.
     #[error("the audit log is not what it should be: {0}")]
     Damaged(AuditFinding),

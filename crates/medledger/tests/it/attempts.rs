@@ -1,12 +1,12 @@
 //! Failed attempts: counted before the answer, limited, and alike whatever was wrong.
 
-use crate::support::{World, pick_up, world};
+use crate::support::{World, pick_up, rng, world};
 use medledger::core::registry::{Kind, limit};
 use medledger::core::store::{RecordQuery, Store, StoreError, Unit, View};
 use medledger::effort::{Effort, counted};
 use medledger::sqlite::SqliteStore;
 use medledger::{
-    AccessKey, ApproveError, AuditEvent, Identity, Key, Ledger, OpenOptions, OpenReportError,
+    AccessKey, ApproveError, AuditError, AuditEvent, Identity, Key, Ledger, OpenOptions, OpenReportError,
     Permission, Purpose, ReaderKey, RecordId, ReportId, Role,
 };
 use std::sync::Arc;
@@ -112,6 +112,46 @@ fn pitfall_40_a_right_key_clears_the_pair_and_not_the_person() {
     assert_eq!(events(&t.w.ledger).iter().filter(|e| **e == AuditEvent::LockedOut).count(), 1);
     // Ids that do not exist count as well.
     t.w.ledger.open_report(&t.w.patient, &t.reports[0].0, &Key::Identity).unwrap();
+}
+
+#[test]
+fn pitfall_40_the_hospital_lifts_a_wait_and_the_log_says_so() {
+    let t = two();
+    let (report, _, key) = &t.reports[0];
+    let wrong = AccessKey::from_bytes([7; 16]);
+    let open = |key: &AccessKey| {
+        t.w.ledger.open_report(&t.reader, report, &Key::Access(key)).map(drop)
+    };
+    assert_eq!(t.w.ledger.lift_waits(&t.w.hospital, &t.reader.id()).unwrap(), 0);
+    assert_eq!(events(&t.w.ledger), [], "nothing was done");
+    for _ in 0..limit::ATTEMPTS_OF_PAIR {
+        assert!(matches!(open(&wrong), Err(OpenReportError::NoAccess)));
+    }
+    assert!(matches!(open(key), Err(OpenReportError::TooMany { .. })));
+    // Nobody but the hospital, and that with its keys.
+    for who in [&t.reader, &t.w.patient, &t.w.doctor] {
+        let error = t.w.ledger.lift_waits(who, &t.reader.id()).unwrap_err();
+        assert!(matches!(error, AuditError::OtherHospital { found, .. } if found == who.id()));
+    }
+    let claimed = Identity::with_id(
+        t.w.hospital.id(),
+        medledger::core::keys::SigningKey::generate(&mut rng()),
+        medledger::core::keys::HpkeSecretKey::generate(&mut rng()),
+    );
+    let error = t.w.ledger.lift_waits(&claimed, &t.reader.id()).unwrap_err();
+    assert!(matches!(error, AuditError::Refused(_)), "{error}");
+    assert!(matches!(open(key), Err(OpenReportError::TooMany { .. })));
+
+    assert_eq!(t.w.ledger.lift_waits(&t.w.hospital, &t.reader.id()).unwrap(), 1);
+    let entry = t.w.ledger.audit_log(0, 1000).unwrap().pop().unwrap();
+    assert_eq!((entry.event, entry.member), (AuditEvent::Unlocked, t.reader.id()));
+    assert!(t.w.ledger.verify_audit().unwrap().findings.is_empty());
+    open(key).unwrap();
+    // Failures count anew: as many as before make the next wait.
+    for _ in 0..limit::ATTEMPTS_OF_PAIR {
+        assert!(matches!(open(&wrong), Err(OpenReportError::NoAccess)));
+    }
+    assert!(matches!(open(key), Err(OpenReportError::TooMany { .. })));
 }
 
 #[test]
