@@ -114,9 +114,9 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    /// Makes a file for a part of something that is to be at `target`, beside it, readable to its
+    /// Makes a file for a part of something that is to be at `target`, beside it, if `private` readable to its
     /// owner only. There is one at a time.
-    pub(crate) fn create(target: &Path) -> io::Result<(Self, File)> {
+    pub(crate) fn create(target: &Path, private: bool) -> io::Result<(Self, File)> {
         // Whatever else is there, a device or a pipe, would be gone.
         if std::fs::symlink_metadata(target).is_ok_and(|there| !there.is_file()) {
             return Err(io::Error::new(
@@ -130,7 +130,9 @@ impl Partial {
         let mut options = File::options();
         options.write(true).create_new(true);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, if private { 0o600 } else { 0o666 });
+        #[cfg(not(unix))]
+        let _ = private;
         let mut half_done = lock();
         let file = options.open(&path)?;
         half_done.partial = Some(path.clone());

@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod qr;
 mod secret;
+mod target;
 
 use clap::Parser;
 use clap::error::ErrorKind;

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
 use crate::failures;
 use crate::output::{Show, fields};
+use crate::target::{ForceArg, Readers, Target};
 use clap::{Args, Subcommand};
 use medledger::core::checkpoint::{Checkpoint, Evidence, Misconduct};
 use medledger::core::finality::Compared;
@@ -27,6 +28,8 @@ pub(crate) struct ShowArgs {
     /// Write the signed checkpoint to a file, to give away
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Args, Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct ConsistencyArgs {
     /// Where evidence goes, if there is any
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Serialize)]
@@ -137,6 +142,8 @@ pub(crate) fn run(context: &Context, command: &CheckpointCommand) -> Result<()> 
 }
 
 fn show(context: &Context, args: &ShowArgs) -> Result<()> {
+    let target = |path: &PathBuf| Target::of(path, args.replace.force);
+    let target = args.output.as_ref().map(target).transpose()?;
     let ledger = context.open_read_only()?;
     let note = ledger.checkpoint()?.ok_or_else(|| {
         Failure::not_found("no_checkpoint", "no checkpoint is signed here yet")
@@ -145,9 +152,8 @@ fn show(context: &Context, args: &ShowArgs) -> Result<()> {
     // It was read as a checkpoint just now.
     let checkpoint: Checkpoint =
         note.text().parse().map_err(|error| Failure::bug("checkpoint", error))?;
-    if let Some(path) = &args.output {
-        let text = note.to_string();
-        std::fs::write(path, text).map_err(|error| failures::file(path, &error))?;
+    if let Some(target) = target {
+        target.write(note.to_string().as_bytes(), Readers::Others)?;
     }
     context.print(&Shown {
         size: checkpoint.size,
@@ -158,6 +164,8 @@ fn show(context: &Context, args: &ShowArgs) -> Result<()> {
 }
 
 fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<()> {
+    let evidence_to = |path: &PathBuf| Target::of(path, args.replace.force);
+    let evidence_to = args.evidence.as_ref().map(evidence_to).transpose()?;
     let failed = |error: io::Error| failures::file(&args.file, &error);
     let most = CHECKPOINT_BYTES as u64 + 1;
     let mut note = Vec::new();
@@ -190,7 +198,7 @@ fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<()> {
         Compared::Conflict { evidence: Some(evidence), .. } => {
             let piece = Piece::of(ledger.check_evidence(&evidence)?);
             drop(ledger);
-            keep(context, args, &evidence)?;
+            keep(context, evidence_to.as_ref(), &evidence)?;
             Err(Failure::new(Fault::Damaged, "two_histories", piece.sentence())
                 .hint("the evidence is kept: `medledger checkpoint evidence` lists it"))
         }
@@ -198,9 +206,9 @@ fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<()> {
     }
 }
 
-fn keep(context: &Context, args: &ConsistencyArgs, evidence: &Evidence) -> Result<()> {
-    if let Some(path) = &args.evidence {
-        std::fs::write(path, evidence.encode()).map_err(|error| failures::file(path, &error))?;
+fn keep(context: &Context, to: Option<&Target>, evidence: &Evidence) -> Result<()> {
+    if let Some(target) = to {
+        target.write(&evidence.encode(), Readers::Others)?;
     }
     Ok(context.open()?.keep_evidence(evidence)?)
 }

@@ -1,11 +1,14 @@
 //! `medledger export report` and `export chain`: CAR files, for other machines and for safety.
 
+use crate::commands::hospital::read_bounded;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::interrupt::Partial;
 use crate::output::{Show, bytes, fields};
-use crate::{failures, lookup, progress};
+use crate::target::{ForceArg, Readers, Target};
+use crate::{lookup, progress};
 use clap::{Args, Subcommand};
+use medledger::core::news::News;
+use medledger::core::registry::limit;
 use medledger::{Exported, Ledger};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -28,13 +31,17 @@ pub(crate) struct ReportArgs {
     /// Where the CAR file goes; - is standard output
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct NewsArgs {
-    /// Where the file goes; it replaces what is there
+    /// Where the file goes; it replaces news that are there, anything else only with --force
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Serialize)]
@@ -52,12 +59,13 @@ impl Show for Told {
 
 /// Votes first, so unlike the other exports it opens the ledger for writing.
 fn news(context: &Context, args: &NewsArgs) -> Result<()> {
+    // They are written again and again; whatever else is there was not meant.
+    let older = args.output.is_file()
+        && News::decode(&read_bounded(&args.output, limit::NEWS_BYTES)?).is_ok();
+    let target = Target::of(&args.output, args.replace.force || older)?;
     let ledger = context.open()?;
     let news = ledger.export_news()?;
-    let failed = |error: io::Error| failures::file(&args.output, &error);
-    let (partial, mut file) = Partial::create(&args.output).map_err(failed)?;
-    file.write_all(&news).and_then(|()| file.sync_all()).map_err(failed)?;
-    partial.finish(&args.output).map_err(failed)?;
+    target.write(&news, Readers::Owner)?;
     context.print(&Told {
         chain: ledger.chain().to_string(),
         length: news.len() as u64,
@@ -70,6 +78,8 @@ pub(crate) struct ChainArgs {
     /// Where the CAR file goes; - is standard output
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    replace: ForceArg,
     /// Also the ciphertext of every report
     #[arg(long)]
     with_reports: bool,
@@ -101,24 +111,25 @@ impl Show for Written {
 }
 
 pub(crate) fn run(context: &Context, command: &ExportCommand) -> Result<()> {
-    let output = match command {
+    let (output, replace) = match command {
         ExportCommand::News(args) => return news(context, args),
-        ExportCommand::Report(args) => &args.output,
-        ExportCommand::Chain(args) => &args.output,
+        ExportCommand::Report(args) => (&args.output, args.replace),
+        ExportCommand::Chain(args) => (&args.output, args.replace),
     };
     let to_stdout = output == Path::new("-");
     if to_stdout && (context.json() || io::stdout().is_terminal()) {
         let text = "a CAR file is binary and needs standard output for itself";
         return Err(Failure::usage("output", text).hint("give --output FILE"));
     }
-    let ledger = context.open_read_only()?;
     if to_stdout {
+        let ledger = context.open_read_only()?;
         return write(&ledger, command, &mut io::stdout().lock()).map(drop);
     }
-    let failed = |error: io::Error| failures::file(output, &error);
-    let (partial, mut file) = Partial::create(output).map_err(failed)?;
-    let exported = write(&ledger, command, &mut file)?;
-    file.sync_all().and_then(|()| partial.finish(output)).map_err(failed)?;
+    let target = Target::of(output, replace.force)?;
+    let ledger = context.open_read_only()?;
+    let mut sink = target.create(Readers::Owner)?;
+    let exported = write(&ledger, command, &mut sink)?;
+    sink.finish().map_err(|error| target.failed(&error))?;
     context.print(&Written {
         chain: ledger.chain().to_string(),
         roots: exported.roots.iter().map(ToString::to_string).collect(),

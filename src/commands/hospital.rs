@@ -6,9 +6,10 @@ use super::import;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::failures;
-use crate::interrupt::{self, Partial};
+use crate::interrupt;
 use crate::output::{Done, Show, fields};
 use crate::secret::PasswordArgs;
+use crate::target::{ForceArg, Readers, Target};
 use clap::{Args, Subcommand};
 use medledger::core::registry::limit;
 use medledger::{ChainId, Contact, HospitalCard, HospitalOptions, Ledger};
@@ -46,6 +47,8 @@ pub(crate) struct NewArgs {
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
+    replace: ForceArg,
+    #[command(flatten)]
     password: PasswordArgs,
 }
 
@@ -54,6 +57,8 @@ pub(crate) struct CardArgs {
     /// Where the card goes
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    replace: ForceArg,
     /// For this chain, in place of for founding one
     #[arg(long, value_name = "ID")]
     chain: Option<ChainId>,
@@ -97,6 +102,8 @@ impl Show for Carded {
 pub(crate) fn run(context: &Context, command: &HospitalCommand) -> Result<()> {
     match command {
         HospitalCommand::New(args) => {
+            // Before keys are made.
+            let target = Target::of(&args.output, args.replace.force)?;
             let mut options = HospitalOptions::new(&args.name);
             options.hospital = Contact {
                 name: args.name.clone(),
@@ -106,7 +113,7 @@ pub(crate) fn run(context: &Context, command: &HospitalCommand) -> Result<()> {
             let password = args.password.create(&format!("password of {}", args.name))?;
             interrupt::writes();
             let (card, _) = Ledger::new_hospital(context.folder(), &options, &password)?;
-            let written = write(&card, &args.output);
+            let written = write(&card, &args.output, &target);
             let written = written.map_err(|failure| {
                 failure.hint("the hospital is made: `medledger hospital card` writes its card")
             })?;
@@ -115,9 +122,10 @@ pub(crate) fn run(context: &Context, command: &HospitalCommand) -> Result<()> {
             context.print_done(&written, &done)
         }
         HospitalCommand::Card(args) => {
+            let target = Target::of(&args.output, args.replace.force)?;
             let password = args.password.existing("password of the hospital")?;
             let card = Ledger::hospital_card(context.folder(), args.chain, &password)?;
-            context.print(&write(&card, &args.output)?)
+            context.print(&write(&card, &args.output, &target)?)
         }
         HospitalCommand::Join(args) => {
             let input = import::open(&args.file)?;
@@ -133,11 +141,8 @@ pub(crate) fn run(context: &Context, command: &HospitalCommand) -> Result<()> {
     }
 }
 
-fn write(card: &HospitalCard, output: &Path) -> Result<Carded> {
-    let failed = |error: io::Error| failures::file(output, &error);
-    let (partial, mut file) = Partial::create(output).map_err(failed)?;
-    file.write_all(&card.encode()).and_then(|()| file.sync_all()).map_err(failed)?;
-    partial.finish(output).map_err(failed)?;
+fn write(card: &HospitalCard, output: &Path, target: &Target) -> Result<Carded> {
+    target.write(&card.encode(), Readers::Others)?;
     Ok(Carded {
         hospital: card.application.id().to_string(),
         name: card.name.clone(),

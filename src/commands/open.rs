@@ -2,14 +2,13 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::interrupt::Partial;
 use crate::output::{Done, Show, bytes, fields};
 use crate::secret::{AccessKeyArgs, Acting, key};
+use crate::target::{ForceArg, Readers, Target};
 use crate::{failures, lookup, progress};
 use clap::Args;
 use medledger::{OpenedReport, RecordId};
 use serde::Serialize;
-use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -25,9 +24,8 @@ pub(crate) struct OpenArgs {
     /// Where the report goes; - is standard output [default: -]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace the file if there is one
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    replace: ForceArg,
     /// Open with the slot that its custodian released, where the reading is recorded already
     #[arg(long, value_name = "FILE")]
     slot: Option<PathBuf>,
@@ -89,8 +87,9 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
         let text = "--json needs --output FILE: the result has standard output";
         return Err(Failure::usage("output", text));
     }
-    let target =
-        path.map(|path| target(path, args.force).map(|target| (path, target))).transpose()?;
+    let target = path
+        .map(|path| Target::of(path, args.replace.force).map(|target| (path, target)))
+        .transpose()?;
     // What is too long for a slot is told by those who read it.
     let most = medledger::core::registry::limit::SLOT_RELEASE_BYTES;
     let slot = args.slot.as_deref().map(|path| super::slot::message(path, most)).transpose()?;
@@ -185,59 +184,15 @@ fn is_plain_text(source: &mut dyn Read) -> io::Result<bool> {
     }
 }
 
-/// Where a report goes.
-#[derive(Debug)]
-enum Target {
-    /// A file of its own; links are followed already.
-    File(PathBuf),
-    /// What is there and no file, such as a named pipe or a device: it is written to, never replaced.
-    Through(PathBuf),
-}
-
-/// What `path` means, without touching it.
-fn target(path: &Path, force: bool) -> Result<Target> {
-    let failed = |error: io::Error| failures::file(path, &error);
-    let there = match std::fs::metadata(path) {
-        Ok(there) => there,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if path.symlink_metadata().is_ok() {
-                let text = format!("{} is a link to something that is not there", path.display());
-                return Err(Failure::usage("dead_link", text).hint("name the file itself"));
-            }
-            return Ok(Target::File(path.to_owned()));
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    if there.is_dir() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
-    }
-    if !force {
-        return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
-            .hint("give --force to replace it, or another --output"));
-    }
-    if there.is_file() {
-        return path.canonicalize().map(Target::File).map_err(failed);
-    }
-    Ok(Target::Through(path.to_owned()))
-}
-
 /// Writes beside a file and renames: there is the whole file, or none.
 fn to_file(opened: &mut OpenedReport, len: u64, target: &Target) -> Result<()> {
-    let (Target::File(path) | Target::Through(path)) = target;
-    let failed = |error: io::Error| failures::file(path, &error);
-    let mut copy_to = |file: &mut File| {
-        copy(opened, len, file).map_err(|problem| match problem {
-            Problem::Read(error) => failures::io(&error),
-            Problem::Write(error) => failed(error),
-        })
-    };
-    if let Target::Through(path) = target {
-        return copy_to(&mut File::options().write(true).open(path).map_err(failed)?);
-    }
-    let (partial, mut file) = Partial::create(path).map_err(failed)?;
-    copy_to(&mut file)?;
-    file.sync_all().map_err(failed)?;
-    partial.finish(path).map_err(failed)
+    let failed = |error: io::Error| target.failed(&error);
+    let mut sink = target.create(Readers::Owner)?;
+    copy(opened, len, &mut sink).map_err(|problem| match problem {
+        Problem::Read(error) => failures::io(&error),
+        Problem::Write(error) => failed(error),
+    })?;
+    sink.finish().map_err(failed)
 }
 
 /// A full disk comes after the reading was recorded.

@@ -5,7 +5,7 @@ mod values;
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::failures;
+use crate::target::{ForceArg, Readers, Target};
 use clap::{Args, ValueEnum};
 use medledger::Pace;
 use medledger::core::pow::{Bits, Schedule};
@@ -89,6 +89,8 @@ pub(crate) struct SimulateArgs {
     /// Write the chain to this file, a line a block
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -105,6 +107,8 @@ enum ScheduleKind {
 const SECTIONS: usize = 10;
 
 pub(crate) fn run(context: &Context, args: &SimulateArgs) -> Result<()> {
+    let csv = |path: &PathBuf| Target::of(path, args.replace.force);
+    let csv = args.csv.as_ref().map(csv).transpose()?;
     let scenario = scenario(args)?;
     let run = simulate(&scenario)?;
     let default = [0.1, 0.2, 0.3, 0.4];
@@ -121,9 +125,9 @@ pub(crate) fn run(context: &Context, args: &SimulateArgs) -> Result<()> {
         _ => shares.iter().map(|share| attack(&attempt(share))).collect::<Result<_, _>>()?,
     };
     let result = Simulated::new(run.summary(SECTIONS), &scenario, attacks);
-    if let Some(path) = &args.csv {
+    if let Some(csv) = csv {
         let text = show::csv(&run.chain, &result.summary.miners);
-        std::fs::write(path, text).map_err(|error| failures::file(path, &error))?;
+        csv.write(text.as_bytes(), Readers::Others)?;
     }
     context.print(&result)
 }

@@ -1,9 +1,10 @@
 //! `medledger slot`: a reader at another hospital asks the custodian of a report for its wrapped key.
 
 use crate::context::Context;
-use crate::exit::{Failure, Result};
+use crate::exit::Result;
 use crate::output::{Done, Show, bytes, fields};
 use crate::secret::{AccessKeyArgs, Acting, key};
+use crate::target::{ForceArg, Readers, Target};
 use crate::{failures, lookup};
 use clap::{Args, Subcommand};
 use medledger::core::registry::limit;
@@ -31,6 +32,8 @@ pub(crate) struct AskArgs {
     /// Where the request goes; carry it to the custodian, it is good for 15 minutes
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Args, Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct ReleaseArgs {
     /// Where the slot goes; carry it to the reader: `medledger open REPORT --slot FILE`
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Serialize)]
@@ -104,12 +109,13 @@ pub(crate) fn run(context: &Context, command: &SlotCommand) -> Result<()> {
 }
 
 fn ask(context: &Context, args: &AskArgs) -> Result<()> {
+    let target = Target::of(&args.to, args.replace.force)?;
     let ledger = context.open_read_only()?;
     let report = lookup::report(&ledger, &args.report)?;
     let (_, reader) = args.reader.unlock(&ledger)?;
     let access_key = args.key.get()?;
     let ask = ledger.ask_for_slot(&reader, &report, &key(access_key.as_ref()))?;
-    std::fs::write(&args.to, &ask.bytes).map_err(|error| failures::file(&args.to, &error))?;
+    target.write(&ask.bytes, Readers::Others)?;
     context.print(&Asked {
         report: report.to_string(),
         custodian: ask.custodian.to_string(),
@@ -120,12 +126,12 @@ fn ask(context: &Context, args: &AskArgs) -> Result<()> {
 }
 
 fn release(context: &Context, args: &ReleaseArgs) -> Result<()> {
+    let target = Target::of(&args.to, args.replace.force)?;
     let request = message(&args.file, limit::SLOT_REQUEST_BYTES)?;
     let ledger = context.open()?;
     let (_, hospital) = args.hospital.unlock(&ledger)?;
     let release = ledger.release_slot(&hospital, &request)?;
-    std::fs::write(&args.to, &release).map_err(|error| {
-        let failure: Failure = failures::file(&args.to, &error);
+    target.write(&release, Readers::Others).map_err(|failure| {
         failure
             .doing("the reading is recorded")
             .hint("repeat the command with the same request: it is recorded once")

@@ -44,7 +44,7 @@ fn a_lost_report_comes_back_and_a_follower_follows() {
     assert_eq!((&verified["ok"], &verified["reports"]), (&true.into(), &1.into()));
 
     hospital.upload(b"another");
-    hospital.run(&["export", "chain", "-o", &chain]).json();
+    hospital.run(&["export", "chain", "-o", &chain, "--force"]).json();
     let import = ["--json", "--ledger", &follower, "import", "chain", "-"];
     let car = fs::read(&chain).unwrap();
     let taken = run(command(&import), Some(&car)).json();

@@ -55,6 +55,12 @@ fn a_patient_makes_new_keys_at_home_and_the_hospital_takes_the_consent() {
         assert_eq!(std::fs::read(&old).unwrap(), kept);
         assert!(!std::fs::exists(&new).unwrap());
     }
+    // No keys are made for a consent that has no place.
+    let nowhere = hospital.path("no folder/consent").to_str().unwrap().to_owned();
+    let lost: Vec<&str> =
+        make.iter().map(|arg| if *arg == consent { &nowhere[..] } else { arg }).collect();
+    at_home(&hospital, &lost).fails(4, "not_found", "no_file");
+    assert!(!std::fs::exists(&new).unwrap());
     let made = at_home(&hospital, &make).json();
     assert_eq!((text(&made, "member"), text(&made, "chain")), (patient.as_str(), chain.as_str()));
     let fingerprint = text(&made, "fingerprint").to_owned();

@@ -29,7 +29,7 @@ impl Two {
     pub(crate) fn give(&self, from: &str, to: &str) -> u64 {
         let (car, news) = (self.file("chain.car"), self.file("news"));
         self.at(from, &["export", "news", "-o", &news]).json();
-        self.at(from, &["export", "chain", "-o", &car, "--with-reports"]).json();
+        self.at(from, &["export", "chain", "-o", &car, "--with-reports", "--force"]).json();
         self.at(to, &["import", "chain", &car]).json();
         let heard = self.at(to, &["import", "news", &news]).json();
         heard["finalized"].as_u64().expect("a number")
@@ -61,7 +61,7 @@ fn two_hospitals_found_a_chain_and_make_a_record_final_together() {
     assert_eq!(made["founders"], 2);
     let chain = text(&made, "chain").to_owned();
     let car = two.file("genesis.car");
-    two.at("a", &["export", "chain", "-o", &car]).json();
+    two.at("a", &["export", "chain", "-o", &car, "--force"]).json();
     let joined = two.at("b", &["hospital", "join", &car, "--chain", &chain]).json();
     assert_eq!((text(&joined, "chain"), joined["height"].as_u64()), (chain.as_str(), Some(0)));
     let twice = two.at("b", &["hospital", "join", &car, "--chain", &chain]);
@@ -118,7 +118,9 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     // A card for founding a chain is none for joining this one.
     let propose = ["hospital", "propose", "--admit", &card, "-o", &proposal];
     two.at("a", &propose).fails(2, "usage", "card");
-    two.at("b", &["hospital", "card", "--chain", &chain, "-o", &card]).json();
+    let again = ["hospital", "card", "--chain", &chain, "-o", &card];
+    two.at("b", &again).fails(2, "usage", "file_exists");
+    two.at("b", &[&again[..], &["--force"]].concat()).json();
     let proposed = two.at("a", &propose).json();
     assert_eq!((text(&proposed, "change"), text(&proposed, "name")), ("admit", "B"));
     assert_eq!(
@@ -128,7 +130,7 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     let done = two.at("a", &["hospital", "submit", &proposal, "--wait"]).json();
     assert_eq!(text(&done, "hospital"), b);
     let record = text(&done, "record").to_owned();
-    two.at("a", &["export", "chain", "-o", &car]).json();
+    two.at("a", &["export", "chain", "-o", &car, "--force"]).json();
     two.at("b", &["hospital", "join", &car, "--chain", &chain]).json();
     let listed = two.at("b", &["hospital", "list"]).json();
     let hospitals = listed["hospitals"].as_array().expect("a list");
@@ -158,7 +160,7 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     }
 
     // Of two it takes both to part.
-    let part = ["hospital", "propose", "--expel", &b, "-o", &proposal];
+    let part = ["hospital", "propose", "--expel", &b, "-o", &proposal, "--force"];
     two.at("a", &part).json();
     let few = two.at("a", &["hospital", "submit", &proposal]);
     few.fails(3, "refused", "too_few_approvals");
@@ -211,6 +213,6 @@ fn cards_and_news_that_are_none_are_refused_by_name() {
     // A card for a chain that is there does not found another.
     two.at("c", &["hospital", "new", "--name", "C", "-o", &mine]).json();
     let elsewhere = "01".repeat(32);
-    two.at("c", &["hospital", "card", "--chain", &elsewhere, "-o", &mine]).json();
+    two.at("c", &["hospital", "card", "--chain", &elsewhere, "-o", &mine, "--force"]).json();
     two.at("d", &["init", "--bits", "207fffff", "--founder", &mine]).fails(2, "usage", "card");
 }

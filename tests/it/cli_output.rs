@@ -236,3 +236,50 @@ fn ctrl_c_amid_many_reports_keeps_the_keys_of_those_accepted() {
     hospital.run_with_key(&open, text(last, "access_key")).json();
     assert_eq!(fs::read(target).unwrap(), (TOGETHER - 1).to_string().as_bytes());
 }
+
+/// An identity file is a file like others to a command that writes one.
+#[test]
+fn no_command_replaces_a_file_unless_it_is_told_to() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let (report, record) = (text(&uploaded, "report"), text(&uploaded, "record"));
+    let share = ["share", report, "--with", "4", "--as", "3", "--until", "1d", "--to-identity"];
+    hospital.run(&[&share[..], &["--wait"]].concat()).json();
+    let request = hospital.path("request").to_str().unwrap().to_owned();
+    hospital.run(&["slot", "ask", report, "--as", "4", "--to", &request]).json();
+    let precious = hospital.write("precious.identity", b"keys");
+    let hospital_id =
+        text(&hospital.run(&["hospital", "list"]).json()["hospitals"][0], "hospital").to_owned();
+    let commands: [&[&str]; 11] = [
+        &["open", report, "--as", "4", "-o"],
+        &["export", "report", report, "-o"],
+        &["export", "chain", "-o"],
+        &["export", "news", "-o"],
+        &["receipt", "get", record, "-o"],
+        &["receipt", "verifier", "-o"],
+        &["checkpoint", "show", "-o"],
+        &["hospital", "propose", "--expel", &hospital_id, "-o"],
+        &["slot", "ask", report, "--as", "4", "--to"],
+        &["slot", "release", &request, "--as", "1", "--to"],
+        &["simulate", "--blocks", "10", "--trials", "0", "--csv"],
+    ];
+    let reads =
+        || hospital.run(&["log", "--kind", "read"]).json()["records"].as_array().unwrap().len();
+    for command in commands {
+        let command = [command, &[&precious[..]]].concat();
+        let message = hospital.run(&command).fails(2, "usage", "file_exists");
+        assert!(message.contains("precious.identity exists"), "{message}");
+        assert_eq!(std::fs::read(&precious).unwrap(), b"keys", "{command:?}");
+    }
+    assert_eq!(reads(), 0, "it is known before anything is done");
+    for command in commands {
+        let path = hospital.write("replaced", b"not needed");
+        hospital.run(&[command, &[&path[..], "--force"]].concat()).json();
+        assert_ne!(std::fs::read(&path).unwrap(), b"not needed", "{command:?}");
+    }
+    // News are written again and again to one place.
+    let news = hospital.path("news").to_str().unwrap().to_owned();
+    for _ in 0..2 {
+        hospital.run(&["export", "news", "-o", &news]).json();
+    }
+}

@@ -46,7 +46,7 @@ fn a_slot_is_asked_for_released_and_used_at_another_copy() {
     let reads =
         || hospital.run(&["log", "--kind", "read"]).json()["records"].as_array().unwrap().len();
     assert_eq!(reads(), 0, "asking records nothing");
-    let release = ["slot", "release", &request, "--as", "1", "--to", &slot];
+    let release = ["slot", "release", &request, "--as", "1", "--to", &slot, "--force"];
     for _ in 0..2 {
         hospital.run(&release).json();
         assert_eq!(reads(), 1, "the reading is recorded, once");
@@ -62,16 +62,18 @@ fn a_slot_is_asked_for_released_and_used_at_another_copy() {
     there(&other).fails(3, "refused", "no_access");
     let swapped = ["open", report, "--as", bob, "--slot", &request, "-o", &opened, "--force"];
     there(&swapped).fails(3, "refused", "not_for_you");
-    let by_doctor = ["slot", "release", &request, "--as", "2", "--to", &slot];
+    let by_doctor = ["slot", "release", &request, "--as", "2", "--to", &slot, "--force"];
     hospital.run(&by_doctor).fails(3, "refused", "not_for_you");
     let garbage = hospital.write("garbage", b"garbage");
-    let release = |file: &str| hospital.run(&["slot", "release", file, "--as", "1", "--to", &slot]);
+    let release = |file: &str| {
+        hospital.run(&["slot", "release", file, "--as", "1", "--to", &slot, "--force"])
+    };
     release(&garbage).fails(5, "damaged", "not_a_message");
     release(&hospital.write("long", &[0; 300_000])).fails(5, "damaged", "not_a_message");
     release(&file("nothing")).fails(4, "not_found", "no_file");
     // A copy that does not know of the revocation asks in vain.
     hospital.run(&["revoke", text(&shared, "grant"), "--as", "3", "--wait"]).json();
-    there(&["slot", "ask", report, "--as", bob, "--to", &request]).json();
+    there(&["slot", "ask", report, "--as", bob, "--to", &request, "--force"]).json();
     release(&request).fails(3, "refused", "no_access");
     assert_eq!(reads(), 1, "nothing is recorded for what is refused");
 }

@@ -3,11 +3,10 @@
 use super::{read, read_bounded};
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::failures;
-use crate::interrupt::Partial;
 use crate::lookup;
 use crate::output::{Column, Done, Show, fields, table};
 use crate::secret::PasswordArgs;
+use crate::target::{ForceArg, Readers, Target};
 use clap::{ArgGroup, Args};
 use medledger::core::hospital::Proposal;
 use medledger::core::record::HospitalChange;
@@ -31,6 +30,8 @@ pub(crate) struct ProposeArgs {
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
+    replace: ForceArg,
+    #[command(flatten)]
     password: PasswordArgs,
 }
 
@@ -41,6 +42,8 @@ pub(crate) struct ApproveArgs {
     /// Where the proposal with this hospital's approval goes, in place of the same file
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    replace: ForceArg,
     /// Only show what it is about and who has approved
     #[arg(long, conflicts_with = "output")]
     show: bool,
@@ -182,6 +185,7 @@ pub(crate) fn list(context: &Context) -> Result<()> {
 }
 
 pub(crate) fn propose(context: &Context, args: &ProposeArgs) -> Result<()> {
+    let target = Target::of(&args.output, args.replace.force)?;
     let ledger = context.open_read_only()?;
     let proposal = match (&args.admit, &args.expel) {
         (Some(card), _) => {
@@ -193,18 +197,22 @@ pub(crate) fn propose(context: &Context, args: &ProposeArgs) -> Result<()> {
             ledger.propose_expulsion(&own(&ledger, &args.password)?, &expelled)?
         }
     };
-    finish(context, &ledger, &proposal, &args.output)
+    finish(context, &ledger, &proposal, &args.output, &target)
 }
 
 pub(crate) fn approve(context: &Context, args: &ApproveArgs) -> Result<()> {
+    let output = args.output.as_deref().unwrap_or(&args.file);
+    // Without another place it goes back to its own.
+    let own_place = args.output.is_none();
     let ledger = context.open_read_only()?;
     let proposal = read_proposal(&args.file)?;
     if args.show {
         return context.print(&Proposed::new(&ledger, &proposal)?);
     }
     ledger.check_proposal(&proposal)?;
+    let target = Target::of(output, args.replace.force || own_place)?;
     let approved = ledger.approve_proposal(&own(&ledger, &args.password)?, &proposal)?;
-    finish(context, &ledger, &approved, args.output.as_deref().unwrap_or(&args.file))
+    finish(context, &ledger, &approved, output, &target)
 }
 
 pub(crate) fn submit(context: &Context, args: &SubmitArgs) -> Result<()> {
@@ -223,12 +231,15 @@ pub(crate) fn submit(context: &Context, args: &SubmitArgs) -> Result<()> {
     context.accepted(&ledger, &shown, &done, &record, args.wait)
 }
 
-fn finish(context: &Context, ledger: &Ledger, proposal: &Proposal, output: &Path) -> Result<()> {
+fn finish(
+    context: &Context,
+    ledger: &Ledger,
+    proposal: &Proposal,
+    output: &Path,
+    target: &Target,
+) -> Result<()> {
     let mut shown = Proposed::new(ledger, proposal)?;
-    let failed = |error: io::Error| failures::file(output, &error);
-    let (partial, mut file) = Partial::create(output).map_err(failed)?;
-    file.write_all(&proposal.encode()).and_then(|()| file.sync_all()).map_err(failed)?;
-    partial.finish(output).map_err(failed)?;
+    target.write(&proposal.encode(), Readers::Others)?;
     shown.proposal = Some(output.display().to_string());
     context.print(&shown)?;
     let open = shown.needed.saturating_sub(shown.approved.len());

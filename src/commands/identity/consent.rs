@@ -6,10 +6,10 @@ use crate::commands::hospital::read_bounded;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::failures;
-use crate::interrupt::Partial;
 use crate::lookup;
 use crate::output::{Show, fields};
 use crate::secret::PasswordArgs;
+use crate::target::{Readers, Target};
 use clap::Args;
 use medledger::core::identity::{LockParams, peek};
 use medledger::core::registry::limit;
@@ -184,13 +184,13 @@ pub(super) fn consent(context: &Context, args: &ConsentArgs) -> Result<()> {
         &new,
         &LockParams::default(),
     )?;
-    let failed = |error: io::Error| {
-        failures::file(&args.output, &error)
-            .hint("the new keys are made, and nothing needs them yet: name another --next file and repeat")
-    };
-    let (partial, mut file) = Partial::create(&args.output).map_err(failed)?;
-    file.write_all(&consent.encode()).and_then(|()| file.sync_all()).map_err(failed)?;
-    partial.finish(&args.output).map_err(failed)?;
+    let written = sink.write_all(&consent.encode()).and_then(|()| sink.finish());
+    written.map_err(|error| {
+        // Just made, and consented to by nothing: they would only be in the way.
+        let removed = std::fs::remove_file(&args.next).is_ok();
+        let failure = target.failed(&error);
+        if removed { failure.hint("the new keys are gone with it: repeat") } else { failure }
+    })?;
     let mut told = Told::new(&consent);
     told.next = Some(args.next.display().to_string());
     told.consent = Some(args.output.display().to_string());
@@ -202,6 +202,9 @@ pub(super) fn consent(context: &Context, args: &ConsentArgs) -> Result<()> {
 pub(super) fn read_consent(context: &Context, args: &ReadConsentArgs) -> Result<()> {
     let ledger = context.open_read_only()?;
     let consent = read(&args.file)?;
+    // No new keys are made for a consent that cannot be written.
+    let target = Target::of(&args.output, false)?;
+    let mut sink = target.create(Readers::Others)?;
     let member = ledger.check_consent(&consent.member(), &consent)?;
     let mut told = Told::new(&consent);
     told.name = Some(member.contact.name);

@@ -5,7 +5,8 @@ mod check;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::{Show, bytes, fields};
-use crate::{failures, lookup, output};
+use crate::target::{ForceArg, Readers, Target};
+use crate::{lookup, output};
 use clap::{Args, Subcommand, ValueEnum};
 use medledger::RECEIPT_VERIFIER;
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub(crate) struct GetArgs {
     /// Where the receipt goes; - is standard output
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    replace: ForceArg,
     /// In which form
     #[arg(long, value_enum, default_value_t = Format::DagCbor)]
     format: Format,
@@ -49,6 +52,8 @@ pub(crate) struct VerifierArgs {
     /// Where the page goes; without it, standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    replace: ForceArg,
 }
 
 #[derive(Serialize)]
@@ -105,6 +110,10 @@ fn get(context: &Context, args: &GetArgs) -> Result<()> {
         let text = "a receipt needs standard output for itself, and a binary one no terminal";
         return Err(Failure::usage("output", text).hint("give --output FILE"));
     }
+    let target = match to_stdout {
+        true => None,
+        false => Some(Target::of(&args.output, args.replace.force)?),
+    };
     let ledger = context.open_read_only()?;
     let record = lookup::record(&ledger, &args.record, None)?;
     let receipt = ledger.receipt(&record)?;
@@ -112,10 +121,8 @@ fn get(context: &Context, args: &GetArgs) -> Result<()> {
         Format::DagCbor => receipt.encode(),
         Format::TlogProof => receipt.to_tlog_proof()?.into_bytes(),
     };
-    if to_stdout {
-        return write_to_stdout(&receipt);
-    }
-    std::fs::write(&args.output, &receipt).map_err(|error| failures::file(&args.output, &error))?;
+    let Some(target) = target else { return write_to_stdout(&receipt) };
+    target.write(&receipt, Readers::Others)?;
     context.print(&Got {
         record: record.to_string(),
         chain: ledger.chain().to_string(),
@@ -137,7 +144,8 @@ fn verifier(context: &Context, args: &VerifierArgs) -> Result<()> {
         }
         return output::write(RECEIPT_VERIFIER);
     };
-    std::fs::write(path, RECEIPT_VERIFIER).map_err(|error| failures::file(path, &error))?;
+    let target = Target::of(path, args.replace.force)?;
+    target.write(RECEIPT_VERIFIER.as_bytes(), Readers::Others)?;
     context.print(&Written {
         output: path.display().to_string(),
         length: RECEIPT_VERIFIER.len() as u64,

@@ -1,0 +1,176 @@
+//! A file that a command writes: nothing that is there already is replaced unawares.
+
+use crate::exit::{Failure, Result};
+use crate::failures;
+use crate::interrupt::Partial;
+use clap::Args;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ForceArg {
+    /// Replace the file if there is one
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Where a file goes.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// A file of its own; links are followed already.
+    File(PathBuf),
+    /// What is there and no file, such as a named pipe or a device: it is written to, never replaced.
+    Through(PathBuf),
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    Owner,
+    /// Whoever may read what this user writes.
+    Others,
+}
+
+/// A file that is being written: there is the whole of it in the end, or nothing.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    file: File,
+    /// Until it is whole, and where it goes.
+    partial: Option<(Partial, PathBuf)>,
+}
+
+impl Target {
+    /// What `path` means, without touching it: to be asked before any work is done for it.
+    pub(crate) fn of(path: &Path, force: bool) -> Result<Self> {
+        let failed = |error: io::Error| failures::file(path, &error);
+        let there = match std::fs::metadata(path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if path.symlink_metadata().is_ok() {
+                    let text =
+                        format!("{} is a link to something that is not there", path.display());
+                    return Err(Failure::usage("dead_link", text).hint("name the file itself"));
+                }
+                return Ok(Self::File(path.to_owned()));
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if there.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        if !force {
+            return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
+                .hint("give --force to replace it, or name another file"));
+        }
+        if there.is_file() {
+            return path.canonicalize().map(Self::File).map_err(failed);
+        }
+        Ok(Self::Through(path.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        let (Self::File(path) | Self::Through(path)) = self;
+        path
+    }
+
+    /// A failure to write it.
+    pub(crate) fn failed(&self, error: &io::Error) -> Failure {
+        failures::file(self.path(), error)
+    }
+
+    /// Begins to write.
+    pub(crate) fn create(&self, readers: Readers) -> Result<Sink> {
+        let created = match self {
+            Self::Through(path) => {
+                File::options().write(true).open(path).map(|file| Sink { file, partial: None })
+            }
+            Self::File(path) => Partial::create(path, readers == Readers::Owner)
+                .map(|(partial, file)| Sink { file, partial: Some((partial, path.clone())) }),
+        };
+        created.map_err(|error| self.failed(&error))
+    }
+
+    /// Writes all of it.
+    pub(crate) fn write(&self, bytes: &[u8], readers: Readers) -> Result<()> {
+        let mut sink = self.create(readers)?;
+        let written = sink.write_all(bytes);
+        written.and_then(|()| sink.finish()).map_err(|error| self.failed(&error))
+    }
+}
+
+impl Sink {
+    /// Puts the whole file in its place, durable.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let Some((partial, path)) = self.partial else { return Ok(()) };
+        self.file.sync_all()?;
+        // Closed first: some systems do not rename an open file.
+        drop(self.file);
+        partial.finish(&path)
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(result: Result<Target>) -> String {
+        result.unwrap_err().code().to_owned()
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_replaced_only_when_that_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity");
+        std::fs::write(&path, b"keys").unwrap();
+        assert_eq!(code(Target::of(&path, false)), "file_exists");
+        assert_eq!(code(Target::of(dir.path(), true)), "not_a_file");
+        assert_eq!(std::fs::read(&path).unwrap(), b"keys");
+        Target::of(&path, true).unwrap().write(b"others", Readers::Owner).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"others");
+        // Half of one is never seen, and nothing of it stays.
+        let target = Target::of(&path, true).unwrap();
+        let mut sink = target.create(Readers::Owner).unwrap();
+        sink.write_all(b"half").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"others");
+        drop(sink);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_what_is_no_file_are_not_replaced_by_one() {
+        use std::os::unix::fs::{MetadataExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        symlink(&file, &link).unwrap();
+        assert_eq!(code(Target::of(&link, true)), "dead_link");
+        // As it is made between the look and the writing.
+        assert_eq!(Partial::create(&link, true).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        std::fs::write(&file, b"one").unwrap();
+        assert_eq!(code(Target::of(&link, false)), "file_exists");
+        Target::of(&link, true).unwrap().write(b"two", Readers::Others).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert!(link.symlink_metadata().unwrap().is_symlink(), "the link stays one");
+        let null = Path::new("/dev/null");
+        assert_eq!(code(Target::of(null, false)), "file_exists");
+        let target = Target::of(null, true).unwrap();
+        assert!(matches!(&target, Target::Through(path) if path == null));
+        target.write(b"gone", Readers::Owner).unwrap();
+        // Who may read it: its owner, or as the user's files are.
+        let private = dir.path().join("private");
+        Target::of(&private, false).unwrap().write(b"", Readers::Owner).unwrap();
+        assert_eq!(private.metadata().unwrap().mode() & 0o777, 0o600);
+    }
+}
