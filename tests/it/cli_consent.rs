@@ -78,6 +78,8 @@ fn a_patient_makes_new_keys_at_home_and_the_hospital_takes_the_consent() {
         let args = ["identity", "replace", "3", "--as", "1", "--consent-file", &consent, "--wait"];
         hospital.run(&[&args[..], more].concat())
     };
+    // Whoever has the suspended keys can write a consent, too.
+    replace(&[]).fails(2, "usage", "fingerprint");
     let guess = "0".repeat(32);
     replace(&["--fingerprint", &guess]).fails(3, "refused", "fingerprint");
     replace(&["--fingerprint", "12"]).fails(2, "usage", "id");
@@ -88,7 +90,7 @@ fn a_patient_makes_new_keys_at_home_and_the_hospital_takes_the_consent() {
     assert_eq!(done["collections"], serde_json::json!([]));
     assert_eq!(done["to_renew"], serde_json::json!([own]));
     assert_eq!(text(&done, "fingerprint"), fingerprint);
-    replace(&[]).fails(3, "refused", "consent_used");
+    replace(&["--fingerprint", &fingerprint]).fails(3, "refused", "consent_used");
     assert!(open(&hospital, report, "3", PASSWORD).is_none(), "the file here has the old keys");
 
     // At the next visit.

@@ -15,7 +15,7 @@ use medledger::core::identity::{LockParams, peek};
 use medledger::core::registry::limit;
 use medledger::{ChainId, IdentityError, KeyConsent, KeyFingerprint, Ledger};
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 const CONSENT_AFTER: &str = "\
@@ -148,9 +148,19 @@ pub(super) fn read(path: &Path) -> Result<KeyConsent> {
         .map_err(|error| Failure::from(error).doing(&path.display().to_string()))
 }
 
-/// What the patient read out, held against the consent.
-pub(super) fn compare(consent: &KeyConsent, heard: Option<&str>) -> Result<()> {
-    let Some(heard) = heard else { return Ok(()) };
+/// What the patient read out, held against the consent. Where it was not given, whoever sits at the terminal is asked.
+pub(super) fn compare(consent: &KeyConsent, name: &str, heard: Option<&str>) -> Result<()> {
+    let Some(heard) = heard else {
+        if !io::stdin().is_terminal() {
+            let text =
+                "no fingerprint given: a thief with the suspended keys can write a consent, too";
+            return Err(Failure::usage("fingerprint", text).hint(
+                "give --fingerprint as the patient reads it out, or run the command at a terminal to be asked",
+            ));
+        }
+        let question = question(name, &consent.next().fingerprint());
+        return agreed(&question, &mut io::stderr(), &mut io::stdin().lock());
+    };
     let (heard, found) = (KeyFingerprint::from_groups(heard)?, consent.next().fingerprint());
     if heard == found {
         return Ok(());
@@ -164,12 +174,37 @@ pub(super) fn compare(consent: &KeyConsent, heard: Option<&str>) -> Result<()> {
         .hint("ask the patient for the file again, and by another way"))
 }
 
+fn question(name: &str, found: &KeyFingerprint) -> String {
+    format!(
+        "The consent is to keys {}\nDoes {name} read out the same, by another way than the file came? [y/N] ",
+        found.to_groups()
+    )
+}
+
+/// Whether the answer is yes; everything else is no.
+fn agreed(question: &str, out: &mut dyn Write, answers: &mut dyn BufRead) -> Result<()> {
+    let mut answer = String::new();
+    out.write_all(question.as_bytes())
+        .and_then(|()| out.flush())
+        .and_then(|()| answers.take(16).read_line(&mut answer))
+        .map_err(|error| failures::io(&error))?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    let text = "the fingerprint was not confirmed: somebody else may have made the consent";
+    Err(Failure::new(crate::exit::Fault::Refused, "fingerprint", text)
+        .hint("ask the patient for the file again, and by another way"))
+}
+
 pub(super) fn consent(context: &Context, args: &ConsentArgs) -> Result<()> {
     // One of the two identity files could be meant by mistake.
     if std::fs::symlink_metadata(&args.output).is_ok() || args.output == args.next {
         let there = io::Error::from(io::ErrorKind::AlreadyExists);
         return Err(failures::file(&args.output, &there).hint("name another file for the consent"));
     }
+    // No new keys are made for a consent that cannot be written.
+    let target = Target::of(&args.output, false)?;
+    let mut sink = target.create(Readers::Others)?;
     let password = args.password.existing("password of the file with the suspended keys")?;
     // Before anything new is asked for.
     let bytes = read_bounded(&args.file, limit::LOCKED_IDENTITY_BYTES)?;
@@ -202,9 +237,6 @@ pub(super) fn consent(context: &Context, args: &ConsentArgs) -> Result<()> {
 pub(super) fn read_consent(context: &Context, args: &ReadConsentArgs) -> Result<()> {
     let ledger = context.open_read_only()?;
     let consent = read(&args.file)?;
-    // No new keys are made for a consent that cannot be written.
-    let target = Target::of(&args.output, false)?;
-    let mut sink = target.create(Readers::Others)?;
     let member = ledger.check_consent(&consent.member(), &consent)?;
     let mut told = Told::new(&consent);
     told.name = Some(member.contact.name);
@@ -231,4 +263,27 @@ pub(super) fn install(context: &Context, args: &InstallArgs) -> Result<()> {
         elsewhere: ids(&still.elsewhere),
         names: named(&ledger, &still.elsewhere)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_one() {
+        let question = question("Pat Doe", &KeyFingerprint::from_bytes([0xab; 16]));
+        assert!(question.contains("abab abab abab abab abab abab abab abab"), "{question}");
+        let asked = |answer: &str| {
+            let mut shown = Vec::new();
+            let result = agreed(&question, &mut shown, &mut answer.as_bytes());
+            assert_eq!(shown, question.as_bytes());
+            result.map_err(|failure| failure.code().to_owned())
+        };
+        for yes in ["y\n", "Y\n", "yes\n", " y \r\n"] {
+            assert_eq!(asked(yes), Ok(()), "{yes:?}");
+        }
+        for no in ["", "\n", "n\n", "no\n", "yep\n", "abab\n", "                  yes\n"] {
+            assert_eq!(asked(no), Err("fingerprint".to_owned()), "{no:?}");
+        }
+    }
 }

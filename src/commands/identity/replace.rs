@@ -25,6 +25,7 @@ pub(crate) struct ReplaceArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["consent", "new_password_file"])]
     consent_file: Option<PathBuf>,
     /// The fingerprint of the new keys as the patient reads it out: nothing is done where it is another
+    /// [else: asked at the terminal]
     #[arg(long, value_name = "HEX", requires = "consent_file")]
     fingerprint: Option<String>,
     /// The patient is here and consents: with the keys that were suspended, of which this folder has a copy
@@ -46,7 +47,7 @@ pub(super) fn replace(context: &Context, args: &ReplaceArgs) -> Result<()> {
         // Before any password is asked for.
         let consent = read(file)?;
         ledger.check_consent(&member.id, &consent)?;
-        compare(&consent, args.fingerprint.as_deref())?;
+        compare(&consent, &member.contact.name, args.fingerprint.as_deref())?;
         let (_, hospital) = args.hospital.unlock(&ledger)?;
         let succession = ledger.replace_with_consent(&hospital, &member.id, &consent)?;
         let says = "the patient's new keys sign from here on; the file with them is the patient's: `medledger identity \
