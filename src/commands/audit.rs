@@ -187,7 +187,10 @@ fn unlock(context: &Context, args: &UnlockArgs) -> Result<()> {
     let hospital = args.hospital.unlock(&ledger, &hospital)?;
     let lifted = ledger.lift_waits(&hospital, &member.id)?;
     let result = Unlocked { member: member.id.to_string(), lifted };
-    context.print_done(&result, &Done::new("the member may try again", "`medledger audit list` shows it"))
+    context.print_done(
+        &result,
+        &Done::new("the member may try again", "`medledger audit list` shows it"),
+    )
 }
 
 fn verify(context: &Context) -> Result<()> {

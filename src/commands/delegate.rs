@@ -2,12 +2,12 @@
 
 use super::grants::{Granted, ReaderArgs, reader_key, reports, scope_of};
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Fault, Result};
 use crate::lookup;
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
 use clap::Args;
-use medledger::{Delegation, parse_time};
+use medledger::{ApproveError, Delegation, parse_time};
 
 #[derive(Args, Debug)]
 pub(crate) struct DelegateArgs {
@@ -52,10 +52,27 @@ pub(crate) fn run(context: &Context, args: &DelegateArgs) -> Result<()> {
     delegation.reader_key = reader_key(args.to_identity);
     let (_, holder) = args.holder.unlock(&ledger)?;
     let access_key = args.key.get()?;
-    let passed_on = ledger.delegate(&holder, &grant, &key(access_key.as_ref()), delegation)?;
+    let passed_on = ledger
+        .delegate(&holder, &grant, &key(access_key.as_ref()), delegation)
+        .map_err(told_to_a_reader)?;
     let record = passed_on.record;
     let (written, qr) = args.qr.of(&passed_on.delivery);
     let granted = Granted::new(&ledger, passed_on).from(&grant).with_qr(qr);
     context.accepted(&ledger, &granted, &granted.done(), &record, args.wait)?;
     written
+}
+
+/// What the service says to a patient whose key opens nothing, in the words of a reader.
+fn told_to_a_reader(error: ApproveError) -> Failure {
+    match error {
+        ApproveError::NoAccess => {
+            let text =
+                "no access: there is no such permission of yours, or the key is not the one for it";
+            Failure::new(Fault::Refused, "no_access", text).hint(
+                "check the key for typing errors, or use the newest letter; `medledger reports --as READER` lists \
+                 your permissions",
+            )
+        }
+        other => other.into(),
+    }
 }

@@ -6,6 +6,7 @@ use crate::lookup;
 use crate::output::{Done, Show, fields, short};
 use clap::Args;
 use medledger::core::record::{Grantee, ReportList, Scope};
+use medledger::core::state::State;
 use medledger::{Approved, GrantId, Ledger, Reader, ReaderKey, ReportId, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -43,10 +44,26 @@ impl ScopeArgs {
     pub(super) fn scope(&self, ledger: &Ledger) -> Result<Scope> {
         match &self.collection {
             Some(None) => Ok(Scope::Collection(ledger.hospital())),
-            Some(Some(hospital)) => Ok(Scope::Collection(lookup::member(ledger, hospital)?.id)),
+            Some(Some(named)) => match lookup::member(ledger, named) {
+                Ok(hospital) => Ok(Scope::Collection(hospital.id)),
+                Err(_) if lookup::report(ledger, named).is_ok_and(|id| is_known(ledger, &id)) => {
+                    let text = format!("{named} is a report, and --collection takes a hospital");
+                    Err(Failure::usage("arguments", text)
+                        .hint("leave --collection away for reports that are named, or its value for this hospital"))
+                }
+                Err(failure) => Err(failure),
+            },
             None => scope_of(self.reports(ledger)?),
         }
     }
+}
+
+/// Whether there is such a report: whatever looks like an id may be one.
+fn is_known(ledger: &Ledger, report: &ReportId) -> bool {
+    let known = |view: Box<dyn medledger::core::store::View + '_>| {
+        State::new(view.as_ref()).report(report).is_ok_and(|found| found.is_some())
+    };
+    ledger.view().is_ok_and(known)
 }
 
 /// The reports these texts name, each once, in ascending order.

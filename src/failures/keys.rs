@@ -51,8 +51,12 @@ pub(super) fn consent(error: &ConsentError) -> Failure {
         ConsentError::UnknownVersion { .. } => {
             hinted(Failure::of(Environment, "update_needed", error))
         }
-        ConsentError::Malformed(_) => Failure::of(Usage, "not_a_consent", error)
-            .hint("`medledger identity consent` writes the file that is needed"),
+        // What exactly is wrong with its bytes helps nobody who was given the file.
+        ConsentError::Malformed(_) => Failure::usage(
+            "not_a_consent",
+            "the file is no consent to new keys, or was damaged on its way",
+        )
+        .hint("ask the patient for the file that `medledger identity consent` wrote"),
         ConsentError::OtherChain { .. } => Failure::of(Refused, "other_chain", error),
         ConsentError::OtherMember { .. } => Failure::of(Refused, "other_member", error),
         ConsentError::Used => Failure::of(Refused, "consent_used", error),

@@ -238,10 +238,16 @@ fn void(code: VoidCode, message: String) -> Failure {
         VoidCode::UnknownReport => failure.hint("`medledger reports --as MEMBER` lists yours"),
         VoidCode::UnknownRequest => failure.hint("`medledger requests --as PATIENT` lists them"),
         VoidCode::UnknownGroup => failure.hint("`medledger group list` shows all"),
+        VoidCode::NotRegistrar => {
+            failure.hint("the member does it, or the hospital that registered them: `medledger member list`")
+        }
+        VoidCode::Suspended => failure.hint(
+            "the hospital that registered the member gives them others: `medledger identity replace`",
+        ),
         VoidCode::StaleGroup => failure.hint(
             "its hospital gives it a next key with `medledger group renew`; or take the permission back first",
         ),
-        VoidCode::UnknownGrant => failure.hint("`medledger reports --as PATIENT` lists grants"),
+        VoidCode::UnknownGrant => failure.hint("`medledger reports --as MEMBER` lists grants"),
         VoidCode::Expired | VoidCode::TooLong => {
             failure.hint("give a time such as --until 30d, or a date")
         }

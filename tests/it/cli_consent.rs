@@ -122,7 +122,10 @@ fn files_that_are_no_consent_and_no_identity_are_refused_by_name() {
     let hospital = Hospital::new(&[]);
     let garbage = hospital.write("garbage", b"\xa1\x61v\x01");
     let read = ["identity", "read-consent", &garbage];
-    hospital.run(&read).fails(2, "usage", "not_a_consent");
+    let message = hospital.run(&read).fails(2, "usage", "not_a_consent");
+    assert!(
+        message.ends_with("garbage: the file is no consent to new keys, or was damaged on its way")
+    );
     let replace = ["identity", "replace", "3", "--as", "1", "--consent-file", &garbage];
     hospital.run(&replace).fails(2, "usage", "not_a_consent");
     let install = hospital.run(&["identity", "install", &garbage]);

@@ -115,7 +115,14 @@ fn what_cannot_be_shared_is_refused_by_name() {
     share(&["--with", "4"]).fails(2, "usage", "arguments");
     share(&[one, "--group", "nobody"]).fails(4, "not_found", "no_group");
     share(&[one, "--with", "1"]).fails(3, "refused", "wrong_role");
-    share(&[one, "--with", "4", "--delegable", "9"]).fails(3, "refused", "too_wide");
+    for times in ["4", "9"] {
+        let deep = share(&[one, "--with", "4", "--delegable", times]);
+        let message = deep.fails(3, "refused", "too_deep");
+        assert!(message.contains("3 times"), "{message}");
+    }
+    // A report is no hospital.
+    let message = share(&["--collection", one, "--with", "4"]).fails(2, "usage", "arguments");
+    assert!(message.contains("is a report"), "{message}");
     let by_key = [&["share", "--collection", "--with", "4"], &until[..]].concat();
     hospital.run_with_key(&by_key, key).fails(3, "refused", "needs_identity");
     for args in [vec![one, "--collection"], vec![one, "--with", "4", "--group", "g"], vec![one]] {
@@ -145,8 +152,7 @@ fn pitfall_19_a_group_whose_member_lost_keys_is_given_nothing_until_it_is_renewe
     assert!(listed.contains("1, stale"), "{listed}");
     let share =
         ["share", report, "--group", "tumour board", "--as", "3", "--until", "1d", "--wait"];
-    let refused = hospital.run(&share);
-    refused.fails(3, "refused", "stale_group");
+    hospital.run(&share).fails(3, "refused", "stale_group");
     let join = ["group", "change", group, "--join", "6", "--leave", "5"];
     hospital.run(&[&join[..4], &["4"]].concat()).fails(3, "refused", "member_suspended");
     let renewed = hospital.run(&["group", "renew", "--wait"]).json();
@@ -155,17 +161,12 @@ fn pitfall_19_a_group_whose_member_lost_keys_is_given_nothing_until_it_is_renewe
     assert_eq!(hospital.run(&["group", "show", group]).json()["stale"], false);
     hospital.run(&share).json();
     assert_eq!(opens(&hospital, report, "5", ""), b"a report");
-    refused_by(&hospital, report, "4");
+    refused(&hospital, report, "4", "no_access");
     // Where the hospital suspends, the group moves on with it.
     let suspended = hospital.run(&["identity", "suspend", "5", "--as", "1", "--wait"]).json();
     assert_eq!(suspended.get("stale_groups"), None);
     let shown = hospital.run(&["group", "show", group]).json();
     assert_eq!((&shown["epoch"], &shown["stale"]), (&3.into(), &false.into()));
-}
-
-/// Whose keys are suspended is nobody.
-fn refused_by(hospital: &Hospital, report: &str, reader: &str) {
-    hospital.run(&["open", report, "--as", reader]).fails(3, "refused", "no_access");
 }
 
 #[test]
@@ -261,7 +262,9 @@ fn a_grant_is_passed_on_as_far_as_it_says() {
     // Of the two reports one, for a day, without passing it on further.
     let delegate = ["delegate", &grant[..8], "--with", "5", "--as", "4", "--report", one];
     let narrow = [&delegate[..], &["--until", "1d", "--wait"]].concat();
-    hospital.run(&narrow).fails(3, "refused", "no_access");
+    let told = hospital.run(&narrow);
+    let message = told.fails(3, "refused", "no_access");
+    assert!(message.contains("permission of yours") && !told.stderr.contains("PATIENT"));
     let passed_on = hospital.run_with_key(&narrow, key).json();
     assert_eq!((text(&passed_on, "parent"), text(&passed_on, "report")), (grant, one));
     assert_eq!(passed_on["purpose"], shared["purpose"]);
@@ -344,7 +347,7 @@ fn receipts_tell_what_each_kind_of_record_says() {
     let check = |record: &str, args: &[&str]| {
         let file = hospital.path("receipt");
         let file = file.to_str().unwrap();
-        hospital.run(&["receipt", "get", record, "-o", file]).json();
+        hospital.run(&["receipt", "get", record, "-o", file, "--force"]).json();
         run(
             hospital.people(
                 &[&["receipt", "check", file, "--chain", text(&chain, "chain")], args].concat(),

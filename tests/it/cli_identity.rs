@@ -52,7 +52,7 @@ fn lost_keys_are_suspended_and_replaced_by_the_hospital() {
     hospital.run(&[&share[..], &["--wait"]].concat()).json();
     assert!(opens(&hospital, report, "4"));
     // Nobody suspends others.
-    hospital.run(&["identity", "suspend", "3", "--as", "2"]).fails(3, "refused", "unknown_member");
+    hospital.run(&["identity", "suspend", "3", "--as", "2"]).fails(3, "refused", "not_registrar");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use medledger_core::clock::Timestamp;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
 use medledger_core::record::Scope;
-use medledger_core::registry::{VoidCode, limit};
+use medledger_core::registry::limit;
 use medledger_core::store::{Drawer, StoreError, View};
 use serde::{Deserialize, Serialize};
 
@@ -213,7 +213,7 @@ impl Ledger {
         if here != found {
             return Err(AuditError::OtherHospital { here, found });
         }
-        self.authenticate(hospital)?.ok_or(AuditError::Refused(VoidCode::UnknownAuthor))?;
+        self.acting(hospital)?.map_err(AuditError::Refused)?;
         if self.is_follower() {
             return Err(StoreError::Follower.into());
         }

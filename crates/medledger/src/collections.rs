@@ -38,7 +38,7 @@ impl Ledger {
     /// See [`ApproveError`]; `Refused` with `AlreadyEnrolled` for one who is enrolled here.
     pub fn enrol(&self, patient: &Identity) -> Result<RecordId, ApproveError> {
         let refused = |code| ApproveError::Refused(code);
-        self.authenticate(patient)?.ok_or(refused(VoidCode::UnknownAuthor))?;
+        self.acting(patient)?.map_err(refused)?;
         let hospital = self.hospital();
         if self.enrolment(&patient.id(), &hospital)?.is_some() {
             return Err(refused(VoidCode::AlreadyEnrolled));

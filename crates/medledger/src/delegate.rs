@@ -114,7 +114,7 @@ impl Ledger {
     ) -> Result<GrantEntry, ApproveError> {
         // Somebody else's grant and one that does not exist look the same.
         let unknown = || ApproveError::Refused(VoidCode::UnknownGrant);
-        self.authenticate(holder)?.ok_or(ApproveError::Refused(VoidCode::UnknownAuthor))?;
+        self.acting(holder)?.map_err(ApproveError::Refused)?;
         let view = self.view()?;
         let now = self.now().max(medledger_core::chain::tip(view.as_ref())?.median_time);
         let mut found = None;

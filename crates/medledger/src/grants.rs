@@ -176,7 +176,7 @@ impl Ledger {
         if permission.until <= self.now() {
             return Err(ApproveError::Refused(VoidCode::Expired));
         }
-        self.authenticate(patient)?.ok_or(ApproveError::Refused(VoidCode::UnknownAuthor))?;
+        self.acting(patient)?.map_err(ApproveError::Refused)?;
         let parties = self.parties(&patient.id(), &permission)?;
         let opened = self.opened_by_patient(patient, &permission.scope, &parties, key)?;
         let nonce = RecordNonce::random(&mut self.rng());

@@ -50,8 +50,8 @@ pub enum OpenReportError {
     /// The reader's permission has ended.
     #[error("your permission has expired")]
     Expired,
-    /// The patient took the permission back.
-    #[error("your permission was taken back by the patient")]
+    /// The permission, or one it was passed on from, was taken back: by the patient, or by whoever passed it on.
+    #[error("your permission, or one that it was passed on from, was taken back")]
     Revoked,
     /// The permission is accepted, but in no block yet.
     #[error("your permission is accepted but not yet in a block: wait until it is mined")]

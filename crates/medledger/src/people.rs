@@ -11,7 +11,7 @@ use medledger_core::engine::SubmitError;
 use medledger_core::identity::{self, Identity, LockError, LockParams, UnlockError, peek};
 use medledger_core::ids::{MemberId, RecordId};
 use medledger_core::record::{Enrol, Register};
-use medledger_core::registry::{Custody, Role, limit};
+use medledger_core::registry::{Custody, Role, VoidCode, limit};
 use medledger_core::state::{MemberEntry, State};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
 use medledger_core::text::{is_blank, is_refused_in_name};
@@ -297,15 +297,27 @@ impl Ledger {
         &self,
         identity: &Identity,
     ) -> Result<Option<MemberEntry>, StoreError> {
+        Ok(self.acting(identity)?.ok())
+    }
+
+    /// The same, or why these keys act for nobody: in the words that the chain has for it.
+    pub(crate) fn acting(
+        &self,
+        identity: &Identity,
+    ) -> Result<Result<MemberEntry, VoidCode>, StoreError> {
         let view = self.view()?;
         let mut found = None;
         self.engine().with_pending(view.as_ref(), &mut |state| {
-            found = State::new(state)
-                .member(&identity.id())?
-                .filter(|entry| entry.identity == *identity.public() && entry.suspended.is_none());
+            found = State::new(state).member(&identity.id())?;
             Ok(())
         })?;
-        Ok(found)
+        Ok(match found {
+            None => Err(VoidCode::UnknownAuthor),
+            // Former keys, or anybody's who claims the id, are nobody's.
+            Some(entry) if entry.identity != *identity.public() => Err(VoidCode::UnknownAuthor),
+            Some(entry) if entry.suspended.is_some() => Err(VoidCode::Suspended),
+            Some(entry) => Ok(entry),
+        })
     }
 
     /// Every member, those accepted but not yet mined included, by registration number.

@@ -49,7 +49,7 @@ impl Ledger {
         report: &ReportId,
         key: &Key<'_>,
     ) -> Result<Renewed, ApproveError> {
-        self.authenticate(patient)?.ok_or(ApproveError::Refused(VoidCode::UnknownAuthor))?;
+        self.acting(patient)?.map_err(ApproveError::Refused)?;
         let unknown = ApproveError::Refused(VoidCode::UnknownReport);
         let owner = patient.id();
         let entry =

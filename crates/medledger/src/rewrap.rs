@@ -11,7 +11,6 @@ use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId};
 use medledger_core::key_slot::{KeyOwner, KeySlotRole};
 use medledger_core::record::{Grantee, Scope};
-use medledger_core::registry::VoidCode;
 use medledger_core::slot::{Slot, SlotRole};
 use medledger_core::state::{GrantEntry, MemberEntry, State};
 use medledger_core::store::{StoreError, Unit, View};
@@ -66,8 +65,7 @@ impl Ledger {
     /// # Errors
     /// See [`SuccessionError`].
     pub fn rewrap(&self, identity: &Identity) -> Result<u64, SuccessionError> {
-        let refused = SuccessionError::Refused(VoidCode::UnknownAuthor);
-        let entry = self.authenticate(identity)?.ok_or(refused)?;
+        let entry = self.acting(identity)?.map_err(SuccessionError::Refused)?;
         let mut count = 0;
         for places in self.places_of(identity, &entry)?.chunks(BATCH) {
             let view = self.view()?;
@@ -94,8 +92,7 @@ impl Ledger {
     /// # Errors
     /// See [`SuccessionError`].
     pub fn still_former(&self, identity: &Identity) -> Result<StillFormer, SuccessionError> {
-        let refused = SuccessionError::Refused(VoidCode::UnknownAuthor);
-        let entry = self.authenticate(identity)?.ok_or(refused)?;
+        let entry = self.acting(identity)?.map_err(SuccessionError::Refused)?;
         let elsewhere = self.keepers_elsewhere(identity, &entry)?;
         let renew = self.collections_to_renew(identity)?.contains(&self.hospital());
         let mut still = StillFormer { elsewhere, renew, ..StillFormer::default() };

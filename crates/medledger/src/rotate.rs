@@ -202,7 +202,7 @@ impl Ledger {
         patient: &Identity,
         scope: &Scope,
     ) -> Result<usize, RotateError> {
-        self.authenticate(patient)?.ok_or(RotateError::Refused(VoidCode::UnknownAuthor))?;
+        self.acting(patient)?.map_err(RotateError::Refused)?;
         let reports = self.own_reports(&patient.id(), scope)?;
         if let Some((report, hospital)) =
             reports.iter().find(|(_, hospital)| *hospital != self.hospital())
@@ -226,7 +226,7 @@ impl Ledger {
         patient: &Identity,
         reports: Option<&[ReportId]>,
     ) -> Result<usize, RotateError> {
-        self.authenticate(patient)?.ok_or(RotateError::Refused(VoidCode::UnknownAuthor))?;
+        self.acting(patient)?.map_err(RotateError::Refused)?;
         let mut marked = self.marked_for_rotation(&patient.id())?;
         marked.retain(|report| reports.is_none_or(|named| named.contains(report)));
         let mut unit = self.store().unit()?;

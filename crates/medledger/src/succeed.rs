@@ -98,7 +98,7 @@ impl Ledger {
         password: &str,
     ) -> Result<(Identity, Succession), SuccessionError> {
         let refused = SuccessionError::Refused;
-        let entry = self.authenticate(identity)?.ok_or(refused(VoidCode::UnknownAuthor))?;
+        let entry = self.acting(identity)?.map_err(refused)?;
         if entry.role == Role::Hospital {
             return Err(refused(VoidCode::WrongRole));
         }

@@ -352,6 +352,10 @@ outcomes! {
     SameKeys = 45, "one of the new keys is the present one";
     /// A group whose key lay with keys that were lost.
     StaleGroup = 47, "a member of the group lost their keys, and the group has had no next key since";
+    /// Only the member and the hospital that registered them do this.
+    NotRegistrar = 48, "the author is neither the member nor the hospital that registered them";
+    /// The grant may be passed on more often than any.
+    TooDeep = 49, "the grant may be passed on more often in a row than 3 times";
     /// The audit digest takes back what one before it said.
     AuditShrinks = 60, "the digest covers less of the audit log than one before it, or contradicts it";
     /// The audit digest begins after its end.

@@ -8,7 +8,7 @@ use crate::spread::spread;
 use medledger_core::identity::Identity;
 use medledger_core::ids::ReportId;
 use medledger_core::record::{Confirm, SignedRecord};
-use medledger_core::registry::{Role, VoidCode};
+use medledger_core::registry::Role;
 use medledger_core::seal::{Backend, UnsealError};
 use medledger_core::slot::SlotRole;
 use medledger_core::state::{ReportEntry, RotationEntry, State};
@@ -48,8 +48,7 @@ impl Ledger {
         &self,
         hospital: &Identity,
     ) -> Result<Vec<(ReportId, Confirmed)>, RotateError> {
-        let entry = self.authenticate(hospital)?;
-        let entry = entry.ok_or(RotateError::Refused(VoidCode::UnknownAuthor))?;
+        let entry = self.acting(hospital)?.map_err(RotateError::Refused)?;
         if entry.role != Role::Hospital {
             return Err(RotateError::NotAHospital(hospital.id()));
         }

@@ -164,7 +164,7 @@ impl<'l> Group<'l, '_> {
     fn draft_once(&self, place: usize, report: &ReportId) -> Result<(Draft<'l>, u64), RotateError> {
         let Self { ledger, patient, key, .. } = *self;
         let refused = |code| RotateError::Refused(code);
-        ledger.authenticate(patient)?.ok_or(refused(VoidCode::UnknownAuthor))?;
+        ledger.acting(patient)?.map_err(refused)?;
         let entry = ledger.report_entry(report)?.filter(|entry| entry.patient == patient.id());
         let entry = entry.ok_or(refused(VoidCode::UnknownReport))?;
         if entry.hospital != ledger.hospital() {

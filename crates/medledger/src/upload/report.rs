@@ -115,8 +115,7 @@ impl Ledger {
         author: &Identity,
         patient: &MemberId,
     ) -> Result<((u32, HpkePublicKey), HpkePublicKey), UploadError> {
-        let member =
-            self.authenticate(author)?.ok_or(UploadError::Refused(VoidCode::UnknownAuthor))?;
+        let member = self.acting(author)?.map_err(UploadError::Refused)?;
         let view = self.view()?;
         let mut found = Err(VoidCode::RoleNotAllowed);
         self.engine().with_pending(view.as_ref(), &mut |state| {

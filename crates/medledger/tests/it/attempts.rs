@@ -6,8 +6,8 @@ use medledger::core::store::{RecordQuery, Store, StoreError, Unit, View};
 use medledger::effort::{Effort, counted};
 use medledger::sqlite::SqliteStore;
 use medledger::{
-    AccessKey, ApproveError, AuditError, AuditEvent, Identity, Key, Ledger, OpenOptions, OpenReportError,
-    Permission, Purpose, ReaderKey, RecordId, ReportId, Role,
+    AccessKey, ApproveError, AuditError, AuditEvent, Identity, Key, Ledger, OpenOptions,
+    OpenReportError, Permission, Purpose, ReaderKey, RecordId, ReportId, Role,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,9 +119,8 @@ fn pitfall_40_the_hospital_lifts_a_wait_and_the_log_says_so() {
     let t = two();
     let (report, _, key) = &t.reports[0];
     let wrong = AccessKey::from_bytes([7; 16]);
-    let open = |key: &AccessKey| {
-        t.w.ledger.open_report(&t.reader, report, &Key::Access(key)).map(drop)
-    };
+    let open =
+        |key: &AccessKey| t.w.ledger.open_report(&t.reader, report, &Key::Access(key)).map(drop);
     assert_eq!(t.w.ledger.lift_waits(&t.w.hospital, &t.reader.id()).unwrap(), 0);
     assert_eq!(events(&t.w.ledger), [], "nothing was done");
     for _ in 0..limit::ATTEMPTS_OF_PAIR {

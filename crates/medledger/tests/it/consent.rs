@@ -171,7 +171,7 @@ fn pitfall_30_a_consent_counts_once_for_one_member_on_one_chain() {
     let SuccessionError::Submit(SubmitError::Refused { code, .. }) = error else {
         panic!("{error}")
     };
-    assert_eq!(code, VoidCode::UnknownMember);
+    assert_eq!(code, VoidCode::NotRegistrar);
     let other = by(&w.hospital, &w.doctor, &first).unwrap_err();
     let SuccessionError::Consent(ConsentError::OtherMember { .. }) = other else {
         panic!("{other}")

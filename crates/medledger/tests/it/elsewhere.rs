@@ -168,7 +168,11 @@ fn new_keys_leave_alone_what_another_hospital_keeps_and_say_so() {
     let (_, replaced) = here.ledger.replace_keys(&here.identity, &bob.id(), PASSWORD).unwrap();
     assert_eq!(replaced.elsewhere, [there.identity.id()]);
     settle(&all);
+    let stale = |house: &House| house.ledger.group(&group).unwrap().unwrap().stale;
+    assert!(stale(here) && stale(there), "its own hospital has only heard of it");
     there.ledger.change_group(&there.identity, &group, &[], &[], true).unwrap();
+    settle(&all);
+    assert!(!stale(here) && !stale(there));
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn pitfall_33_suspended_keys_open_nothing_until_the_hospital_gives_others() {
     w.ledger.wait_mined(&record).unwrap();
     assert!(matches!(refused(), OpenReportError::NoAccess));
     let error = w.ledger.succeed(&nurse, PASSWORD).unwrap_err();
-    assert!(matches!(error, SuccessionError::Refused(VoidCode::UnknownAuthor)), "{error}");
+    assert!(matches!(error, SuccessionError::Refused(VoidCode::Suspended)), "{error}");
     let (next, succession) =
         w.ledger.replace_keys(&w.hospital, &nurse.id(), "a new password").unwrap();
     w.ledger.wait_mined(&succession.record).unwrap();
@@ -181,9 +181,9 @@ fn pitfall_33_a_suspended_patient_gets_new_keys_with_the_hospital_and_neither_do
     assert!(matches!(opened(&w.patient), Err(OpenReportError::NoAccess)));
     // Not the patient alone, nor the hospital, nor another in its place.
     let error = w.ledger.succeed(&w.patient, PASSWORD).unwrap_err();
-    assert!(matches!(error, SuccessionError::Refused(VoidCode::UnknownAuthor)), "{error}");
+    assert!(matches!(error, SuccessionError::Refused(VoidCode::Suspended)), "{error}");
     refused(w.ledger.replace_keys(&w.hospital, &w.patient.id(), "x"), VoidCode::NoConsent);
-    refused(replace(&w.doctor, &w.patient), VoidCode::UnknownMember);
+    refused(replace(&w.doctor, &w.patient), VoidCode::NotRegistrar);
     // With the keys that a patient's other devices have, the hospital makes nobody consent.
     let forged = Identity::with_id(
         w.patient.id(),

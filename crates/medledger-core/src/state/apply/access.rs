@@ -46,7 +46,7 @@ impl Fold<'_> {
         self.member_with(&body.custodian, |role| role == Role::Hospital)?;
         self.future(body.until)?;
         if body.delegate > limit::DELEGATIONS {
-            return Err(VoidCode::TooWide.into());
+            return Err(VoidCode::TooDeep.into());
         }
         let entry = GrantEntry {
             patient,

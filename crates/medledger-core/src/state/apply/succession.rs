@@ -65,9 +65,10 @@ impl Fold<'_> {
         let author = self.author_id();
         let entry =
             if *id == author { Some(self.author.clone()) } else { self.state.shared_member(id)? };
-        let entry = entry
-            .filter(|entry| *id == author || entry.hospital == author)
-            .ok_or(VoidCode::UnknownMember)?;
+        let entry = entry.ok_or(VoidCode::UnknownMember)?;
+        if *id != author && entry.hospital != author {
+            return Err(VoidCode::NotRegistrar.into());
+        }
         if entry.role == Role::Hospital {
             return Err(VoidCode::WrongRole.into());
         }

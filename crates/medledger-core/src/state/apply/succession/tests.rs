@@ -126,8 +126,8 @@ fn nobody_succeeds_or_suspends_somebody_elses_keys() {
     let mut world = World::peopled();
     let taken = succeed(&world, &next(DOCTOR));
     for author in [PATIENT, OTHER_HOSPITAL] {
-        assert_eq!(world.void(author, taken.clone()), VoidCode::UnknownMember);
-        assert_eq!(world.void(author, suspend(DOCTOR)), VoidCode::UnknownMember);
+        assert_eq!(world.void(author, taken.clone()), VoidCode::NotRegistrar);
+        assert_eq!(world.void(author, suspend(DOCTOR)), VoidCode::NotRegistrar);
         assert_eq!(world.void(author, suspend(STRANGER)), VoidCode::UnknownMember);
     }
     assert_eq!(world.void(HOSPITAL, taken), VoidCode::NotSuspended);
