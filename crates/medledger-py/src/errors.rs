@@ -324,9 +324,7 @@ classify! {
         _ => Class::Base,
     }
     RegisterError, error => {
-        Self::Address(_) | Self::Name { .. } | Self::Blank { .. } | Self::Character { .. } => {
-            Class::InvalidArgument
-        }
+        Self::Address(_) | Self::Name { .. } | Self::Blank { .. } | Self::Character { .. } => Class::InvalidArgument,
         Self::Lock(error) => error.class(),
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),

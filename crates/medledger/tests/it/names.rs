@@ -40,7 +40,7 @@ fn names_that_show_nothing_are_refused() {
         assert!(error.to_string().contains("1 to 200"), "{error}");
         let mut options = options();
         options.hospital = Contact::named(blank);
-        let error = Ledger::create(&w.folder.with_file_name("other"), options, PASSWORD);
+        let error = Ledger::create(w.folder.with_file_name("other"), options, PASSWORD);
         assert!(matches!(error, Err(CreateError::Hospital(RegisterError::Blank { .. }))));
     }
 }
