@@ -28,7 +28,7 @@ fn with(mut world: World, branches: &[&[Mined]]) -> World {
 
 /// The first so many hospitals keep the rules; whether there is one more that does not.
 fn bounds(honest: usize, misbehaves: bool) -> Bounds {
-    Bounds { honest, misbehaves, heals: true, ..Bounds::default() }
+    Bounds { honest, misbehaves, heals: true, most: of_run(None, Some(WIDE)), ..Bounds::default() }
 }
 
 fn explore(name: &str, bounds: Bounds, world: World) -> Found {
@@ -42,6 +42,9 @@ fn all_is_well(name: &str, bounds: Bounds, world: World) {
     assert_eq!((found.conflict, found.stuck), (None, None));
     assert!(found.changed > 0, "no change ever became final");
 }
+
+/// States that are looked at of each world with `MEDLEDGER_EXPLORE=wide`.
+const WIDE: usize = 100_000;
 
 /// Branches for each run, and with `MEDLEDGER_EXPLORE=wide` longer ones, for which a test run has no time.
 fn of_run<T>(each: T, wide: T) -> T {

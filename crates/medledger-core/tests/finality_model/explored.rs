@@ -40,6 +40,26 @@ fn three_that_mine_and_crash_as_they_like_agree_and_go_on_once_healed() {
     assert!(found.deciding > 0, "nothing was ever decided");
 }
 
+#[test]
+fn one_of_four_is_put_back_to_before_its_votes_and_bound_to_what_was_noted_of_them() {
+    let mut world = World::new(4);
+    for branch in [&[0, 1, 2][..], &[2, 1, 0, 3]] {
+        branch.iter().fold(0, |tip, miner| world.mine(tip, *miner, 0));
+    }
+    let limits = Bounds { crashes: 1, restores: true, ..bounds(4, true) };
+    let found = explore("four hospitals, one misbehaves, one restored", limits, world);
+    assert_eq!((found.conflict, found.stuck), (None, None));
+    assert!(found.deciding > 0, "nothing was ever decided");
+}
+
+#[test]
+fn three_that_mine_and_are_put_back_as_they_like_agree_and_go_on_once_healed() {
+    let limits = Bounds { mined: 3, crashes: 2, restores: true, ..bounds(3, false) };
+    let found = explore("three hospitals, two restored, three blocks", limits, World::new(3));
+    assert_eq!((found.conflict, found.stuck), (None, None));
+    assert!(found.deciding > 0, "nothing was ever decided");
+}
+
 fn conflict_with(mutation: Mutation, crashes: usize) -> Found {
     let limits = Bounds { crashes, mutation: Some(mutation), heals: false, ..bounds(4, true) };
     explore(&format!("{mutation:?}"), limits, two_branches())

@@ -21,6 +21,7 @@ mod many_props;
 mod names;
 mod progress;
 mod release;
+mod restored;
 mod rotation;
 mod rotation_groups;
 mod succession;
