@@ -11,6 +11,7 @@ mod consent;
 mod delivery;
 mod durability;
 mod elsewhere;
+mod expulsion;
 mod grants;
 mod hospitals;
 mod journey;
