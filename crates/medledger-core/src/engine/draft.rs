@@ -14,7 +14,7 @@ use crate::merkle::leaf_hash;
 use crate::pow::Header;
 use crate::record::SignedRecord;
 use crate::registry::{VoidCode, limit};
-use crate::state::{ApplyError, Changes, SignatureCheck, State, apply};
+use crate::state::{ApplyError, Changes, ReadOnce, SignatureCheck, State, apply};
 use crate::store::{Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -188,6 +188,7 @@ impl EngineChain {
         let left_out = !left.is_empty();
         let at = self.rules().at(&draft.tip);
         let alone = finality::alone(view, self.rules())?;
+        let state = ReadOnce::new(view);
         let (mut bytes, mut skipped) = (0, left_out);
         // What was left out fills the room of those that have to wait for one another.
         for stored in picked.into_iter().chain(left) {
@@ -196,7 +197,7 @@ impl EngineChain {
                 continue;
             }
             let record = stored.signed()?;
-            let over = draft.changes.over(view);
+            let over = draft.changes.over(&state);
             let vouched = self.vouched().get(&record.id()) == Some(&leaf_hash(&stored.bytes));
             let mut signature = if vouched { SignatureCheck::Done } else { SignatureCheck::Now };
             let judged = apply(&over, &record, &at, &mut signature);

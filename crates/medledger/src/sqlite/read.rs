@@ -34,11 +34,19 @@ const BLOCK: &str = "SELECT header, signature, descriptor, height, id, node, rec
 const TWO_RANGES: &str = " AND number IN (SELECT number FROM records WHERE time >= ? AND seq IS NULL \
                           UNION ALL SELECT number FROM records WHERE time < ? AND seq IS NULL)";
 
-/// The record with the id that is bound to `?1`, by the two indexes of ids: first among those that wait.
+/// The row of the record with the id that is bound to `?1`, by the two indexes of ids: first among those that wait.
+macro_rules! number_of {
+    () => {
+        "SELECT number FROM records WHERE id = ?1 AND seq IS NOT NULL UNION ALL \
+         SELECT number FROM records WHERE id = ?1 AND seq IS NULL"
+    };
+}
+pub(super) use number_of;
+
+/// Which row is the record's with the id `?1`.
 macro_rules! by_id {
     () => {
-        "WHERE number = (SELECT number FROM records WHERE id = ?1 AND seq IS NOT NULL UNION ALL \
-         SELECT number FROM records WHERE id = ?1 AND seq IS NULL)"
+        concat!("WHERE number = (", number_of!(), ")")
     };
 }
 pub(super) use by_id;

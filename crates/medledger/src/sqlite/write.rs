@@ -1,12 +1,12 @@
 //! Writing: one unit of work, a transaction of the one writing connection.
 
-use super::read::{InStore, Session, by_id, stored};
+use super::read::{InStore, Session, by_id, number_of, stored};
 use super::schema::LONG;
 use super::{SqliteStore, failed};
 use medledger_core::ids::RecordId;
 use medledger_core::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use rusqlite::types::Null;
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use rusqlite::{Connection, Params, params};
 use std::ops::Deref;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -61,15 +61,6 @@ impl Session<Writing<'_>> {
     ) -> Result<usize, StoreError> {
         let mut statement = self.0.prepare_cached(sql).map_err(|error| failed(doing, error))?;
         statement.execute(params).map_err(|error| failed(doing, error))
-    }
-}
-
-impl Session<Writing<'_>> {
-    fn number_of(&self, id: &RecordId) -> Result<Option<i64>, StoreError> {
-        let error = |error| failed("looking a record up", error);
-        let sql = concat!("SELECT number FROM records ", by_id!());
-        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
-        statement.query_row([id.as_bytes()], |row| row.get(0)).optional().map_err(error)
     }
 }
 
@@ -142,19 +133,19 @@ impl Unit for Session<Writing<'_>> {
 
     fn put_record(&mut self, record: &StoredRecord) -> Result<(), StoreError> {
         let (seq, height, place, refused) = columns(record.standing)?;
-        let number: Option<i64> = self.number_of(&record.id)?;
         // With its number it replaces the row it has; without, SQLite gives it the next one.
         self.run(
             "writing a record",
-            "INSERT INTO records (number, id, kind, author, patient, report, time, seq, height, \
-                                  place, refused, bytes) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-             ON CONFLICT (number) DO UPDATE SET kind = excluded.kind, author = excluded.author, \
-             patient = excluded.patient, report = excluded.report, time = excluded.time, \
-             seq = excluded.seq, height = excluded.height, place = excluded.place, \
-             refused = excluded.refused, bytes = excluded.bytes",
+            concat!(
+                "INSERT INTO records (number, id, kind, author, patient, report, time, seq, height, place, refused, \
+                 bytes) VALUES ((",
+                number_of!(),
+                "), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                 ON CONFLICT (number) DO UPDATE SET kind = excluded.kind, author = excluded.author, \
+                 patient = excluded.patient, report = excluded.report, time = excluded.time, seq = excluded.seq, \
+                 height = excluded.height, place = excluded.place, refused = excluded.refused, bytes = excluded.bytes"
+            ),
             params![
-                number,
                 record.id.as_bytes(),
                 record.kind.code(),
                 record.author.as_bytes(),
