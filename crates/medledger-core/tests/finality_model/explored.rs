@@ -40,16 +40,15 @@ fn three_that_mine_and_crash_as_they_like_agree_and_go_on_once_healed() {
     assert!(found.deciding > 0, "nothing was ever decided");
 }
 
+/// Not whole, but further than to the conflict that there is when nothing is noted.
 #[test]
 fn one_of_four_is_put_back_to_before_its_votes_and_bound_to_what_was_noted_of_them() {
-    let mut world = World::new(4);
-    for branch in [&[0, 1, 2][..], &[2, 1, 0, 3]] {
-        branch.iter().fold(0, |tip, miner| world.mine(tip, *miner, 0));
-    }
-    let limits = Bounds { crashes: 1, restores: true, ..bounds(4, true) };
-    let found = explore("four hospitals, one misbehaves, one restored", limits, world);
-    assert_eq!((found.conflict, found.stuck), (None, None));
-    assert!(found.deciding > 0, "nothing was ever decided");
+    let forgotten = conflict_with(Mutation::NotDurable, 1);
+    let most = Some(2 * forgotten.states);
+    let limits = Bounds { crashes: 1, restores: true, most, ..bounds(4, true) };
+    let found = explore("four hospitals, one misbehaves, one restored", limits, two_branches());
+    assert_eq!((found.conflict, &found.stuck), (None, &None));
+    assert!(Some(found.depth) >= forgotten.conflict && found.torn > 0, "{found:?}");
 }
 
 #[test]
