@@ -526,4 +526,6 @@ pub fn headers_of(view: &dyn View) -> impl Fn(u64) -> Result<Header, StoreError>
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
 mod tests;

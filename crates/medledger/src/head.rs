@@ -7,110 +7,30 @@
 //!
 //! The file is written after the commit and not synced: it costs no flush. A power cut may leave an older head, which
 //! protects a little less; it never leaves one that the database does not know.
+//!
+//! With the head stands what the hospital has bound itself to by its votes on finality, which may be newer than its
+//! newest block. A database that knows of fewer votes is bound to those that are noted, in the first unit of work.
+
+mod note;
+
+pub use note::Head;
+pub(crate) use note::{FILE, Note, read, write};
 
 use medledger_core::chain::Rules;
-use medledger_core::cid::Cid;
-use medledger_core::finality;
+use medledger_core::finality::ballots;
 use medledger_core::ids::{BlockId, RecordId};
 use medledger_core::record::SignedRecord;
 use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredBlock, StoredRecord, Unit, View,
 };
+use medledger_core::vote::Pledge;
+use note::io;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-
-/// Name of the file in a ledger's folder.
-pub(crate) const FILE: &str = "head";
-
-/// Bytes of the file, padded: each head overwrites the last one in a single write.
-const LEN: usize = 192;
-
-const FIRST: &str = "medledger head v1";
-
-/// A block that was the newest one here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its height.
-    pub height: u64,
-    /// Its id.
-    pub id: BlockId,
-    /// Its node.
-    pub node: Cid,
-}
-
-impl Head {
-    pub(crate) fn of(block: &StoredBlock) -> Self {
-        Self { height: block.height, id: block.id, node: block.node }
-    }
-
-    fn to_text(self) -> [u8; LEN] {
-        let text = format!("{FIRST}\n{} {} {}\n", self.height, self.id, self.node);
-        let mut bytes = [b' '; LEN];
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
-        bytes[LEN - 1] = b'\n';
-        bytes
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        let mut lines = text.trim_end().lines();
-        if lines.next()? != FIRST {
-            return None;
-        }
-        let mut words = lines.next()?.split(' ');
-        let head = Self {
-            height: words.next()?.parse().ok()?,
-            id: words.next()?.parse().ok()?,
-            node: words.next()?.parse().ok()?,
-        };
-        (words.next().is_none() && lines.next().is_none()).then_some(head)
-    }
-
-    /// Whether a ledger knows this block: on its chain, or beside it, or given up for a final one.
-    pub(crate) fn is_known(&self, view: &dyn View, rules: &Rules) -> Result<bool, StoreError> {
-        if view.block(self.height)?.is_some_and(|block| block.id == self.id) {
-            return Ok(true);
-        }
-        if medledger_core::fork::is_kept(view, &self.node)? {
-            return Ok(true);
-        }
-        // Alone, a hospital makes its own block final: that is the second history itself.
-        Ok(!finality::alone(view, rules)? && self.height < finality::final_size(view, rules)?)
-    }
-}
-
-/// Reads the head noted in a file; `None` when there is none, or a power cut left an empty one.
-pub(crate) fn read(path: &Path) -> Result<Option<Head>, StoreError> {
-    let doing = || format!("reading {}", path.display());
-    let mut text = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(LEN as u64 + 1).read_to_end(&mut text).map_err(io(doing()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io(doing())(error)),
-    };
-    if text.iter().all(|byte| *byte == 0) {
-        return Ok(None);
-    }
-    let head = std::str::from_utf8(&text).ok().and_then(Head::from_text);
-    let damaged = || StoreError::Damaged(format!("{} holds no head of a chain", path.display()));
-    head.map(Some).ok_or_else(damaged)
-}
-
-/// Writes the head of a file that may not be there yet, and makes it last.
-pub(crate) fn write(path: &Path, head: &Head) -> Result<(), StoreError> {
-    let doing = format!("writing {}", path.display());
-    crate::files::write_private(path, &head.to_text()).map_err(io(doing))
-}
-
-fn io(doing: String) -> impl FnOnce(std::io::Error) -> StoreError {
-    move |source| match source.kind() {
-        std::io::ErrorKind::StorageFull => StoreError::NoSpace(doing),
-        _ => StoreError::Io { doing, source: source.into() },
-    }
-}
 
 /// Where heads are noted: in the folder, and beside a node key that lies elsewhere.
 pub(crate) fn paths(folder: &Path, node_key: &Path, rules: &Rules) -> Vec<PathBuf> {
@@ -133,6 +53,8 @@ pub(crate) struct Guarded {
     rules: Rules,
     /// The noted head that the store does not know, until a unit brings it.
     lost: Mutex<Option<Head>>,
+    /// Votes noted that the store does not know of, until a unit has bound it to them.
+    pledge: Mutex<Option<Pledge>>,
     files: Mutex<Files>,
     /// Numbers the units that change the head, in their order.
     order: AtomicU64,
@@ -152,26 +74,27 @@ impl Guarded {
         rules: &Rules,
         paths: &[PathBuf],
     ) -> Result<Self, StoreError> {
-        let heads = collect(paths, |path| read(path))?;
+        let notes = collect(paths, |path| read(path))?;
+        let noted = latest_pledge(&notes);
         let compare = || -> Result<_, StoreError> {
             let view = store.view()?;
-            Ok((highest_unknown(view.as_ref(), rules, &heads)?, view.tip()?))
+            Ok((highest_unknown(view.as_ref(), rules, &notes)?, Note::of(view.as_ref())?))
         };
-        let lost = match compare() {
-            Ok((None, Some(tip))) => {
-                let head = Head::of(&tip);
-                for (path, noted) in paths.iter().zip(&heads) {
-                    if *noted != Some(head) {
-                        write(path, &head)?;
-                    }
-                }
-                None
-            }
-            Ok((lost, _)) => lost,
+        let (lost, here) = match compare() {
+            Ok(compared) => compared,
             // Damage is for `verify` to find, and for each call that meets it to tell.
-            Err(StoreError::Damaged(_)) => None,
+            Err(StoreError::Damaged(_)) => (None, None),
             Err(error) => return Err(error),
         };
+        let known = here.as_ref().and_then(|here| here.pledge.as_ref());
+        let pledge = noted.filter(|noted| known.is_none_or(|known| noted.is_later(known)));
+        if let (None, Some(mut here)) = (lost, here) {
+            here.pledge = pledge.clone().or(here.pledge);
+            let here = Some(here);
+            for (path, _) in paths.iter().zip(&notes).filter(|(_, noted)| **noted != here) {
+                here.iter().try_for_each(|here| write(path, here))?;
+            }
+        }
         let open = |path: &PathBuf| {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
             file.map_err(io(format!("opening {}", path.display())))
@@ -181,6 +104,7 @@ impl Guarded {
             store,
             rules: rules.clone(),
             lost: Mutex::new(lost),
+            pledge: Mutex::new(pledge),
             files: Mutex::new(Files { open, written: 0 }),
             order: AtomicU64::new(0),
             told: AtomicBool::new(false),
@@ -191,7 +115,7 @@ impl Guarded {
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, order: u64, head: &Head) {
+    fn note(&self, order: u64, note: &Note) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         // Another unit was committed later and has noted its head before.
         if files.written > order {
@@ -200,7 +124,7 @@ impl Guarded {
         files.written = order;
         for file in &mut files.open {
             let written =
-                file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(&head.to_text()));
+                file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(&note.to_text()));
             // The unit is durable: what follows must not make it look otherwise.
             if let Err(error) = written
                 && !self.told.swap(true, Ordering::Relaxed)
@@ -230,15 +154,27 @@ pub(crate) fn lost(
 fn highest_unknown(
     view: &dyn View,
     rules: &Rules,
-    heads: &[Option<Head>],
+    notes: &[Option<Note>],
 ) -> Result<Option<Head>, StoreError> {
     let mut lost: Option<Head> = None;
-    for head in heads.iter().flatten() {
+    for Note { head, .. } in notes.iter().flatten() {
         if lost.is_none_or(|lost| head.height > lost.height) && !head.is_known(view, rules)? {
             lost = Some(*head);
         }
     }
     Ok(lost)
+}
+
+fn latest_pledge(notes: &[Option<Note>]) -> Option<Pledge> {
+    notes.iter().flatten().filter_map(|note| note.pledge.clone()).reduce(Pledge::later)
+}
+
+/// Binds a store to the votes that are noted in these files, and gives what is to be noted of it now.
+pub(crate) fn bind(unit: &mut dyn Unit, paths: &[PathBuf]) -> Result<Option<Note>, StoreError> {
+    if let Some(noted) = latest_pledge(&collect(paths, |path| read(path))?) {
+        ballots::bind(unit, &noted)?;
+    }
+    Note::of(unit)
 }
 
 /// What a caller is told who would write on top of an older database.
@@ -253,7 +189,12 @@ impl Store for Guarded {
     }
 
     fn unit(&self) -> Result<Box<dyn Unit + '_>, StoreError> {
-        Ok(Box::new(GuardedUnit { guard: self, unit: self.store.unit()?, moved: false }))
+        let mut unit = self.store.unit()?;
+        let noted = self.pledge.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(noted) = &noted {
+            ballots::bind(unit.as_mut(), noted)?;
+        }
+        Ok(Box::new(GuardedUnit { guard: self, unit, moved: noted.is_some() }))
     }
 
     fn commits(&self) -> u64 {
@@ -268,7 +209,7 @@ impl Store for Guarded {
 struct GuardedUnit<'a> {
     guard: &'a Guarded,
     unit: Box<dyn Unit + 'a>,
-    /// Whether the newest block changed.
+    /// Whether the newest block changed, or votes were cast.
     moved: bool,
 }
 
@@ -327,12 +268,21 @@ impl View for GuardedUnit<'_> {
 
 impl Unit for GuardedUnit<'_> {
     pass! {
-        fn set_local(&mut self, drawer: Drawer, key: &[u8], value: Option<&[u8]>);
         fn set_state(&mut self, key: &[u8], value: Option<&[u8]>);
         fn clear_state(&mut self);
         fn put_record(&mut self, record: &StoredRecord);
         fn settle(&mut self, id: &RecordId, standing: Standing);
         fn remove_record(&mut self, id: &RecordId);
+    }
+
+    fn set_local(
+        &mut self,
+        drawer: Drawer,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        self.moved |= drawer == Drawer::Votes;
+        self.unit.set_local(drawer, key, value)
     }
 
     fn append_block(&mut self, block: &StoredBlock) -> Result<(), StoreError> {
@@ -356,12 +306,13 @@ impl Unit for GuardedUnit<'_> {
         if !moved {
             unit.commit()?;
         } else {
-            let head = unit.tip()?.map(|tip| Head::of(&tip));
+            let note = Note::of(unit.as_ref())?;
             // Within the unit: no other one is under way.
             let order = guard.order.fetch_add(1, Ordering::Relaxed) + 1;
             unit.commit()?;
-            if let Some(head) = head {
-                guard.note(order, &head);
+            *guard.pledge.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if let Some(note) = note {
+                guard.note(order, &note);
             }
         }
         if lost.is_some() {

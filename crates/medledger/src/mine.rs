@@ -97,7 +97,8 @@ pub enum Due {
     Not,
     /// Of the records that wait.
     Records,
-    /// An empty one, above records that are not final.
+    /// An empty one: above records that are not final, or because a chain whose difficulty follows a plan of blocks
+    /// (`asert`) is behind it.
     Empty,
 }
 
@@ -243,7 +244,7 @@ impl Ledger {
     }
 
     /// Whether a block should be mined now: enough waits, or for long enough; or this hospital owes the
-    /// others one, so that what they have can become final.
+    /// others one, so that what they have can become final; or the plan of the chain's schedule asks for one.
     ///
     /// # Errors
     /// When the store fails.
@@ -261,7 +262,11 @@ impl Ledger {
                 waiting >= policy.records || bytes >= policy.bytes || age >= policy.age.as_secs();
             return Ok(if due { Due::Records } else { Due::Not });
         }
-        Ok(if self.engine().owes_block(view.as_ref())? { Due::Empty } else { Due::Not })
+        if self.engine().owes_block(view.as_ref())? {
+            return Ok(Due::Empty);
+        }
+        let beat = self.engine().beat(view.as_ref())?;
+        Ok(if beat.is_some_and(|beat| beat <= self.clock().now()) { Due::Empty } else { Due::Not })
     }
 
     /// Mines whenever a block is due, until `control` is cancelled; tells `mined` of each block. Other threads

@@ -79,10 +79,14 @@ impl Ledger {
         let loss = Loss { above: tip.height, height: head.height, id: head.id, time };
         let key = [LOSS, &head.height.to_be_bytes(), head.id.as_bytes()].concat();
         unit.set_local(Drawer::Node, &key, Some(&cbor::encode(&loss)))?;
+        // Its blocks are given up, its votes never.
+        let note = head::bind(unit.as_mut(), &paths)?;
         unit.commit()?;
         // Only now: before, a power cut would have forgotten both the head and its loss.
         for path in &paths {
-            head::write(path, &Head::of(&tip))?;
+            if let Some(note) = &note {
+                head::write(path, note)?;
+            }
         }
         Ok(Some(loss))
     }

@@ -153,6 +153,10 @@ impl<P: sealed::Proof> Engine for BlockEngine<P> {
         self.chain.owes_block(view)
     }
 
+    fn beat(&self, view: &dyn View) -> Result<Option<Timestamp>, StoreError> {
+        self.chain.beat(view)
+    }
+
     fn follow(
         &self,
         view: &dyn View,

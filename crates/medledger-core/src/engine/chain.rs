@@ -202,7 +202,14 @@ impl EngineChain {
             self.finish_rest(unit)?;
             return Ok(Cast::default());
         }
-        finality::ballots::cast(unit, &self.rules, self.key.as_ref(), now, signatures)
+        let cast = finality::ballots::cast(unit, &self.rules, self.key.as_ref(), now, signatures)?;
+        // Who mines tells void records from others when it drafts a block. Who is expelled mines no more.
+        if let Some(key) = &self.key
+            && !self.may_mine(unit, key)?
+        {
+            self.refuse_void(unit, key.hospital, now)?;
+        }
+        Ok(cast)
     }
 
     pub(super) fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError> {

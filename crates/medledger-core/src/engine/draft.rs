@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::finality;
 use crate::fork;
 use crate::fork::write::{self, Undoing};
-use crate::ids::{BlockRoot, RecordId};
+use crate::ids::{BlockRoot, MemberId, RecordId};
 use crate::merkle::leaf_hash;
 use crate::pow::Header;
 use crate::record::SignedRecord;
@@ -103,13 +103,33 @@ impl EngineChain {
             BlockError::Store(error) => OrderError::Store(error),
             _ => OrderError::NotOurTurn { diversity: self.rules().genesis.diversity },
         })?;
-        let mut draft = Draft {
+        let mut draft = self.blank(view.as_ref(), tip, miner, commits)?;
+        self.fill(view.as_ref(), &mut draft, job.clock.now())?;
+        if draft.records.is_empty() && draft.refused.is_empty() && !job.empty {
+            self.note_doubts(store, &draft)?;
+            return Ok(None);
+        }
+        // Only now: with nothing to do, a clock that is behind is nobody's trouble.
+        draft.header.time = block_time(&draft.tip, job)?;
+        draft.header.root = draft.root(&draft.descriptor);
+        Ok(Some(draft))
+    }
+
+    /// A draft without records and without a time.
+    fn blank(
+        &self,
+        view: &dyn View,
+        tip: StoredBlock,
+        miner: MemberId,
+        commits: AtomicU64,
+    ) -> Result<Draft, StoreError> {
+        Ok(Draft {
             header: Header {
                 version: Header::VERSION,
                 previous: tip.id,
                 root: BlockRoot::from_bytes([0; 32]),
                 time: 0,
-                bits: self.rules().next_bits(view.as_ref(), &tip)?,
+                bits: self.rules().next_bits(view, &tip)?,
                 nonce: 0,
             },
             descriptor: Descriptor {
@@ -126,16 +146,33 @@ impl EngineChain {
             doubted: Vec::new(),
             relisted: Vec::new(),
             queue: Drafted { commits, last: view.last_pending()?, full: false },
-        };
-        self.fill(view.as_ref(), &mut draft, job.clock.now())?;
-        if draft.records.is_empty() && draft.refused.is_empty() && !job.empty {
-            self.note_doubts(store, &draft)?;
-            return Ok(None);
+        })
+    }
+
+    /// Refuses waiting records that can take no effect any more, or notes that they are void above the newest block,
+    /// as drafting a block would do: for a hospital that was expelled. The others wait for those who mine.
+    pub(super) fn refuse_void(
+        &self,
+        unit: &mut dyn Unit,
+        hospital: MemberId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if unit.count_pending()? == 0 {
+            return Ok(());
         }
-        // Only now: with nothing to do, a clock that is behind is nobody's trouble.
-        draft.header.time = block_time(&draft.tip, job)?;
-        draft.header.root = draft.root(&draft.descriptor);
-        Ok(Some(draft))
+        let tip = tip(unit)?;
+        let mut draft = self.blank(unit, tip, hospital, AtomicU64::new(0))?;
+        self.fill(unit, &mut draft, now)?;
+        for (id, code) in &draft.refused {
+            unit.settle(id, Standing::Refused { code: *code })?;
+        }
+        for (id, code) in &draft.doubted {
+            mempool::doubt(unit, id, *code, &draft.tip)?;
+        }
+        if !draft.refused.is_empty() {
+            mempool::sweep(unit)?;
+        }
+        Ok(())
     }
 
     /// Puts records into a draft, in the order of the queue.

@@ -8,6 +8,7 @@
 //! **mined** when [`Engine::order`] put it in a block, **final** when a checkpoint that a quorum of
 //! hospitals signed covers that block. An accepted record ends mined or refused, and says so.
 
+mod beat;
 mod blocks;
 mod chain;
 mod draft;
@@ -235,6 +236,13 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When the store fails.
     fn owes_block(&self, view: &dyn View) -> Result<bool, StoreError>;
+
+    /// When this hospital should mine a block though no record waits, because difficulty follows a plan that the chain
+    /// is behind (`Asert`); `None` where it never should.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn beat(&self, view: &dyn View) -> Result<Option<Timestamp>, StoreError>;
 
     /// Does the voting there is to do now, with this hospital's key; takes over what quorums decided.
     /// Nothing of it may leave the house before `unit` is committed. A hospital on its own has nobody to

@@ -9,6 +9,7 @@
 //! 'q' | phase                       the newest votes of a quorum that came as a whole
 //! 'e' | hospital                    evidence that it voted twice in one round
 //! 'c' | SHA-256 of the text         a checkpoint with fewer cosignatures than a quorum
+//! 'p'                               what it voted in a set of hospitals that is not known here any more
 //! ```
 
 use crate::chain::{Rules, block_at, tip};
@@ -31,6 +32,7 @@ const VOTE: u8 = b'v';
 const QUORUM: u8 = b'q';
 const EVIDENCE: u8 = b'e';
 const PARTIAL: u8 = b'c';
+const PLEDGE: &[u8] = b"p";
 /// Checkpoints that wait for more cosignatures.
 const PARTIALS: usize = 64;
 
@@ -142,7 +144,11 @@ pub(super) fn hand_over(unit: &mut dyn Unit, height: u64) -> Result<(), StoreErr
     }
     let state = VoterState::new(block, height);
     unit.set_local(Drawer::Votes, STATE, Some(&state.encode()))?;
-    set_anchor(unit, &state.base)
+    set_anchor(unit, &state.base)?;
+    match pledge::waiting(unit)? {
+        Some(pledge) => pledge::bind(unit, &pledge),
+        None => Ok(()),
+    }
 }
 
 fn state(view: &dyn View) -> Result<Option<VoterState>, StoreError> {
@@ -332,10 +338,11 @@ pub fn cast(
         // Anew each time: a checkpoint may have handed over to other hospitals.
         let mut tally = tally(unit, rules)?;
         let key = key.filter(|key| tally.members().contains(&key.hospital));
-        let voter = match state(unit)? {
-            Some(state) => Voter::restored(id, rules.chain, state),
-            None => Voter::new(id, tally.members(), 0),
-        };
+        // It voted in a set of hospitals that has yet to come here again: in this one it is done.
+        let key = if pledge::waiting(unit)?.is_some() { None } else { key };
+        let state = state(unit)?.unwrap_or_else(|| VoterState::new(tally.members().set(), 0));
+        let state = pledge::with_own_votes(state, &tally, &id);
+        let voter = Voter::restored(id, rules.chain, state);
         let anchor_now = voter.anchor(&tally);
         if anchor(unit)? != Some(anchor_now) {
             set_anchor(unit, &anchor_now)?;
@@ -452,5 +459,8 @@ pub(crate) fn should_mine(
     voter.should_mine(&StoredTree::new(view)?, &tip(view)?.id, &tally, height)
 }
 
+mod pledge;
 #[cfg(test)]
 mod tests;
+
+pub use pledge::{bind, pledge};

@@ -18,7 +18,7 @@ pub struct VoterState {
     pub voted: u64,
     /// What it prevoted, oldest first, at most [`limit::VOTE_ROUNDS`] of it.
     pub prevotes: Vec<Ballot>,
-    /// Its newest prevote that is no longer among these; 0 if none is missing.
+    /// Round of the newest prevote that is not among these, or may have been cast; 0 if none is missing.
     pub forgotten: u64,
     /// What it precommitted last, which it is locked on.
     pub lock: Option<Ballot>,
@@ -160,7 +160,8 @@ impl VoterState {
             return impossible("a vote after the newest");
         }
         let justified = self.newest_justified().map_or(0, |ballot| ballot.round);
-        if self.lock.is_some_and(|lock| lock.round > justified) {
+        // What was forgotten may have been justified, see [`VoterState::bind`].
+        if self.lock.is_some_and(|lock| lock.round > justified.max(self.forgotten)) {
             return impossible("a lock on what was never justified");
         }
         Ok(())

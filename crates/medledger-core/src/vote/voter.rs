@@ -45,6 +45,10 @@ pub enum Trouble {
     /// nor cosigns any more; operators must look at the evidence.
     #[error("block {} at height {} was decided against what is final here", .0.block, .0.height)]
     Conflict(Target),
+    /// An older state was put back: what it is locked on is known, but not the votes that led to it. Other hospitals
+    /// have them.
+    #[error("the votes of round {} for block {}, which it is locked on, are not here", .0.round, .0.target.block)]
+    Forgot(Ballot),
 }
 
 /// One block on the way from the tip down to the last final block.
@@ -201,6 +205,11 @@ impl Voter {
         let last = self.state.last_final();
         let source = self.state.newest_justified();
         let anchor = source.map_or(last, |source| source.target);
+        if let Some(lock) = self.state.lock
+            && lock.round > source.map_or(0, |source| source.round)
+        {
+            return Ok(Some(Trouble::Forgot(lock)));
+        }
         let Some(path) = self.path(tree, tip)? else { return Ok(Some(Trouble::Elsewhere(last))) };
         if anchor.height > last.height && !path.iter().any(|below| below.id == anchor.block) {
             return Ok(Some(Trouble::Elsewhere(anchor)));
@@ -280,8 +289,9 @@ impl Voter {
         if !path.iter().any(|below| below.info.changes_set) {
             return Ok(false);
         }
-        // Rounds beyond all blocks are no honest vote: nobody is made to mine up to there.
-        let highest = tree.highest()?;
+        // It may have voted on a branch that is not here, and nobody brings blocks of a branch that was left. But a
+        // round beyond all blocks is no honest vote: nobody is made to mine up to there.
+        let highest = tree.highest()?.max(last.height.saturating_add(limit::VOTE_ROUNDS as u64));
         let spent = |other: &MemberId| {
             let votes = tally.newest_of(other);
             let newest = votes.iter().flatten().map(|ballot| ballot.round).max().unwrap_or(0);

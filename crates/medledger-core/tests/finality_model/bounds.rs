@@ -31,9 +31,13 @@ pub(crate) struct Bounds {
     /// A hospital that a block mined may admit, or expel if it is one.
     pub(crate) other: Option<usize>,
     pub(crate) crashes: usize,
+    /// Whether a crash takes all that a hospital stored with it, but what is noted of its votes outside.
+    pub(crate) restores: bool,
     pub(crate) mutation: Option<Mutation>,
     /// Whether each state found must be able to go on once the network heals.
     pub(crate) heals: bool,
+    /// States to look at, the nearest first; all of them where there is no number.
+    pub(crate) most: Option<usize>,
 }
 
 /// What was found.
@@ -43,6 +47,8 @@ pub(crate) struct Found {
     pub(crate) transitions: usize,
     /// Steps to the farthest state.
     pub(crate) depth: usize,
+    /// States that were found and not looked at.
+    pub(crate) left: usize,
     /// States in which something is decided.
     pub(crate) deciding: usize,
     /// States in which a quorum has signed the checkpoint of a change.

@@ -252,6 +252,10 @@ impl Explorer {
         let mut queue = VecDeque::from([start]);
         let mut found = Found::default();
         while let Some(global) = queue.pop_front() {
+            if self.bounds.most.is_some_and(|most| found.states >= most) {
+                found.left = queue.len() + 1;
+                break;
+            }
             found.states += 1;
             let steps = depth[&global];
             found.depth = steps;

@@ -40,6 +40,25 @@ fn three_that_mine_and_crash_as_they_like_agree_and_go_on_once_healed() {
     assert!(found.deciding > 0, "nothing was ever decided");
 }
 
+/// Not whole, but further than to the conflict that there is when nothing is noted.
+#[test]
+fn one_of_four_is_put_back_to_before_its_votes_and_bound_to_what_was_noted_of_them() {
+    let forgotten = conflict_with(Mutation::NotDurable, 1);
+    let most = Some(2 * forgotten.states);
+    let limits = Bounds { crashes: 1, restores: true, most, ..bounds(4, true) };
+    let found = explore("four hospitals, one misbehaves, one restored", limits, two_branches());
+    assert_eq!((found.conflict, &found.stuck), (None, &None));
+    assert!(Some(found.depth) >= forgotten.conflict && found.torn > 0, "{found:?}");
+}
+
+#[test]
+fn three_that_mine_and_are_put_back_as_they_like_agree_and_go_on_once_healed() {
+    let limits = Bounds { mined: 3, crashes: 2, restores: true, ..bounds(3, false) };
+    let found = explore("three hospitals, two restored, three blocks", limits, World::new(3));
+    assert_eq!((found.conflict, found.stuck), (None, None));
+    assert!(found.deciding > 0, "nothing was ever decided");
+}
+
 fn conflict_with(mutation: Mutation, crashes: usize) -> Found {
     let limits = Bounds { crashes, mutation: Some(mutation), heals: false, ..bounds(4, true) };
     explore(&format!("{mutation:?}"), limits, two_branches())

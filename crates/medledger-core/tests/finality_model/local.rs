@@ -212,6 +212,11 @@ impl Explorer {
                 if self.bounds.mutation == Some(Mutation::NotDurable) {
                     local.state = VoterState::new(local.state.set, local.state.base.height);
                 }
+                if self.bounds.restores {
+                    let noted = local.state.pledge();
+                    local.state = VoterState::new(local.state.set, local.state.base.height);
+                    local.state.bind(&noted);
+                }
             }
             Event::Mine(changes) => mined = self.mine(who, &mut local, changes),
         }

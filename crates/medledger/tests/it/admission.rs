@@ -14,7 +14,7 @@ fn chain_of(house: &House) -> Vec<u8> {
 }
 
 /// Everybody approves, the last one submits.
-fn decide(proposal: Proposal, by: &[&House]) -> RecordId {
+pub(crate) fn decide(proposal: Proposal, by: &[&House]) -> RecordId {
     let mut proposal = Proposal::decode(&proposal.encode()).unwrap();
     for house in by {
         proposal = house.ledger.approve_proposal(&house.identity, &proposal).unwrap();
@@ -29,13 +29,13 @@ fn finalized(house: &House) -> u64 {
     note.text().lines().nth(1).unwrap().parse().unwrap()
 }
 
-fn check(house: &House, record: &RecordId, quorum: usize, hospitals: usize) {
+pub(crate) fn check(house: &House, record: &RecordId, quorum: usize, hospitals: usize) {
     let receipt = house.ledger.receipt(record).unwrap();
     let proven = receipt.check(&house.ledger.chain()).unwrap();
     assert_eq!((proven.quorum, proven.hospitals), (quorum, hospitals));
 }
 
-fn healthy(houses: &[&House]) {
+pub(crate) fn healthy(houses: &[&House]) {
     for house in houses {
         let report = house.ledger.verify(VerifyDepth::Full).unwrap();
         assert!(report.findings.is_empty(), "{:?}", report.findings);

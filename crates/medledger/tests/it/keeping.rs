@@ -192,9 +192,10 @@ fn the_noted_head_follows_every_block_and_an_older_note_does_no_harm() {
     for _ in 0..3 {
         world.upload(b"x");
         let tip = world.ledger.view().unwrap().tip().unwrap().unwrap();
-        let line = format!("medledger head v1\n{} {} {}\n", tip.height, tip.id, tip.node);
+        // Alone it does not vote.
+        let line = format!("medledger head v2\n{} {} {}\n-\n", tip.height, tip.id, tip.node);
         assert!(note().starts_with(&line), "{}", note());
-        assert_eq!(note().len(), 192);
+        assert_eq!(note().len(), 512);
     }
     // As after a power cut: an older one, an empty one, none.
     let older = note();
@@ -202,12 +203,15 @@ fn the_noted_head_follows_every_block_and_an_older_note_does_no_harm() {
     let elsewhere = world.folder.with_file_name("copy");
     world.ledger.backup(&elsewhere, &mut |_, _| {}).unwrap();
     fs::copy(world.folder.join("node.key"), elsewhere.join("node.key")).unwrap();
-    for text in [older.as_bytes(), b"", &[0; 192][..]] {
+    // As the version before wrote it.
+    let block = older.lines().nth(1).unwrap();
+    let former = format!("{:<191}\n", format!("medledger head v1\n{block}\n"));
+    for text in [older.as_bytes(), former.as_bytes(), b"", &[0; 512][..]] {
         fs::write(elsewhere.join("head"), text).unwrap();
         drop(Ledger::open(&elsewhere).unwrap());
         assert_eq!(fs::read_to_string(elsewhere.join("head")).unwrap(), note());
     }
-    for text in ["medledger head v2\n", "medledger head v1\n1 2 3\n", "x"] {
+    for text in ["medledger head v3\n", "medledger head v1\n1 2 3\n", "x"] {
         fs::write(elsewhere.join("head"), text).unwrap();
         let error = Ledger::open(&elsewhere).unwrap_err();
         assert!(matches!(error, OpenError::Store(StoreError::Damaged(_))), "{text}: {error:?}");

@@ -2,7 +2,10 @@
 
 use crate::support::{World, options, world, world_with};
 use medledger::core::ids::RecordId;
-use medledger::{BlockPolicy, Due, EngineChoice, Ledger, MiningControl, Progress, Stage};
+use medledger::core::pow::Bits;
+use medledger::{
+    BlockPolicy, Difficulty, Due, EngineChoice, Ledger, MiningControl, Pace, Progress, Stage,
+};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -82,4 +85,31 @@ fn a_block_is_due_by_count_bytes_or_age() {
     assert_eq!(due(never), Due::Records);
     w.ledger.mine().unwrap();
     assert_eq!(due(never), Due::Not);
+}
+
+#[test]
+fn a_block_is_due_when_the_plan_of_asert_asks_for_one_though_nothing_waits() {
+    let mut paced = options();
+    let start = Difficulty::Bits(Bits::from_u32(0x207f_ffff));
+    let pace = Pace::Asert { spacing: 600, half_life: 172_800 };
+    paced.engine = EngineChoice::Paced { start, pace, floor: None };
+    let w = world_with(paced);
+    let due = || w.ledger.block_due(&BlockPolicy::default()).unwrap();
+    // The members' block came at once: the next one is planned for twenty minutes after genesis.
+    assert_eq!(due(), Due::Not);
+    w.pass(1100);
+    assert_eq!(due(), Due::Not);
+    w.pass(100);
+    assert_eq!(due(), Due::Empty);
+    w.ledger.mine_with(&MiningControl::new(), true).unwrap().unwrap();
+    assert_eq!(due(), Due::Not);
+    // After a weekend a block each five minutes, until the plan is met.
+    w.pass(2 * 86_400);
+    for _ in 0..3 {
+        assert_eq!(due(), Due::Empty);
+        w.ledger.mine_with(&MiningControl::new(), true).unwrap().unwrap();
+        w.pass(299);
+        assert_eq!(due(), Due::Not);
+        w.pass(1);
+    }
 }

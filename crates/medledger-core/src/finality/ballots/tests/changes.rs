@@ -240,6 +240,20 @@ fn who_is_expelled_neither_mines_nor_votes_and_the_others_go_on() {
     let answer = network.hospitals[0].receive(&block);
     let Received::Refused(Fault::Rule(error)) = answer else { panic!("{answer:?}") };
     assert!(matches!(error, BlockError::NotAHospital(miner) if miner == id(NEW)), "{error}");
+    // A vote by its key among those of the hospitals after it.
+    let ledger = &network.hospitals[0];
+    let mut unit = ledger.store.unit().unwrap();
+    let set = members(unit.as_ref(), &ledger.rules).unwrap().set();
+    let vote = crate::vote::Vote {
+        chain: ledger.rules.chain,
+        set,
+        voter: id(NEW),
+        phase: crate::vote::Phase::Prevote { source: None },
+        ballot: crate::vote::Ballot::from((9, 9, BlockId::from_bytes([3; 32]))),
+    };
+    let answer = receive_vote(unit.as_mut(), &ledger.rules, vote.sign(&mining_key(NEW)));
+    assert!(matches!(answer, Err(CountError::Vote(VoteError::NotAMember(_)))), "{answer:?}");
+    drop(unit);
     let after = registration(&network, OTHER_HOSPITAL, OTHER_DOCTOR);
     network.submit(1, &after);
     network.settle();

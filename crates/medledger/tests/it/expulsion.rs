@@ -1,0 +1,146 @@
+//! Hospitals that are expelled while they are away or while others wait for their vote, with ledgers on disk.
+
+use crate::admission::{check, decide, healthy};
+use crate::hospitals::{House, exchange, founders, settle};
+use crate::restored::{chain_of, copy_of, mine};
+use crate::support::member;
+use medledger::core::engine::OrderError;
+use medledger::core::registry::VoidCode;
+use medledger::{Due, ImportError, Ledger, Role, WaitError};
+use std::path::Path;
+
+/// After a crash: opened again, with what was on disk.
+fn restarted(house: House, folder: &Path) -> House {
+    drop(house.ledger);
+    House { ledger: Ledger::open(folder).unwrap(), identity: house.identity }
+}
+
+fn is_hospital(at: &House, who: &House) -> bool {
+    at.ledger.hospitals().unwrap().set.contains(&who.identity.id())
+}
+
+#[test]
+fn one_that_is_away_is_expelled_and_told_so_when_it_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b, c, away]: [House; 4] = founders(dir.path(), 4).try_into().ok().unwrap();
+    let (_, first) = member(&a.ledger, &a.identity, Role::Doctor, "Dr Ada");
+    settle(&[&a, &b, &c, &away]);
+    check(&away, &first.record, 3, 4);
+
+    // It is on its own from here on: a doctor in a block of its own, and one that waits.
+    let (_, mined) = member(&away.ledger, &away.identity, Role::Doctor, "Dr Dan");
+    away.ledger.wait_mined(&mined.record).unwrap();
+    let (_, waits) = member(&away.ledger, &away.identity, Role::Doctor, "Dr Dora");
+    let (late_chain, late_news) = (chain_of(&away), away.ledger.export_news().unwrap());
+
+    let proposal = a.ledger.propose_expulsion(&a.identity, &away.identity.id()).unwrap();
+    let expulsion = decide(proposal, &[&b, &c]);
+    c.ledger.wait_mined(&expulsion).unwrap();
+    exchange(&[&a, &b, &c]);
+    let b = restarted(b, &dir.path().join("1"));
+    settle(&[&a, &b, &c]);
+    for house in [&a, &b, &c] {
+        check(house, &expulsion, 3, 4);
+        assert!(!is_hospital(house, &away));
+    }
+    let (_, next) = member(&b.ledger, &b.identity, Role::Doctor, "Dr Bob");
+    settle(&[&a, &b, &c]);
+    check(&a, &next.record, 3, 3);
+
+    // Its block, its votes and its records count no more; the block lies below what is final.
+    let tip = a.ledger.view().unwrap().tip().unwrap().unwrap().id;
+    let refused = a.ledger.import_chain(&late_chain[..], &mut |_| {});
+    assert!(matches!(refused, Err(ImportError::Forked { .. })), "{refused:?}");
+    let taken = a.ledger.import_news(&late_news).unwrap();
+    assert_eq!((taken.votes, taken.records, taken.refused), (0, 0, 1));
+    assert!(taken.ignored > 0, "it had voted");
+    assert_eq!(a.ledger.view().unwrap().tip().unwrap().unwrap().id, tip);
+    assert_eq!(a.ledger.waiting().unwrap(), 0);
+
+    // It hears what happened, and ends where the others are.
+    let hears = || {
+        away.ledger.import_chain(&chain_of(&a)[..], &mut |_| {}).unwrap();
+        away.ledger.import_news(&a.ledger.export_news().unwrap()).unwrap();
+    };
+    hears();
+    assert!(!is_hospital(&away, &away));
+    assert_eq!(away.ledger.hospitals().unwrap().deciding.len(), 3);
+    check(&away, &expulsion, 3, 4);
+    let error = away.ledger.mine_with(&medledger::MiningControl::new(), true).unwrap_err();
+    assert!(matches!(error, OrderError::NoMiningKey), "{error}");
+    // Accepted ends mined or refused also where nobody mines any more, once what refuses it is final.
+    let (_, last) = member(&c.ledger, &c.identity, Role::Doctor, "Dr Cid");
+    settle(&[&a, &b, &c]);
+    hears();
+    for record in [&mined.record, &waits.record] {
+        let told = away.ledger.wait_mined(record).unwrap_err();
+        let refused = matches!(told, WaitError::Refused { code: VoidCode::Suspended, .. });
+        assert!(refused, "{told:?}");
+    }
+    assert_eq!(away.ledger.waiting().unwrap(), 0);
+    assert_eq!(away.ledger.block_due(&medledger::BlockPolicy::default()).unwrap(), Due::Not);
+    let away = restarted(away, &dir.path().join("3"));
+    settle(&[&a, &b, &c, &away]);
+    check(&away, &last.record, 3, 3);
+    healthy(&[&a, &b, &c, &away]);
+}
+
+/// What the model of finality found: the one that is expelled has voted for the block with its expulsion, then in a
+/// later round for another branch, and cannot mine for a round after that. Its vote is needed: of three it takes three.
+#[test]
+fn three_expel_one_that_spent_its_vote_on_another_branch() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b, c]: [House; 3] = founders(dir.path(), 3).try_into().ok().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let [a2, b2, c2] =
+        [(&a, "a2"), (&b, "b2"), (&c, "c2")].map(|(house, name)| copy_of(&house.ledger, &at(name)));
+    // The branch with the expulsion: two blocks by the two that stay.
+    let proposal = a.ledger.propose_expulsion(&a.identity, &c.identity.id()).unwrap();
+    let expulsion = decide(proposal, &[&b, &c, &a]);
+    a.ledger.wait_mined(&expulsion).unwrap();
+    let one = chain_of(&a);
+    b.ledger.import_chain(&one[..], &mut |_| {}).unwrap();
+    mine(&b.ledger);
+    let with = chain_of(&b);
+    // Another one, of three blocks.
+    let mut without = Vec::new();
+    for ledger in [&c2, &b2, &a2] {
+        if !without.is_empty() {
+            ledger.import_chain(&without[..], &mut |_| {}).unwrap();
+        }
+        mine(ledger);
+        without.clear();
+        ledger.export_chain(&mut without, true, &mut |_, _| {}).unwrap();
+    }
+    let voted = |house: &House, of: &[u8]| {
+        house.ledger.import_chain(of, &mut |_| {}).unwrap();
+        house.ledger.export_news().unwrap()
+    };
+    let from_c = voted(&c, &with);
+    let spent = c.ledger.import_chain(&without[..], &mut |_| {}).unwrap();
+    assert_eq!(
+        (spent.removed, spent.added),
+        (2, 3),
+        "the heavier branch is the best one there now"
+    );
+    let later = c.ledger.export_news().unwrap();
+    // The others hear the first vote, then the second one.
+    let from_a = voted(&a, &with);
+    let from_b = b.ledger.export_news().unwrap();
+    for news in [&from_a, &from_b, &from_c, &later] {
+        a.ledger.import_news(news).unwrap();
+        b.ledger.import_news(news).unwrap();
+    }
+    assert!(!is_hospital(&a, &c) && a.ledger.receipt(&expulsion).is_err(), "not final yet");
+    let b = restarted(b, &at("1"));
+    settle(&[&a, &b, &c]);
+    for house in [&a, &b, &c] {
+        check(house, &expulsion, 3, 3);
+    }
+    let (_, next) = member(&b.ledger, &b.identity, Role::Doctor, "Dr Bob");
+    settle(&[&a, &b, &c]);
+    for house in [&a, &b, &c] {
+        check(house, &next.record, 2, 2);
+    }
+    healthy(&[&a, &b, &c]);
+}
