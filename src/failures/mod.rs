@@ -244,6 +244,9 @@ fn void(code: VoidCode, message: String) -> Failure {
         VoidCode::Suspended => failure.hint(
             "the hospital that registered the member gives them others: `medledger identity replace`",
         ),
+        VoidCode::SuspendedReader => failure.hint(
+            "the hospital that registered the reader gives them others first: `medledger identity replace`",
+        ),
         VoidCode::StaleGroup => failure.hint(
             "its hospital gives it a next key with `medledger group renew`; or take the permission back first",
         ),

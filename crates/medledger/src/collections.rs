@@ -185,7 +185,8 @@ impl Ledger {
         self.live_grants(patient, fits)
     }
 
-    /// A patient's live grants of some kind, each with the present key of whom it is for.
+    /// A patient's live grants of some kind, each with the present key of whom it is for. Readers whose keys are suspended
+    /// are left out: whoever has those keys is given nothing more.
     pub(crate) fn live_grants(
         &self,
         patient: &MemberId,
@@ -201,11 +202,14 @@ impl Ledger {
                     continue;
                 }
                 let recipient = match &entry.reader {
-                    Grantee::Member(reader) => state.member(reader)?.map(|member| Recipient {
-                        grantee: entry.reader,
-                        key: member.identity.hpke_key(),
-                        stale: false,
-                    }),
+                    Grantee::Member(reader) => state
+                        .member(reader)?
+                        .filter(|member| member.suspended.is_none())
+                        .map(|member| Recipient {
+                            grantee: entry.reader,
+                            key: member.identity.hpke_key(),
+                            stale: false,
+                        }),
                     // By the group's present key, not that of when it was granted: some may have left.
                     Grantee::Group(at) => match state.group(&at.group)? {
                         Some(group) => {

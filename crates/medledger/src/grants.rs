@@ -466,6 +466,9 @@ fn find_parties(
         Reader::Member(reader) => match state.member(reader)? {
             None => return refused(VoidCode::UnknownMember),
             Some(member) if !member.role.reads() => return refused(VoidCode::WrongRole),
+            Some(member) if member.suspended.is_some() => {
+                return refused(VoidCode::SuspendedReader);
+            }
             Some(member) => {
                 let (grantee, key) = (Grantee::Member(*reader), member.identity.hpke_key());
                 Recipient { grantee, key, stale: false }

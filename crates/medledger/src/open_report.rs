@@ -332,37 +332,26 @@ impl Ledger {
     ) -> Result<OpenedReport, OpenReportError> {
         let member = self.authenticate(reader)?.ok_or(OpenReportError::NoAccess)?;
         let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
-        let grant = if entry.patient == reader.id() {
-            None
-        } else {
-            Some(self.live_grant(&reader.id(), &member, report, &entry, key)?)
+        let own = entry.patient == reader.id();
+        let grants = match own {
+            true => Vec::new(),
+            false => self.live_grants_for(&reader.id(), &member, report, &entry, key)?,
         };
         // Ciphertext is no secret: whether it is there is known before anything is recorded.
         let envelope = self.fetch_envelope(&entry)?;
 
-        // The patient's key has no token on the ledger that would tell a wrong one. Unwrapping does,
-        // and what comes of it stays here until the reading is recorded.
-        let own = match &grant {
-            None => Some(self.patient_dek(reader, report, &entry, key)?),
-            Some(_) => None,
+        // No token on the ledger tells a wrong key of the patient's, nor which of a reader's grants are wrapped to keys that
+        // were lost. Unwrapping does, and what comes of it stays here until the reading is recorded.
+        let (under, dek) = match own {
+            true => (None, self.patient_dek(reader, report, &entry, key)?),
+            false => self.first_that_unwraps(reader, report, &entry, &grants, key)?,
         };
 
         let head = medledger_core::chain::tip(self.view()?.as_ref())?.id;
-        let under = grant.as_ref().map(|(id, _)| *id);
         let statement = ReadRecord { grant: under, report: *report, version: entry.version, head };
         let record = self.sign(reader, statement);
         let read = record.id();
         self.accept(&[record], |_| Ok::<_, OpenReportError>(()))?;
-
-        let dek = match (own, &grant) {
-            (Some(dek), _) => dek,
-            (None, Some((id, grant))) => {
-                let view = self.view()?;
-                let slots = self.stored_slots(view.as_ref());
-                self.reader_dek(&slots, reader, report, &entry, id, grant, key)?
-            }
-            (None, None) => return Err(OpenReportError::NoAccess),
-        };
         let opened = self.unsealed_from(report, &entry, &dek, &envelope, backend)?;
         Ok(OpenedReport::new(opened, read, under, &entry, envelope.body))
     }
@@ -395,23 +384,23 @@ impl Ledger {
         Ok(entry)
     }
 
-    /// The grant that lets this member read, by its token where one is needed. It must be live both
-    /// in the newest block and after everything accepted since: a revocation counts at once.
-    pub(crate) fn live_grant(
+    /// The grants that let this member read, by their tokens where they need one: one at least, that given last first.
+    /// Each is live both in the newest block and after everything accepted since: a revocation counts at once.
+    pub(crate) fn live_grants_for(
         &self,
         reader: &MemberId,
         member: &MemberEntry,
         report: &ReportId,
         entry: &ReportEntry,
         key: &Key<'_>,
-    ) -> Result<(GrantId, GrantEntry), OpenReportError> {
+    ) -> Result<Vec<(GrantId, GrantEntry)>, OpenReportError> {
         let view = self.view()?;
         let tip = medledger_core::chain::tip(view.as_ref())?;
         // Neither a slow clock nor a slow chain makes a grant live longer.
         let now = self.now().max(tip.median_time);
         let mined = State::new(view.as_ref());
-        // Of several the one given last: those before may be wrapped to keys that were lost.
-        let mut live: Option<((u64, u32), (GrantId, GrantEntry))> = None;
+        // Those given before others may be wrapped to keys that were lost.
+        let mut live: Vec<((u64, u32), (GrantId, GrantEntry))> = Vec::new();
         // A reader may know what became of their own grants: of several, of the one given last.
         let mut dead: Option<(Timestamp, OpenReportError)> = None;
         let mut other_key = false;
@@ -432,9 +421,7 @@ impl Ledger {
                             Some(Standing::Mined { height, index }) => (height, index),
                             _ => (0, 0),
                         };
-                        if live.as_ref().is_none_or(|(before, _)| place >= *before) {
-                            live = Some((place, (id, grant)));
-                        }
+                        live.push((place, (id, grant)));
                         continue;
                     }
                 };
@@ -445,11 +432,44 @@ impl Ledger {
             }
             Ok(())
         })?;
-        live.map(|(_, found)| found).ok_or(match dead {
-            Some((_, reason)) => reason,
-            None if other_key => OpenReportError::WrongKey,
-            None => OpenReportError::NoAccess,
-        })
+        if live.is_empty() {
+            return Err(match dead {
+                Some((_, reason)) => reason,
+                None if other_key => OpenReportError::WrongKey,
+                None => OpenReportError::NoAccess,
+            });
+        }
+        live.sort_by(|(a, _), (b, _)| b.cmp(a));
+        Ok(live.into_iter().map(|(_, found)| found).collect())
+    }
+
+    /// The report's key by the first of these grants whose slot is here and opens; otherwise what was wrong with the very
+    /// first of them.
+    fn first_that_unwraps(
+        &self,
+        reader: &Identity,
+        report: &ReportId,
+        entry: &ReportEntry,
+        grants: &[(GrantId, GrantEntry)],
+        key: &Key<'_>,
+    ) -> Result<(Option<GrantId>, Dek), OpenReportError> {
+        let view = self.view()?;
+        let slots = self.stored_slots(view.as_ref());
+        let mut first = None;
+        for (id, grant) in grants {
+            match self.reader_dek(&slots, reader, report, entry, id, grant, key) {
+                Ok(dek) => return Ok((Some(*id), dek)),
+                Err(
+                    error @ (OpenReportError::WrongKey
+                    | OpenReportError::NoSlot(_)
+                    | OpenReportError::Slot(SlotError::OtherSuite { .. })),
+                ) => {
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first.unwrap_or(OpenReportError::NoAccess))
     }
 
     pub(crate) fn key_fits(&self, id: &GrantId, grant: &GrantEntry, key: &Key<'_>) -> bool {

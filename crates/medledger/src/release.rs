@@ -200,8 +200,8 @@ impl Ledger {
         if entry.patient == reader.id() {
             return Ok((entry, None));
         }
-        let grant = self.live_grant(&reader.id(), &member, report, &entry, key)?;
-        Ok((entry, Some(grant)))
+        let grants = self.live_grants_for(&reader.id(), &member, report, &entry, key)?;
+        Ok((entry, grants.into_iter().next()))
     }
 
     /// Whether a record is by the member it names. Where there is no such member a key is tried all the same.

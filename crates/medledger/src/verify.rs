@@ -14,7 +14,9 @@ use medledger_core::memory::MemoryStore;
 use medledger_core::registry::Kind;
 use medledger_core::replay::{ReplayError, replay};
 use medledger_core::slot::SlotRole;
-use medledger_core::state::{BatchedSignatures, Rebuilt, SignatureCheck, Signatures, State};
+use medledger_core::state::{
+    BatchedSignatures, Rebuilt, ReportEntry, SignatureCheck, Signatures, State,
+};
 use medledger_core::store::{
     Drawer, RecordQuery, Row, Standing, Store, StoreError, StoredRecord, View,
 };
@@ -361,7 +363,10 @@ impl Ledger {
             let label = self.label(view, &report).unwrap_or_else(|_| report.to_string());
             let (role, patient) = (SlotRole::Collection, entry.patient);
             let place = SlotPlace::current(report, &entry, role, None, patient);
-            if kept_here && matches!(self.slot(view, &place), Ok(None)) {
+            if kept_here
+                && matches!(self.slot(view, &place), Ok(None))
+                && !self.is_wrapped_ahead(view, &report, &entry)?
+            {
                 findings.push(Finding::NoSlot { report, label: label.clone() });
             }
             let of = |cid: &Cid| (report, label.clone(), *cid);
@@ -377,6 +382,24 @@ impl Ledger {
             );
         }
         Ok(findings)
+    }
+
+    /// Whether the patient's key of a report is wrapped for what it will be once all that was accepted is mined: with the
+    /// confirmation of a rotation the key before is gone.
+    fn is_wrapped_ahead(
+        &self,
+        view: &dyn View,
+        report: &ReportId,
+        mined: &ReportEntry,
+    ) -> Result<bool, StoreError> {
+        let mut ahead = None;
+        self.engine().with_pending(view, &mut |state| {
+            ahead = State::new(state).report(report)?;
+            Ok(())
+        })?;
+        let Some(ahead) = ahead.filter(|ahead| ahead != mined) else { return Ok(false) };
+        let place = SlotPlace::current(*report, &ahead, SlotRole::Collection, None, ahead.patient);
+        Ok(!matches!(self.slot(view, &place), Ok(None)))
     }
 }
 

@@ -356,6 +356,8 @@ outcomes! {
     NotRegistrar = 48, "the author is neither the member nor the hospital that registered them";
     /// The grant may be passed on more often than any.
     TooDeep = 49, "the grant may be passed on more often in a row than 3 times";
+    /// Whoever has lost keys would be given more.
+    SuspendedReader = 50, "the reader's keys are suspended";
     /// The audit digest takes back what one before it said.
     AuditShrinks = 60, "the digest covers less of the audit log than one before it, or contradicts it";
     /// The audit digest begins after its end.

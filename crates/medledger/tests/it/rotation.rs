@@ -36,6 +36,21 @@ fn rows_of(w: &World, report: &ReportId) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn a_rotation_that_is_confirmed_and_not_mined_is_no_damage() {
+    let w = world();
+    let (uploaded, _) = w.upload(b"a report");
+    w.ledger.rotate(&w.patient, &uploaded.report, &Key::Identity).unwrap();
+    w.ledger.mine().unwrap();
+    w.ledger.confirm_rotations(&w.hospital).unwrap();
+    let found = w.ledger.verify(VerifyDepth::Full).unwrap().findings;
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(opens(&w, &w.patient, &uploaded.report, &Key::Identity), b"a report");
+    w.ledger.mine().unwrap();
+    let found = w.ledger.verify(VerifyDepth::Full).unwrap().findings;
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
 fn pitfall_19_a_rotation_opens_for_those_who_remain_with_the_keys_they_have() {
     let w = world();
     let (uploaded, patients_key) = w.upload(b"a report");

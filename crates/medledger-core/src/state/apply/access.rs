@@ -96,7 +96,10 @@ impl Fold<'_> {
     /// Somebody who reads, or a group by its present key.
     fn readers(&self, reader: &Grantee) -> Outcome {
         match reader {
-            Grantee::Member(member) => self.member_with(member, Role::reads).map(drop),
+            Grantee::Member(member) => match self.member_with(member, Role::reads)?.suspended {
+                Some(_) => Err(VoidCode::SuspendedReader.into()),
+                None => Ok(()),
+            },
             Grantee::Group(at) => {
                 let group = self.state.group(&at.group)?.ok_or(VoidCode::UnknownGroup)?;
                 // Who left the group knows older keys.

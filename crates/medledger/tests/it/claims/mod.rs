@@ -2,6 +2,7 @@
 //! keys of those who were cut off; and against a custodian that writes rows of its own.
 
 mod groups;
+mod readers;
 mod rotated;
 mod thief;
 

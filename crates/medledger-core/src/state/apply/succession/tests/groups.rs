@@ -98,6 +98,24 @@ fn pitfall_19_nothing_is_granted_to_a_group_whose_key_lay_with_keys_that_were_lo
 }
 
 #[test]
+fn pitfall_19_nothing_is_granted_to_keys_that_were_lost() {
+    let mut world = World::peopled();
+    let report = world.add_report();
+    let parent = world.put(PATIENT, Grant { delegate: 1, ..grant(report, OTHER_DOCTOR) });
+    let parent = crate::ids::GrantId::derive(&id(PATIENT), &parent.record().nonce);
+    world.put(HOSPITAL, suspend(NURSE));
+    assert_eq!(world.void(PATIENT, grant(report, NURSE)), VoidCode::SuspendedReader);
+    let (scope, reader) = (Scope::Report(report), Grantee::Member(id(NURSE)));
+    let until = grant(report, NURSE).until;
+    let body = Delegate { grant: parent, scope, reader, until, token: None, delegate: 0 };
+    assert_eq!(world.void(OTHER_DOCTOR, body.clone()), VoidCode::SuspendedReader);
+    let replaced = succeed(&world, &next(NURSE));
+    world.put(HOSPITAL, replaced);
+    world.put(PATIENT, grant(report, NURSE));
+    world.put(OTHER_DOCTOR, body);
+}
+
+#[test]
 fn a_change_that_had_not_heard_of_a_loss_leaves_the_group_stale() {
     let mut world = World::peopled();
     let group = made(&mut world, HOSPITAL, of(&[DOCTOR, NURSE]));
