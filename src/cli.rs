@@ -167,6 +167,7 @@ fn long_help() -> String {
         "\
 Exit codes:
 {codes}  130  interrupted: with Ctrl-C; what was accepted is kept, and waits
+  143, 129  the same by SIGTERM, SIGHUP
 
 Naming things:
   A MEMBER is a registration number, a member id, or the beginning of an id

@@ -2,6 +2,7 @@
 
 use crate::exit::{Failure, Result};
 use crate::failures;
+use crate::target::check_folder_of;
 use clap::Args;
 use medledger::{AccessKey, Delivery, qr};
 use std::io::Write;
@@ -25,6 +26,11 @@ impl QrArgs {
         self.qr || self.qr_file.is_some()
     }
 
+    /// Whether keys go to a file, wherever standard output goes.
+    pub(crate) const fn to_file(&self) -> bool {
+        self.qr_file.is_some()
+    }
+
     /// What can be refused before a key is made is refused.
     pub(crate) fn check(&self) -> Result<()> {
         let Some(path) = &self.qr_file else { return Ok(()) };
@@ -36,7 +42,7 @@ impl QrArgs {
             return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
                 .hint("name another --qr-file"));
         }
-        Ok(())
+        check_folder_of(path)
     }
 
     /// What goes to a terminal.

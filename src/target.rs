@@ -44,6 +44,11 @@ impl Target {
     /// What `path` means, without touching it: to be asked before any work is done for it.
     pub(crate) fn of(path: &Path, force: bool) -> Result<Self> {
         let failed = |error: io::Error| failures::file(path, &error);
+        // Where it means standard output, the command has taken it before.
+        if path == Path::new("-") {
+            let text = "- is standard output, which this command needs for its answer";
+            return Err(Failure::usage("output", text).hint("name a file; ./- is one of that name"));
+        }
         let there = match std::fs::metadata(path) {
             Ok(there) => there,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -52,6 +57,7 @@ impl Target {
                         format!("{} is a link to something that is not there", path.display());
                     return Err(Failure::usage("dead_link", text).hint("name the file itself"));
                 }
+                check_folder_of(path)?;
                 return Ok(Self::File(path.to_owned()));
             }
             Err(error) => return Err(failed(error)),
@@ -59,12 +65,21 @@ impl Target {
         if there.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
+        // The file behind it would be replaced, and what is written to the descriptor afterwards be lost.
+        if there.is_file() && names_a_descriptor(path) {
+            let text = format!("{} is an open file of this command", path.display());
+            return Err(Failure::usage("output", text)
+                .hint("name the file itself; where - is standard output, give that"));
+        }
         if !force {
             return Err(Failure::usage("file_exists", format!("{} exists", path.display()))
                 .hint("give --force to replace it, or name another file"));
         }
         if there.is_file() {
-            return path.canonicalize().map(Self::File).map_err(failed);
+            let path = path.canonicalize().map_err(failed)?;
+            // It is replaced by a new one.
+            check_folder_of(&path)?;
+            return Ok(Self::File(path));
         }
         Ok(Self::Through(path.to_owned()))
     }
@@ -97,6 +112,48 @@ impl Target {
         let written = sink.write_all(bytes);
         written.and_then(|()| sink.finish()).map_err(|error| self.failed(&error))
     }
+}
+
+/// Refuses a file in a folder that is not there or takes no files, as far as can be told without trying.
+pub(crate) fn check_folder_of(path: &Path) -> Result<()> {
+    let failed = |path: &Path, kind: io::ErrorKind| failures::file(path, &kind.into());
+    let folder = match path.parent() {
+        None => return Err(failed(path, io::ErrorKind::NotFound)),
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+    };
+    let there = std::fs::metadata(folder).map_err(|error| failures::file(folder, &error))?;
+    if !there.is_dir() {
+        return Err(failed(folder, io::ErrorKind::NotADirectory));
+    }
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        access(folder, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| failures::file(folder, &error.into()))
+    }
+    #[cfg(not(unix))]
+    Ok(())
+}
+
+/// Whether a path, or a link on its way, is one of the names the system has for open files, such as
+/// `/dev/stdout` or `/proc/self/fd/3`.
+fn names_a_descriptor(path: &Path) -> bool {
+    /// As many links as systems follow.
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Some(Ok(folder)) = path.parent().map(Path::canonicalize) else { return false };
+        let last = folder.file_name().is_some_and(|name| name == "fd");
+        if last && (folder.starts_with("/proc") || folder.starts_with("/dev")) {
+            return true;
+        }
+        match std::fs::read_link(&path) {
+            Ok(next) => path = folder.join(next),
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 impl Sink {
@@ -145,6 +202,48 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"others");
         drop(sink);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_file_is_known_before_the_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        assert_eq!(code(Target::of(&dir.path().join("none/x"), false)), "no_file");
+        assert_eq!(code(Target::of(&file.join("x"), false)), "not_a_file");
+        assert_eq!(code(Target::of(Path::new(""), false)), "no_file");
+        assert_eq!(code(Target::of(Path::new("-"), true)), "output");
+        Target::of(&dir.path().join("new"), false).unwrap();
+        Target::of(Path::new("a name in this folder"), false).unwrap();
+        // The superuser may write there all the same.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let closed = dir.path().join("closed");
+            std::fs::create_dir(&closed).unwrap();
+            std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o500)).unwrap();
+            let refused = File::create(closed.join("probe")).is_err();
+            assert_eq!(Target::of(&closed.join("new"), false).is_err(), refused);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_of_open_files_are_told_from_others() {
+        use std::os::fd::AsRawFd;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("open");
+        let file = File::create(&path).unwrap();
+        for place in ["/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"] {
+            let name = PathBuf::from(format!("{place}/{}", file.as_raw_fd()));
+            for force in [false, true] {
+                assert_eq!(code(Target::of(&name, force)), "output", "{}", name.display());
+            }
+        }
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(format!("/dev/fd/{}", file.as_raw_fd()), &link).unwrap();
+        assert_eq!(code(Target::of(&link, true)), "output");
+        Target::of(&path, true).unwrap();
     }
 
     #[cfg(unix)]

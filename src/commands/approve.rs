@@ -6,6 +6,7 @@ use crate::exit::Result;
 use crate::lookup;
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
+use crate::stdout;
 use clap::Args;
 use medledger::core::registry::Kind;
 use medledger::parse_time;
@@ -34,6 +35,9 @@ pub(crate) struct ApproveArgs {
 pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<()> {
     args.qr.check()?;
     let ledger = context.open()?;
+    if !args.to_identity && !args.qr.to_file() {
+        stdout::check_for_key(&ledger)?;
+    }
     let until = args.until.as_deref().map(|text| parse_time(text, ledger.now())).transpose()?;
     let request = lookup::record(&ledger, &args.request, Some(Kind::RequestAccess))?;
     let (_, patient) = args.patient.unlock(&ledger)?;

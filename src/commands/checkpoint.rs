@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
 use crate::failures;
-use crate::output::{Show, fields};
+use crate::output::{self, Show, fields};
 use crate::target::{ForceArg, Readers, Target};
 use clap::{Args, Subcommand};
 use medledger::core::checkpoint::{Checkpoint, Evidence, Misconduct};
@@ -25,7 +25,7 @@ pub(crate) enum CheckpointCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// Write the signed checkpoint to a file, to give away
+    /// Write the signed checkpoint to a file, to give away; - is standard output, with nothing else
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -142,13 +142,21 @@ pub(crate) fn run(context: &Context, command: &CheckpointCommand) -> Result<()> 
 }
 
 fn show(context: &Context, args: &ShowArgs) -> Result<()> {
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && context.json() {
+        let text = "a signed checkpoint needs standard output for itself";
+        return Err(Failure::usage("output", text).hint("give --output FILE"));
+    }
     let target = |path: &PathBuf| Target::of(path, args.replace.force);
-    let target = args.output.as_ref().map(target).transpose()?;
+    let target = args.output.as_ref().filter(|_| !to_stdout).map(target).transpose()?;
     let ledger = context.open_read_only()?;
     let note = ledger.checkpoint()?.ok_or_else(|| {
         Failure::not_found("no_checkpoint", "no checkpoint is signed here yet")
             .hint("`medledger mine` makes blocks, and a lone hospital signs each")
     })?;
+    if to_stdout {
+        return output::write(&note.to_string());
+    }
     // It was read as a checkpoint just now.
     let checkpoint: Checkpoint =
         note.text().parse().map_err(|error| Failure::bug("checkpoint", error))?;

@@ -6,6 +6,7 @@ use crate::exit::{Failure, Fault, Result};
 use crate::lookup;
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
+use crate::stdout;
 use clap::Args;
 use medledger::{ApproveError, Delegation, parse_time};
 
@@ -41,6 +42,9 @@ pub(crate) struct DelegateArgs {
 pub(crate) fn run(context: &Context, args: &DelegateArgs) -> Result<()> {
     args.qr.check()?;
     let ledger = context.open()?;
+    if !args.to_identity && !args.qr.to_file() {
+        stdout::check_for_key(&ledger)?;
+    }
     let grant = lookup::grant(&ledger, &args.grant)?;
     let mut delegation = Delegation::to(args.reader.get(&ledger)?);
     if !args.reports.is_empty() {

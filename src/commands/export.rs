@@ -37,7 +37,7 @@ pub(crate) struct ReportArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct NewsArgs {
-    /// Where the file goes; it replaces news that are there, anything else only with --force
+    /// Where the file goes, - is standard output; it replaces news that are there, anything else only with --force
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
@@ -59,6 +59,13 @@ impl Show for Told {
 
 /// Votes first, so unlike the other exports it opens the ledger for writing.
 fn news(context: &Context, args: &NewsArgs) -> Result<()> {
+    if args.output == Path::new("-") {
+        check_stdout(context, "news are binary and need standard output for themselves")?;
+        let news = context.open()?.export_news()?;
+        let mut out = io::stdout().lock();
+        let written = out.write_all(&news).and_then(|()| out.flush());
+        return written.map_err(|error| Failure::stdout(&error));
+    }
     // They are written again and again; whatever else is there was not meant.
     let older = args.output.is_file()
         && News::decode(&read_bounded(&args.output, limit::NEWS_BYTES)?).is_ok();
@@ -117,11 +124,8 @@ pub(crate) fn run(context: &Context, command: &ExportCommand) -> Result<()> {
         ExportCommand::Chain(args) => (&args.output, args.replace),
     };
     let to_stdout = output == Path::new("-");
-    if to_stdout && (context.json() || io::stdout().is_terminal()) {
-        let text = "a CAR file is binary and needs standard output for itself";
-        return Err(Failure::usage("output", text).hint("give --output FILE"));
-    }
     if to_stdout {
+        check_stdout(context, "a CAR file is binary and needs standard output for itself")?;
         let ledger = context.open_read_only()?;
         return write(&ledger, command, &mut io::stdout().lock()).map(drop);
     }
@@ -138,6 +142,14 @@ pub(crate) fn run(context: &Context, command: &ExportCommand) -> Result<()> {
         length: exported.bytes,
         output: output.display().to_string(),
     })
+}
+
+/// Standard output takes a file where nothing else goes there.
+fn check_stdout(context: &Context, text: &str) -> Result<()> {
+    if context.json() || io::stdout().is_terminal() {
+        return Err(Failure::usage("output", text).hint("give --output FILE"));
+    }
+    Ok(())
 }
 
 fn write(ledger: &Ledger, command: &ExportCommand, out: &mut dyn Write) -> Result<Exported> {

@@ -14,6 +14,7 @@ use medledger::{
     Threads, hash_rate,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -145,8 +146,15 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<()> {
     options.hospital =
         Contact { name: args.name.clone(), email: args.email.clone(), delivery: None };
     options.engine = engine(args)?;
-    options.founders =
-        args.founders.iter().map(|path| hospital::read(path)).collect::<Result<_>>()?;
+    let mut founders = BTreeSet::new();
+    for path in &args.founders {
+        let card = hospital::read(path)?;
+        if !founders.insert(card.application.id()) {
+            let text = format!("{}: the card of {:?} is given twice", path.display(), card.name);
+            return Err(Failure::usage("founders", text));
+        }
+        options.founders.push(card);
+    }
     options.diversity = args.diversity;
     options.settings.mail = mail(&args.mail)?;
     if let Some(from) = &args.mail_from {

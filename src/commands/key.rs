@@ -7,6 +7,7 @@ use crate::lookup;
 use crate::output::{Done, Show, fields};
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
+use crate::stdout;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -56,6 +57,9 @@ pub(crate) fn run(context: &Context, command: &KeyCommand) -> Result<()> {
     let KeyCommand::Renew(args) = command;
     args.qr.check()?;
     let ledger = context.open()?;
+    if !args.qr.to_file() {
+        stdout::check_for_key(&ledger)?;
+    }
     let (member, patient) = args.patient.unlock(&ledger)?;
     let access_key = args.key.get()?;
     let key = key(access_key.as_ref());

@@ -1,7 +1,7 @@
 //! `medledger mine`: what was accepted goes into blocks.
 
 use crate::context::Context;
-use crate::exit::{Failure, Result};
+use crate::exit::{Failure, Fault, Result};
 use crate::output::{self, Done, Show, fields, grouped, span};
 use crate::{interrupt, progress};
 use clap::Args;
@@ -16,7 +16,9 @@ pub(crate) struct MineArgs {
     /// Mine one block even when nothing waits
     #[arg(long, conflicts_with = "keep")]
     empty: bool,
-    /// Go on until Ctrl-C: a block whenever one is due, also an empty one that other hospitals wait for
+    /// Go on until Ctrl-C or SIGTERM: a block whenever one is due, also an empty one that other hospitals wait for.
+    /// Meanwhile other commands only read (those that write exit with 6), and news are imported and exported
+    /// between such runs
     #[arg(long)]
     keep: bool,
     /// With --keep: a block as soon as so many records wait
@@ -94,6 +96,11 @@ impl Show for Blocks {
 
 pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
     let ledger = context.open()?;
+    if !ledger.hospitals()?.set.contains(&ledger.hospital()) {
+        let text = "this hospital is not, or no longer, among those of the chain: it mines nothing";
+        return Err(Failure::new(Fault::Refused, "no_mining_key", text)
+            .hint("`medledger hospital list` shows those that are, and how it stands here"));
+    }
     if args.keep {
         return keep(context, &ledger, args);
     }

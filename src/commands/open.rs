@@ -5,7 +5,7 @@ use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, bytes, fields};
 use crate::secret::{AccessKeyArgs, Acting, key};
 use crate::target::{ForceArg, Readers, Target};
-use crate::{failures, lookup, progress};
+use crate::{failures, lookup, progress, stdout};
 use clap::Args;
 use medledger::{OpenedReport, RecordId};
 use serde::Serialize;
@@ -86,6 +86,9 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
     if path.is_none() && context.json() {
         let text = "--json needs --output FILE: the result has standard output";
         return Err(Failure::usage("output", text));
+    }
+    if path.is_none() {
+        stdout::check()?;
     }
     let target = path
         .map(|path| Target::of(path, args.replace.force).map(|target| (path, target)))

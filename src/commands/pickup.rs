@@ -5,6 +5,7 @@ use crate::exit::Result;
 use crate::output::{Done, Show};
 use crate::qr::QrArgs;
 use crate::secret::Acting;
+use crate::stdout;
 use clap::Args;
 use medledger::show_time;
 use serde::Serialize;
@@ -56,6 +57,9 @@ impl Show for PickedUp {
 pub(crate) fn run(context: &Context, args: &PickupArgs) -> Result<()> {
     // What cannot be written is known before a key is destroyed.
     args.qr.check()?;
+    if !args.qr.to_file() {
+        stdout::check()?;
+    }
     let ledger = context.open()?;
     let (_, owner) = args.owner.unlock(&ledger)?;
     let picked = ledger.pick_up(&owner)?;

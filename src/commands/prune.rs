@@ -8,6 +8,10 @@ use serde::Serialize;
 use std::io::{self, Write};
 
 #[derive(Args, Debug)]
+#[command(
+    after_help = "A pruned copy cannot export the whole chain any more: no other hospital and no follower can join \
+    from it, and no other copy be mended from it. Keep a whole copy elsewhere."
+)]
 pub(crate) struct PruneArgs {
     /// Newest blocks that stay whole, 10 or more
     #[arg(long, value_name = "N")]

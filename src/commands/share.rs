@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::qr::QrArgs;
 use crate::secret::{AccessKeyArgs, Acting, key};
+use crate::stdout;
 use clap::Args;
 use medledger::{Permission, Purpose, Reader, parse_time};
 
@@ -40,6 +41,9 @@ pub(crate) struct ShareArgs {
 pub(crate) fn run(context: &Context, args: &ShareArgs) -> Result<()> {
     args.qr.check()?;
     let ledger = context.open()?;
+    if !args.to_identity && !args.qr.to_file() {
+        stdout::check_for_key(&ledger)?;
+    }
     let scope = args.scope.scope(&ledger)?;
     let reader = args.reader.get(&ledger)?;
     let until = parse_time(&args.until, ledger.now())?;

@@ -8,10 +8,11 @@ use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, bytes, fields};
 use crate::qr::QrArgs;
 use crate::secret::Acting;
-use crate::{failures, lookup, progress};
+use crate::{failures, lookup, progress, stdout};
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use medledger::core::padding::Padding;
+use medledger::core::text::is_blank;
 use medledger::{Ledger, Step, StorageMode, UploadOptions, Uploaded};
 use serde::Serialize;
 use std::fs::File;
@@ -135,6 +136,12 @@ fn one(context: &Context, args: &UploadArgs, file: &Path) -> Result<()> {
     // The first bytes tell the type; they go in front of the rest again.
     let head = head(file, &mut source)?;
     let name = match &args.name {
+        // Where it is typed it is meant to be shown, as names of members are.
+        Some(name) if is_blank(name) || name.chars().count() > NAME_CHARS => {
+            let text =
+                format!("--name has one character to be seen or more, and at most {NAME_CHARS}");
+            return Err(Failure::usage("metadata", text));
+        }
         Some(name) => name.clone(),
         None if file == Path::new("-") => String::new(),
         None => file_name(file),
@@ -143,6 +150,9 @@ fn one(context: &Context, args: &UploadArgs, file: &Path) -> Result<()> {
     options.idempotency_key.clone_from(&args.idempotency_key);
 
     let (ledger, bar) = open(context)?;
+    if !args.qr.to_file() {
+        stdout::check_for_key(&ledger)?;
+    }
     let patient = lookup::member(&ledger, &args.patient)?;
     let (_, author) = args.author.unlock(&ledger)?;
     // Not before the password is typed: the bar would be drawn over the question, and count the time.
@@ -194,6 +204,9 @@ impl UploadArgs {
         options
     }
 }
+
+/// The most of a name that is typed, as of members and groups.
+const NAME_CHARS: usize = 200;
 
 const LOST_KEY: &str = "do not upload it again: the patient opens and approves with their identity, \
     which needs no access key";

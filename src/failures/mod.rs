@@ -382,6 +382,7 @@ fn genesis(error: &GenesisError) -> Failure {
     let (fault, code) = match error {
         GenesisError::Schedule(ScheduleError::Bits { .. }) => (Usage, "bits"),
         GenesisError::Schedule(_) => (Usage, "schedule"),
+        GenesisError::Founders { .. } | GenesisError::LogFounders { .. } => (Usage, "founders"),
         GenesisError::UnknownVersion { .. } => (Environment, "update_needed"),
         // We made the rest ourselves.
         _ => (Bug, "genesis"),

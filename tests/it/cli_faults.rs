@@ -50,6 +50,22 @@ fn wrong_usage_of_every_command_exits_with_2() {
 }
 
 #[test]
+fn names_of_reports_that_nobody_sees_are_refused_as_those_of_members_are() {
+    let hospital = Hospital::new(&[]);
+    let file = hospital.write("report.txt", b"text");
+    for name in ["", " ", "\u{200d}", &"n".repeat(201)] {
+        let upload = ["upload", &file, "--as", "2", "--patient", "3", "--name", name];
+        hospital.run(&upload).fails(2, "usage", "metadata");
+    }
+    let name = "n".repeat(200);
+    hospital.run(&["upload", &file, "--as", "2", "--patient", "3", "--name", &name]).json();
+    // What stands for all of them is named where none is.
+    let none = hospital.run(&["rotate", "unmark", "--as", "3"]);
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("--all"), "{}", none.stderr);
+}
+
+#[test]
 fn difficulties_and_mail_places_that_make_no_ledger_leave_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("ledger");

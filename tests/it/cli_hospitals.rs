@@ -175,7 +175,10 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     let listed = two.at("a", &["hospital", "list"]).json();
     assert_eq!((&listed["quorum"], &listed["changes"]), (&1.into(), &2.into()));
     let refused = two.at("b", &["mine", "--empty"]);
-    refused.fails(3, "refused", "no_mining_key");
+    let message = refused.fails(3, "refused", "no_mining_key");
+    assert!(message.contains("no longer, among those of the chain"), "{message}");
+    let refused = two.at("b", &["mine", "--keep"]);
+    assert_eq!(refused.fails(3, "refused", "no_mining_key"), message);
     two.at("a", &["verify"]).json();
     two.at("b", &["verify"]).json();
 }
@@ -210,6 +213,13 @@ fn cards_and_news_that_are_none_are_refused_by_name() {
     two.at("b", &["init", "--bits", "207fffff", "--name", "Other"]).json();
     two.at("b", &["export", "news", "-o", &news]).json();
     two.at("a", &["import", "news", &news]).fails(3, "refused", "other_chain");
+    // A card that is given twice is one founder less than meant.
+    two.at("e", &["hospital", "new", "--name", "E", "-o", &two.file("e.card")]).json();
+    let twice = ["--founder", &two.file("e.card"), "--founder", &two.file("e.card")];
+    let init = [&["init", "--bits", "207fffff"], &twice[..]].concat();
+    let message = two.at("f", &init).fails(2, "usage", "founders");
+    assert!(message.contains("given twice"), "{message}");
+    assert!(!exists(&two.path("f")));
     // A card for a chain that is there does not found another.
     two.at("c", &["hospital", "new", "--name", "C", "-o", &mine]).json();
     let elsewhere = "01".repeat(32);

@@ -1,6 +1,6 @@
 //! Backup, restore, pruning and the log by time, as programs see them.
 
-use crate::command::{Hospital, text};
+use crate::command::{Hospital, files, text};
 use std::fs;
 
 #[test]
@@ -28,6 +28,53 @@ fn pitfall_28_a_backup_put_back_is_refused_until_its_loss_is_accepted_by_name() 
     hospital.run(&["mine", "--empty"]).json();
     assert_eq!(hospital.run(&["verify"]).json()["ok"], true);
     assert!(hospital.run(&["restore", "--accept-loss", &tip]).json()["lost"].is_null());
+}
+
+/// As docs/backup.md says: with the note of the old folder, and what is lost without any.
+#[test]
+fn pitfall_28_a_whole_folder_is_put_back_with_its_note_and_goes_on_unawares_without() {
+    let hospital = Hospital::new(&[]);
+    hospital.upload(b"one");
+    let (backup, old) = (hospital.path("backup"), hospital.path("ledger.old"));
+    hospital.run(&["backup", backup.to_str().unwrap()]).json();
+    assert!(!backup.join("head").exists());
+    hospital.upload(b"two");
+    let whole = hospital.path("whole.car");
+    let whole = whole.to_str().unwrap();
+    hospital.run(&["export", "chain", "-o", whole, "--with-reports"]).json();
+    let tip = text(&hospital.run(&["status"]).json(), "tip").to_owned();
+    fs::rename(hospital.folder(), &old).unwrap();
+    let put_back = |note: bool| {
+        let _ = fs::remove_dir_all(hospital.folder());
+        for file in files(&backup) {
+            let to = hospital.folder().join(file.strip_prefix(&backup).unwrap());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(file, to).unwrap();
+        }
+        for name in [&["node.key"][..], if note { &["head"] } else { &[] }].concat() {
+            fs::copy(old.join(name), hospital.folder().join(name)).unwrap();
+        }
+    };
+    put_back(true);
+    let message = hospital.run(&["mine", "--empty"]).fails(3, "refused", "behind");
+    assert!(message.contains(&tip), "{message}");
+    hospital.run(&["import", "chain", whole]).json();
+    assert_eq!(text(&hospital.run(&["status"]).json(), "tip"), tip);
+    hospital.run(&["mine", "--empty"]).json();
+    // What no chain holds is gone: the report is there, and the key to it is not.
+    let verify = hospital.run(&["verify"]);
+    verify.fails(5, "damaged", "verify");
+    let found: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
+    let found = found["findings"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(text(&found[0], "message").contains("wrapped key is missing"), "{found:?}");
+    put_back(false);
+    // The whole chain first, then: without it the next block would be a second one at that height.
+    hospital.run(&["import", "chain", whole]).json();
+    assert_eq!(text(&hospital.run(&["status"]).json(), "tip"), tip);
+    put_back(false);
+    hospital.run(&["mine", "--empty"]).json();
+    assert_ne!(text(&hospital.run(&["status"]).json(), "tip"), tip);
 }
 
 #[test]

@@ -104,6 +104,157 @@ fn opening_replaces_files_and_neither_links_nor_pipes() {
     assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
 }
 
+/// Runs with a standard output that is closed.
+fn without_stdout(command: &Command) -> Run {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" >&-"]).arg(command.get_program());
+    shell.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    unshown(shell, Stdio::piped())
+}
+
+#[test]
+fn no_key_is_used_up_where_standard_output_is_closed() {
+    let hospital = Hospital::new(&[]);
+    let file = hospital.write("r", b"r");
+    let upload = ["upload", &file, "--as", "2", "--patient", "3"];
+    let refused = |args: &[&str]| {
+        let run = without_stdout(&hospital.command(args));
+        run.fails(6, "environment", "stdout_closed")
+    };
+    refused(&upload);
+    refused(&["upload", &file, &file, "--as", "2", "--patient", "3"]);
+    let none = hospital.run(&["reports", "--as", "3"]).json();
+    assert_eq!(none["reports"], serde_json::json!([]));
+    let report = hospital.upload(b"a report");
+    let report = text(&report, "report");
+    let share = ["share", report, "--with", "4", "--as", "3", "--until", "1d"];
+    refused(&share);
+    refused(&["key", "renew", report, "--as", "3"]);
+    let opened = without_stdout(&hospital.people(&["open", report, "--as", "3"]));
+    assert_eq!(opened.code, 6, "{}", opened.stderr);
+    let reads = hospital.run(&["log", "--kind", "read"]).json();
+    assert_eq!(reads["records"], serde_json::json!([]));
+    // Where no key is shown nothing is lost.
+    let to_identity = [&share[..], &["--to-identity", "--wait"]].concat();
+    assert_eq!(without_stdout(&hospital.command(&to_identity)).code, 0);
+    let add = ["member", "add", "--role", "doctor", "--name", "Dr Eve", "--delivery", "pickup"];
+    hospital.run(&add).json();
+    hospital.run(&["share", report, "--with", "5", "--as", "3", "--until", "1d", "--wait"]).json();
+    refused(&["pickup", "--as", "5"]);
+    // Nor is a place for a picture of it that is none.
+    let nowhere = hospital.path("none/key.png");
+    let nowhere = nowhere.to_str().unwrap();
+    hospital.run(&["pickup", "--as", "5", "--qr-file", nowhere]).fails(4, "not_found", "no_file");
+    let picture = hospital.path("key.png");
+    let picked = ["pickup", "--as", "5", "--qr-file", picture.to_str().unwrap()];
+    assert_eq!(without_stdout(&hospital.command(&picked)).code, 0);
+    assert!(picture.exists());
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_known_before_the_work() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let (report, record) = (text(&uploaded, "report"), text(&uploaded, "record"));
+    let file = hospital.write("r", b"r");
+    for (output, picture) in [("none/x", "none/x.png"), ("none/deep/x", "none/deep/x.svg")] {
+        let (output, picture) = (hospital.path(output), hospital.path(picture));
+        let (output, picture) = (output.to_str().unwrap(), picture.to_str().unwrap());
+        let commands: [&[&str]; 6] = [
+            &["open", report, "--as", "3", "-o", output],
+            &["export", "news", "-o", output],
+            &["receipt", "get", record, "-o", output],
+            &["upload", &file, "--as", "2", "--patient", "3", "--qr-file", picture],
+            &["share", report, "--with", "4", "--as", "3", "--until", "1d", "--qr-file", picture],
+            &["key", "renew", report, "--as", "3", "--qr-file", picture],
+        ];
+        for command in commands {
+            hospital.run(command).fails(4, "not_found", "no_file");
+        }
+    }
+    let log = hospital.run(&["log"]).json();
+    let kinds: Vec<_> = log["records"].as_array().unwrap().iter().map(|r| &r["kind"]).collect();
+    assert!(kinds.iter().all(|kind| **kind != "read" && **kind != "grant"), "{kinds:?}");
+    assert_eq!(
+        hospital.run(&["reports", "--as", "3"]).json()["reports"].as_array().unwrap().len(),
+        1
+    );
+    // The key that was to be renewed is the patient's still.
+    let open = ["open", report, "--as", "3", "-o", &hospital.write("new", b""), "--force"];
+    hospital.run_with_key(&open, text(&uploaded, "access_key")).json();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_standard_output_goes_to_is_not_replaced_by_its_other_names() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let report = text(&uploaded, "report");
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/stderr"] {
+        for force in [&[][..], &["--force"]] {
+            let place = hospital.path("out");
+            let out = File::create(&place).unwrap();
+            let args = [&["open", report, "--as", "3", "-o", name], force].concat();
+            let mut command = hospital.command(&args);
+            let ended = command
+                .stdin(Stdio::null())
+                .stdout(out.try_clone().unwrap())
+                .stderr(out.try_clone().unwrap())
+                .status()
+                .unwrap();
+            assert_eq!(ended.code(), Some(2), "{name}");
+            let told = fs::read_to_string(&place).unwrap();
+            assert!(told.contains("is an open file of this command"), "{name}: {told}");
+        }
+    }
+    let reads = hospital.run(&["log", "--kind", "read"]).json();
+    assert_eq!(reads["records"], serde_json::json!([]));
+}
+
+#[test]
+fn a_dash_is_standard_output_or_refused() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let report = text(&uploaded, "report");
+    let here = tempfile::tempdir().unwrap();
+    let at = |mut command: Command| {
+        command.current_dir(here.path());
+        crate::command::run(command, None)
+    };
+    let page = at(hospital.people(&["receipt", "verifier", "-o", "-"]));
+    assert!(page.text().starts_with("<!"), "{:.40}", page.text());
+    let file = hospital.path("note");
+    hospital.run(&["checkpoint", "show", "-o", file.to_str().unwrap()]).json();
+    let note = at(hospital.people(&["checkpoint", "show", "-o", "-"]));
+    assert_eq!(note.text().as_bytes(), fs::read(&file).unwrap());
+    let news = at(hospital.people(&["export", "news", "-o", "-"]));
+    assert_eq!(news.code, 0, "{}", news.stderr);
+    let given = hospital.write("given", &news.stdout);
+    hospital.run(&["import", "news", &given]).json();
+    let id = hospital.run(&["hospital", "list"]).json();
+    let id = text(&id["hospitals"][0], "hospital").to_owned();
+    let commands: [&[&str]; 8] = [
+        &["receipt", "verifier", "-o", "-"],
+        &["checkpoint", "show", "-o", "-"],
+        &["export", "news", "-o", "-"],
+        &["export", "chain", "-o", "-"],
+        &["hospital", "card", "-o", "-"],
+        &["hospital", "propose", "--expel", &id, "-o", "-"],
+        &["slot", "ask", report, "--as", "3", "--to", "-"],
+        &["simulate", "--blocks", "10", "--trials", "0", "--csv", "-"],
+    ];
+    for command in commands {
+        at(hospital.command(command)).fails(2, "usage", "output");
+    }
+    assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0, "no file of that name");
+}
+
 /// Whether Ctrl-C reaches what this process starts: a script may have it ignored.
 pub(crate) fn ctrl_c_works(test: &str) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -116,7 +267,13 @@ pub(crate) fn ctrl_c_works(test: &str) -> bool {
 }
 
 /// Runs until `ready`, presses Ctrl-C, returns what was left.
-pub(crate) fn interrupted(
+pub(crate) fn interrupted(command: Command, ready: impl FnOnce(&mut dyn Read) -> Vec<u8>) -> Run {
+    signalled("-INT", command, ready)
+}
+
+/// The same by another signal.
+pub(crate) fn signalled(
+    signal: &str,
     mut command: Command,
     ready: impl FnOnce(&mut dyn Read) -> Vec<u8>,
 ) -> Run {
@@ -125,7 +282,7 @@ pub(crate) fn interrupted(
     let mut out = child.stdout.take().unwrap();
     let mut stdout = ready(&mut out);
     // It may have ended by itself.
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
     kill.expect("kill");
     out.read_to_end(&mut stdout).unwrap();
     let output = child.wait_with_output().unwrap();

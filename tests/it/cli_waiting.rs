@@ -1,7 +1,7 @@
 //! `medledger wait`, and `medledger mine --keep` beside it.
 
 #[cfg(unix)]
-use crate::cli_output::{ctrl_c_works, interrupted};
+use crate::cli_output::{ctrl_c_works, interrupted, signalled};
 use crate::command::{Hospital, Run, run, text};
 use serde_json::Value;
 #[cfg(unix)]
@@ -131,6 +131,33 @@ fn mining_goes_on_beside_readers_until_ctrl_c_and_frees_the_ledger() {
         );
         assert_eq!(hospital.run(&["verify"]).json()["ok"], true);
     }
+}
+
+/// As a manager of services stops it.
+#[cfg(unix)]
+#[test]
+fn sigterm_ends_mining_as_ctrl_c_does() {
+    let hospital = Hospital::new(&[]);
+    accepted(&hospital, "one");
+    let keep = ["mine", "--keep", "--records", "1"];
+    let miner = signalled("-TERM", hospital.command(&keep), |out| line(out));
+    let message = miner.fails(143, "interrupted", "interrupted");
+    assert!(message.contains("blocks that were mined are kept"), "{message}");
+    // Whoever starts it by `nohup` has the other one ignored; it is stopped all the same.
+    let mut deaf = std::process::Command::new("sh");
+    deaf.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    let command = hospital.command(&keep);
+    deaf.arg(command.get_program()).args(command.get_args());
+    deaf.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let record = accepted(&hospital, "two");
+    let miner = signalled("-TERM", deaf, |out| {
+        let first = line(out);
+        // Of the shell's process, which is the command's by now.
+        hospital.run(&["wait", &record]).json();
+        first
+    });
+    miner.fails(143, "interrupted", "interrupted");
+    assert_eq!(hospital.run(&["mine"]).json()["waiting"], 0);
 }
 
 #[test]

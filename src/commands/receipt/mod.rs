@@ -137,7 +137,7 @@ fn write_to_stdout(bytes: &[u8]) -> Result<()> {
 }
 
 fn verifier(context: &Context, args: &VerifierArgs) -> Result<()> {
-    let Some(path) = &args.output else {
+    let Some(path) = args.output.as_deref().filter(|path| *path != Path::new("-")) else {
         if context.json() {
             let text = "the page needs standard output for itself";
             return Err(Failure::usage("output", text).hint("give --output FILE"));

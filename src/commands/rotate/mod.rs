@@ -61,12 +61,13 @@ enum RotateCommand {
 }
 
 #[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true)))]
 struct UnmarkArgs {
     /// The reports
-    #[arg(value_name = "REPORT", required_unless_present = "all")]
+    #[arg(value_name = "REPORT", group = "which")]
     reports: Vec<String>,
     /// All that are marked
-    #[arg(long, conflicts_with = "reports")]
+    #[arg(long, group = "which")]
     all: bool,
     #[command(flatten)]
     patient: Acting,

@@ -4,7 +4,7 @@ use super::{Report, UploadArgs, file_name, folder, head, media, node_behind, ope
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::{self, Column, Done, Show, grouped, table};
-use crate::{failures, interrupt, lookup, progress};
+use crate::{failures, interrupt, lookup, progress, stdout};
 use medledger::{MemberId, RecordId, Upload, UploadError, Uploaded, idempotency_key_of_part};
 use serde::{Serialize, Serializer};
 use std::collections::VecDeque;
@@ -120,6 +120,7 @@ impl Show for Reports {
 pub(super) fn run(context: &Context, args: &UploadArgs) -> Result<()> {
     let keys = check(args)?;
     let (ledger, bar) = open(context)?;
+    stdout::check_for_key(&ledger)?;
     let patient = lookup::member(&ledger, &args.patient)?;
     let (_, author) = args.author.unlock(&ledger)?;
     let bar = bar.get_or_init(|| progress::bytes("sealing", length(args)));
