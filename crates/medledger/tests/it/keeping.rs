@@ -1,6 +1,6 @@
 //! Backups, older databases put back, pruning, and what the fast check finds.
 
-use crate::support::{World, options, world, world_with};
+use crate::support::{World, copy, options, world, world_with};
 use medledger::core::engine::OrderError;
 use medledger::core::store::{Drawer, StoreError};
 use medledger::{
@@ -8,21 +8,7 @@ use medledger::{
     VerifyDepth,
 };
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).unwrap();
-        }
-    }
-}
 
 fn back_up(world: &World, name: &str) -> (std::path::PathBuf, Backup) {
     let to = world.folder.with_file_name(name);

@@ -1,7 +1,7 @@
 //! A hospital whose folder is put back to an older state does not vote against itself.
 
 use crate::hospitals::{House, founders, settle};
-use crate::support::member;
+use crate::support::{copy, member};
 use medledger::core::news::News;
 use medledger::core::vote::{Ballot, Phase, SignedVote};
 use medledger::{Ledger, MiningControl, Role};
@@ -100,19 +100,6 @@ impl Story {
             self.voted.get(round).is_some_and(|before| before != *ballot)
         });
         against.map(|(round, _)| *round).collect()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).unwrap();
-        }
     }
 }
 
