@@ -291,7 +291,7 @@ impl Seek for OpenedReport {
 
 impl Ledger {
     /// Opens a report for its patient, or for a reader with a live grant. The reading is recorded,
-    /// durably, before the key is unwrapped.
+    /// durably, before anything of it comes out.
     ///
     /// # Errors
     /// See [`OpenReportError`].

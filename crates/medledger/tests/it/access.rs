@@ -127,7 +127,7 @@ fn a_grant_opens_nothing_before_it_is_mined() {
 }
 
 #[test]
-fn pitfall_47_every_opening_is_recorded_before_the_key_is_unwrapped() {
+fn pitfall_47_every_opening_is_recorded_before_anything_comes_out() {
     let g = granted(1);
     g.w.ledger.open_report(&g.reader, &g.report, &Key::Access(&g.reader_key)).unwrap();
     assert_eq!(reads(&g), 1);

@@ -81,7 +81,7 @@ impl Story<'_, '_> {
         let reader = READER.name;
         self.tell.step("open", &format!("{reader} opens the report"))?;
         self.tell.say(
-            "The reading is recorded before the key is unwrapped. Every block is checked against \
+            "The reading is recorded before anything comes out. Every block is checked against \
              its content id and every 16 KiB against a tag; then the whole is compared with the \
              original.",
         )?;
