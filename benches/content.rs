@@ -54,10 +54,14 @@ fn leaves(bench: &mut Bench) {
         }
         let best = Kernel::best();
         let all = format!("{best}, leaves of {name}, {} cores", cores());
-        let work = Work::Bytes(cores() as u64 * 16 * len as u64);
+        // Sixteen MiB for each core, or small leaves would measure how long threads take to start.
+        let times = 16 * MIB / (16 * len);
+        let work = Work::Bytes((cores() * times * 16 * len) as u64);
         bench.case(&all, work, || {
             on_all_cores(|_| {
-                black_box(sha256_lanes::digest_many_with(best, black_box(&leaves)));
+                for _ in 0..times {
+                    black_box(sha256_lanes::digest_many_with(best, black_box(&leaves)));
+                }
             });
         });
         let goal = (cores() == 2).then_some(1.9);

@@ -226,6 +226,12 @@ pub struct Unsealed {
 }
 
 impl Unsealed {
+    /// Of a buffer in which nothing is left to seal.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { segment: None, position: 0 }
+    }
+
     /// Chunks still to be sealed.
     #[must_use]
     pub fn remaining(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Leaves that are sealed and hashed together.
 
 use super::SealItem;
+use crate::processor::Processor;
 use crate::store::{Session, StoreError};
 use medledger_core::Cid;
 use medledger_core::cid::Codec;
@@ -23,6 +24,8 @@ pub(super) struct Feed<'a> {
     /// The report that is being read.
     current: usize,
     lanes: usize,
+    /// Whether who reads also seals and hashes, because nobody else is there to.
+    alone: bool,
 }
 
 struct Item<'a> {
@@ -78,14 +81,20 @@ pub(super) struct Done {
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(items: Vec<SealItem<'a>>, lanes: usize, rng: &mut dyn CryptoRng) -> Self {
+    pub(super) fn new(
+        items: Vec<SealItem<'a>>,
+        processor: &Processor<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
         let open = |item: SealItem<'a>| Item {
             chunk: item.job.profile.chunk(),
             sealing: item.job.reader(item.source, rng),
             sealed: 0,
             failure: None,
         };
-        Self { items: items.into_iter().map(open).collect(), current: 0, lanes }
+        let items = items.into_iter().map(open).collect();
+        let (lanes, alone) = (processor.kernel.lanes(), processor.workers.count() == 1);
+        Self { items, current: 0, lanes, alone }
     }
 
     /// Fills a buffer with leaves, from as many reports as it takes; none when all were read.
@@ -97,7 +106,13 @@ impl<'a> Feed<'a> {
             let room = (self.lanes - batch.leaves.len()) * item.chunk;
             let start = batch.used;
             let Some(space) = buffer.get_mut(start..start + room) else { break };
-            match item.sealing.fill_unsealed(space) {
+            // What others will seal is only read here, so that they need not wait. Whoever has it all to do seals each
+            // chunk where it was just read, while it lies in the first level of the cache.
+            let filled = match self.alone {
+                true => item.sealing.fill(space).map(|filled| (filled, Unsealed::none())),
+                false => item.sealing.fill_unsealed(space),
+            };
+            match filled {
                 Ok((filled, unsealed)) => {
                     batch.add(self.current, item, filled, unsealed, buffer);
                     item.sealed += filled as u64;
@@ -169,9 +184,11 @@ impl Batch {
         let buffer = &mut *plain.0;
         let mut streams = Streams::with_kernel(kernel, self.leaves.len());
         let longest = self.leaves.iter().map(|leaf| leaf.len).max().unwrap_or(0);
-        for from in (0..longest).step_by(STRIPE) {
+        let sealed = self.leaves.iter().all(|leaf| leaf.unsealed.remaining() == 0);
+        let stripe = if sealed { longest.max(1) } else { STRIPE };
+        for from in (0..longest).step_by(stripe) {
             for leaf in &mut self.leaves {
-                let end = leaf.start + leaf.len.min(from + STRIPE);
+                let end = leaf.start + leaf.len.min(from + stripe);
                 leaf.unsealed.seal_until(&mut buffer[leaf.base..], end - leaf.base);
             }
             let stripes: Vec<&[u8]> = self
@@ -179,7 +196,7 @@ impl Batch {
                 .iter()
                 .map(|leaf| {
                     let bytes = &buffer[leaf.start..][..leaf.len];
-                    &bytes[from.min(leaf.len)..leaf.len.min(from + STRIPE)]
+                    &bytes[from.min(leaf.len)..leaf.len.min(from + stripe)]
                 })
                 .collect();
             streams.update(&stripes);

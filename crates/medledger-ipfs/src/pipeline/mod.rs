@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A buffer holds as many leaves as the SHA-256 kernel has lanes. Each of its stripes, 16 KiB of every leaf,
-//! is sealed and then hashed in all lanes at once. Several workers do this at the same time, on later parts of the
+//! is sealed and then hashed in all lanes at once; a worker that is alone seals what it reads at once. Several workers do this at the same time, on later parts of the
 //! same report or on other reports. Memory is a few buffers, 48 MiB at most, and the open levels of the
 //! trees, whatever the size of the reports.
 
@@ -167,7 +167,7 @@ pub fn seal_files(
     let chunk = items.iter().map(|item| item.job.profile.chunk()).max().unwrap_or(1);
     let lanes = processor.kernel.lanes();
     let mut builders: Vec<_> = items.iter().map(|item| Builder::new(item.job.profile)).collect();
-    let mut feed = Feed::new(items, lanes, rng);
+    let mut feed = Feed::new(items, processor, rng);
     let mut sink = |cid: &Cid, block: &[u8]| session.put(cid, block);
     in_order(
         processor.workers,
