@@ -26,7 +26,7 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "MEMBER")]
     author: Option<String>,
     /// Only this kind: register, enrol, add-report, request-access, grant,
-    /// refuse, revoke, delegate, read, group, rotate, confirm, …
+    /// refuse, revoke, delegate, read, group, rotate, confirm, suspend, succeed, admit, …
     #[arg(long)]
     kind: Option<Kind>,
     /// Only from this time on: 2026-11-22T14:04:45Z or 2026-11-22
@@ -113,6 +113,12 @@ impl Entry {
             "group" => {
                 vec![id("group", ""), several("joined", "joined: "), several("left", "left: ")]
             }
+            "register" => vec![id("member", "")],
+            "succeed" => vec![id("member", "new keys of ")],
+            "suspend" => vec![id("member", "keys of ")],
+            "admit" => vec![id("admitted", "admitted "), id("expelled", "expelled ")],
+            "enrol" => vec![id("hospital", "at ")],
+            "audit-digest" => vec![says("size").map(|size| format!("entries: {size}"))],
             "revoke" => vec![id("grant", "grant ")],
             "confirm" => vec![id("confirms", "record ")],
             _ => vec![self.label.clone()],

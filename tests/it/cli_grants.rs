@@ -161,7 +161,7 @@ fn pitfall_19_a_group_whose_member_lost_keys_is_given_nothing_until_it_is_renewe
     assert_eq!(hospital.run(&["group", "show", group]).json()["stale"], false);
     hospital.run(&share).json();
     assert_eq!(opens(&hospital, report, "5", ""), b"a report");
-    refused(&hospital, report, "4", "no_access");
+    refused(&hospital, report, "4", "suspended");
     // Where the hospital suspends, the group moves on with it.
     let suspended = hospital.run(&["identity", "suspend", "5", "--as", "1", "--wait"]).json();
     assert_eq!(suspended.get("stale_groups"), None);

@@ -418,6 +418,7 @@ classify! {
     ApproveError, error => {
         Self::NoAccess | Self::WrongKey => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::NoSlot => Class::NoAccess,
         Self::NoKey | Self::NeedsIdentity | Self::SeveralHospitals => Class::InvalidArgument,
         Self::OtherHospital(_) => Class::InvalidArgument,
@@ -471,6 +472,7 @@ classify! {
         Self::NotMined => Class::NotMined,
         Self::WrongKey => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::NoSlot(_) => Class::Access,
         Self::Missing(_) | Self::Damaged(_) | Self::Envelope(_) | Self::Slot(_) => Class::Damaged,
         Self::Metadata(_) => Class::Damaged,

@@ -5,6 +5,7 @@ use crate::files::read_bounded;
 use crate::ledger::Ledger;
 use crate::mail::{self, NotifyError};
 use crate::node_key::NodeKey;
+use crate::suspension::{Suspension, suspension};
 use crate::system::os_rng;
 use medledger_core::cbor;
 use medledger_core::engine::SubmitError;
@@ -71,6 +72,8 @@ pub struct Member {
     pub contact: Contact,
     /// What the ledger says.
     pub entry: MemberEntry,
+    /// Since when their keys are suspended, if they are.
+    pub suspended: Option<Suspension>,
 }
 
 /// What registering returned.
@@ -279,7 +282,8 @@ impl Ledger {
         let (number, contact) = self
             .contact_row(view, &id)?
             .map_or((0, Contact::named(id.to_string())), |row| (row.number, row.contact));
-        Ok(Member { id, number, contact, entry })
+        let suspended = suspension(view, &entry)?;
+        Ok(Member { id, number, contact, entry, suspended })
     }
 
     /// What people call a member; the id where nobody told this node.

@@ -12,6 +12,7 @@ use crate::attempts::Refusal;
 use crate::audit::AuditEvent;
 use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
+use crate::suspension::Suspension;
 use crate::upload::Delivery;
 use medledger_core::clock::Timestamp;
 use medledger_core::engine::SubmitError;
@@ -132,6 +133,10 @@ impl Refusal for RotateError {
 
     fn too_many(until: Timestamp) -> Self {
         Self::Open(OpenReportError::TooMany { until })
+    }
+
+    fn suspended(since: Suspension) -> Self {
+        Self::Open(OpenReportError::Suspended(since))
     }
 }
 
