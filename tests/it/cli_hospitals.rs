@@ -198,7 +198,11 @@ fn proposals_that_are_none_are_refused_by_name() {
     let garbage = two.file("garbage");
     std::fs::write(&garbage, b"\xa1\x61v\x01").expect("written");
     two.at("a", &["init", "--bits", "207fffff"]).json();
-    two.at("a", &["hospital", "approve", &garbage]).fails(2, "usage", "not_a_proposal");
+    let message =
+        two.at("a", &["hospital", "approve", &garbage]).fails(2, "usage", "not_a_proposal");
+    // Which file, what it should be, and where it stops being one; no spelling of a parser's.
+    assert!(message.contains(&garbage) && message.contains("proposal"), "{message}");
+    assert!(message.contains("lacks the field `chain`") && !message.contains("Msg("), "{message}");
     two.at("a", &["hospital", "submit", &garbage]).fails(2, "usage", "not_a_proposal");
     let own = two.at("a", &["hospital", "list"]).json();
     let own = text(&own["hospitals"][0], "hospital").to_owned();
