@@ -72,7 +72,14 @@ pub(super) fn group(error: &GroupError) -> Failure {
         GroupError::Refused(code) => void(*code, error.to_string()),
         GroupError::Suspended(_) => Failure::of(Refused, "member_suspended", error)
             .hint("`medledger identity replace MEMBER` gives them others"),
-        GroupError::Name => Failure::of(Usage, "name", error),
+        GroupError::Name | GroupError::Spaces(_) => Failure::of(Usage, "name", error),
+        GroupError::LikeAnId(_) => {
+            Failure::of(Usage, "name", error).hint("give it a name with other letters than a to f")
+        }
+        GroupError::Everyone(_) => Failure::of(Usage, "name", error)
+            .hint("`medledger group create --role ROLE` makes that group"),
+        GroupError::NameTaken { .. } => Failure::of(Usage, "name_taken", error)
+            .hint("give it another name; `medledger group list` shows all"),
         GroupError::Submit(error) => submit(error),
         GroupError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),

@@ -20,6 +20,7 @@ pub(super) fn register(error: &RegisterError) -> Failure {
         RegisterError::Lock(error) => lock(error),
         RegisterError::Name { .. }
         | RegisterError::Blank { .. }
+        | RegisterError::Spaces { .. }
         | RegisterError::Character { .. } => Failure::of(Usage, "name", error),
         RegisterError::IdentityFile { source, path } => file(path, source),
         RegisterError::Submit(error) => submit(error),

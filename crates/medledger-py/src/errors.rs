@@ -324,7 +324,7 @@ classify! {
         _ => Class::Base,
     }
     RegisterError, error => {
-        Self::Address(_) | Self::Name { .. } | Self::Blank { .. } | Self::Character { .. } => Class::InvalidArgument,
+        Self::Address(_) | Self::Name { .. } | Self::Blank { .. } | Self::Spaces { .. } | Self::Character { .. } => Class::InvalidArgument,
         Self::Lock(error) => error.class(),
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
@@ -445,7 +445,8 @@ classify! {
     GroupError, error => {
         Self::Refused(code) => Class::Refused(*code),
         Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
-        Self::Name => Class::InvalidArgument,
+        Self::Name | Self::Spaces(_) | Self::LikeAnId(_) | Self::Everyone(_) => Class::InvalidArgument,
+        Self::NameTaken { .. } => Class::Conflict,
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
         _ => Class::Base,

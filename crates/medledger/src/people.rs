@@ -15,7 +15,7 @@ use medledger_core::record::{Enrol, Register};
 use medledger_core::registry::{Custody, Role, VoidCode, limit};
 use medledger_core::state::{MemberEntry, State};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
-use medledger_core::text::{is_blank, is_refused_in_name};
+use medledger_core::text::{has_outer_spaces, is_blank, is_refused_in_name};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -110,6 +110,12 @@ pub enum RegisterError {
     Blank {
         /// Characters found.
         found: usize,
+    },
+    /// The name begins or ends with a space.
+    #[error("a name does not begin or end with a space, found {found:?}")]
+    Spaces {
+        /// The name.
+        found: String,
     },
     /// The name holds a character that controls what shows it, or hides.
     #[error("a name is a line of visible characters, found {found:?}")]
@@ -442,6 +448,9 @@ pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
     }
     if is_blank(&contact.name) {
         return Err(RegisterError::Blank { found });
+    }
+    if has_outer_spaces(&contact.name) {
+        return Err(RegisterError::Spaces { found: contact.name.clone() });
     }
     contact.email.as_deref().map_or(Ok(()), mail::check_address)?;
     Ok(())
