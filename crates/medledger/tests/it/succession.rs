@@ -340,3 +340,30 @@ fn pitfall_48_the_former_keys_lie_under_the_new_password_too_whatever_a_crash_le
     w.ledger.forget_former_keys(&next, "five").unwrap();
     assert!(!file(&w, &nurse, "former").exists());
 }
+
+#[test]
+fn keys_that_were_refused_leave_no_file_and_keys_in_force_are_not_written_over() {
+    let w = world();
+    let contact = Contact::named("Nurse Joy");
+    let (nurse, _) = w.ledger.add_member(&w.hospital, Role::Nurse, &contact, PASSWORD).unwrap();
+    let file = |ending: &str| w.folder.join("identities").join(format!("{}.{ending}", nurse.id()));
+    // Not suspended, so the hospital does not replace them.
+    let error = w.ledger.replace_keys(&w.hospital, &nurse.id(), "new").unwrap_err();
+    assert!(matches!(error, SuccessionError::Submit(_)), "{error}");
+    assert!(!file("next").exists());
+    assert_eq!(w.ledger.unlock(&nurse.id(), PASSWORD).unwrap(), nurse);
+    w.ledger.suspend(&w.hospital, &nurse.id()).unwrap();
+    let (second, done) = w.ledger.replace_keys(&w.hospital, &nurse.id(), "new").unwrap();
+    w.ledger.wait_mined(&done.record).unwrap();
+    // As a crash leaves it: the ledger has the new keys, the file with them stands beside the old one.
+    std::fs::rename(file("identity"), file("next")).unwrap();
+    std::fs::rename(file("former"), file("identity")).unwrap();
+    assert_eq!(w.ledger.unlock(&nurse.id(), "new").unwrap(), second);
+    // A try that is refused leaves the keys in force where they open.
+    let error = w.ledger.replace_keys(&w.hospital, &nurse.id(), "third").unwrap_err();
+    assert!(matches!(error, SuccessionError::Submit(_)), "{error}");
+    assert_eq!(w.ledger.unlock(&nurse.id(), "new").unwrap(), second);
+    assert!(!file("next").exists());
+    let (third, _) = w.ledger.succeed(&second, "third").unwrap();
+    assert_eq!(w.ledger.unlock(&nurse.id(), "third").unwrap(), third);
+}
