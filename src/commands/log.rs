@@ -42,6 +42,8 @@ pub(crate) struct LogArgs {
 
 #[derive(Serialize)]
 struct Log {
+    /// Records that match.
+    size: usize,
     records: Vec<Entry>,
 }
 
@@ -181,9 +183,15 @@ pub(crate) fn run(context: &Context, args: &LogArgs) -> Result<()> {
         ..RecordQuery::default()
     };
     let mut records: Vec<Entry> = ledger.log(&query)?.into_iter().map(Entry::from).collect();
+    let size = records.len();
     if let Some(limit) = args.limit {
         // The store counts from the oldest on; people ask for the newest.
         records.drain(..records.len().saturating_sub(limit));
     }
-    context.print(&Log { records })
+    let left_out = size - records.len();
+    context.print(&Log { size, records })?;
+    if left_out > 0 {
+        context.note(&format!("{left_out} older records are not shown: --limit N shows more"));
+    }
+    Ok(())
 }

@@ -113,7 +113,7 @@ mod verify;
 
 pub use accesses::Access;
 pub use approve::{ApproveError, Approved, Key, ReaderKey};
-pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
+pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditGlance, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
