@@ -215,11 +215,16 @@ impl Ledger {
             return Err(RotateError::OtherHospital { report: *report, hospital: *hospital });
         }
         let mut unit = self.store().unit()?;
+        let mut marked = 0;
         for (report, _) in &reports {
-            unit.set_local(Drawer::Node, &mark(&patient.id(), report), Some(&[]))?;
+            let mark = mark(&patient.id(), report);
+            if unit.local(Drawer::Node, &mark)?.is_none() {
+                unit.set_local(Drawer::Node, &mark, Some(&[]))?;
+                marked += 1;
+            }
         }
         unit.commit()?;
-        Ok(reports.len())
+        Ok(marked)
     }
 
     /// Takes back the marks of these reports, or of all that are marked: they keep their keys. Gives how many there were.
