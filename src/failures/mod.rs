@@ -271,6 +271,8 @@ fn backup(error: &BackupError) -> Failure {
     match error {
         BackupError::Folder(error) => create(error),
         BackupError::Store(error) => store(error),
+        BackupError::Within { .. } => Failure::of(Usage, "within", error)
+            .hint("name a folder elsewhere, best on another disk"),
         BackupError::Other { .. } => Failure::of(Damaged, "damaged", error),
         BackupError::Io { path, source } => file(path, source),
         _ => Failure::of(Bug, "unknown", error),

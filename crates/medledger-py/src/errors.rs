@@ -208,6 +208,7 @@ classify! {
     }
     BackupError, error => {
         Self::Folder(error) => error.class(),
+        Self::Within { .. } => Class::InvalidArgument,
         Self::Store(error) => error.class(),
         Self::Other { .. } => Class::Damaged,
         _ => Class::Storage,
