@@ -94,8 +94,6 @@ fn words(text: &str) -> String {
         format!("it has the field `{}`, which does not belong to it", name(rest))
     } else if let Some(rest) = text.strip_prefix("missing field ") {
         format!("it lacks the field `{}`", name(rest))
-    } else if let Some(rest) = text.strip_prefix("duplicate field ") {
-        format!("it has the field `{}` twice", name(rest))
     } else if let Some(rest) = text.strip_prefix("unknown variant ") {
         format!("it says `{}`, which is not known there", name(rest))
     } else if let Some((found, wanted)) = text.split_once(", expected ") {
@@ -295,7 +293,7 @@ mod tests {
             (map(&[("v", &[1]), ("x", &[1])]), "it has the field `x`, which does not belong to it"),
             // What others wrote does not reach a terminal as it is.
             (map(&[("a\u{1b}", &[1])]), "it has the field `a\\u{1b}`, which does not belong to it"),
-            (map(&[("v", &[1]), ("v", &[1])]), "it has the field `v` twice"),
+            (map(&[("v", &[1]), ("v", &[1])]), "its fields are out of order"),
             (map(&[("v", b"\x61x")]), "it has something else where u16 belongs"),
             (map(&[("kind", b"\x61x")]), "it says `x`, which is not known there"),
         ];

@@ -400,7 +400,7 @@ impl Ledger {
                     report.vouched = report.vouched.max(digest.size);
                 }
                 Some(_) => {
-                    report.findings.push(AuditFinding::Differs { record, size: digest.size })
+                    report.findings.push(AuditFinding::Differs { record, size: digest.size });
                 }
                 None => report.findings.push(AuditFinding::CutOff {
                     record,
