@@ -133,6 +133,8 @@ struct Expelled {
     name: String,
     /// Height of the block that did it.
     since: u64,
+    /// Whether it votes still: until the block that expelled it is final.
+    votes: bool,
 }
 
 #[derive(Serialize)]
@@ -155,7 +157,8 @@ impl Show for Hospitals {
         };
         let gone = |hospital: &Expelled| {
             let since = format!("expelled in block {}", hospital.since);
-            [hospital.name.clone(), hospital.hospital.clone(), "no".into(), since]
+            let votes = if hospital.votes { "still" } else { "no" };
+            [hospital.name.clone(), hospital.hospital.clone(), votes.into(), since]
         };
         let rows: Vec<_> =
             self.hospitals.iter().map(row).chain(self.expelled.iter().map(gone)).collect();
@@ -188,6 +191,7 @@ pub(crate) fn list(context: &Context) -> Result<()> {
         hospital: id.to_string(),
         name: names.get(id).cloned().unwrap_or_default(),
         since: *since,
+        votes: now.deciding.contains(id),
     });
     let expelled = gone.collect();
     let listed = now.set.hospitals().iter().map(|(id, key)| Listed {
