@@ -3,7 +3,7 @@
 use crate::exit::{Failure, Result};
 use medledger::core::registry::Kind;
 use medledger::core::store::RecordQuery;
-use medledger::{GrantId, Group, Ledger, Member, RecordId, ReportId};
+use medledger::{GrantId, Group, Ledger, Member, OpenReportError, RecordId, ReportId};
 
 /// Fewer characters of an id are more likely a slip than a name.
 const LEAST_PREFIX: usize = 4;
@@ -66,6 +66,14 @@ pub(crate) fn report(ledger: &Ledger, text: &str) -> Result<ReportId> {
     })
 }
 
+/// The same for who wants to read it. A name that is no report's is answered like a report that they may not read.
+pub(crate) fn report_to_read(ledger: &Ledger, text: &str) -> Result<ReportId> {
+    report(ledger, text).map_err(|failure| match failure.code() {
+        "no_report" => OpenReportError::NoAccess.into(),
+        _ => failure,
+    })
+}
+
 /// The record with this id, or whose id begins so; only of one kind if one is given.
 pub(crate) fn record(ledger: &Ledger, text: &str, kind: Option<Kind>) -> Result<RecordId> {
     if let Ok(id) = text.parse() {
@@ -93,25 +101,34 @@ pub(crate) fn grant(ledger: &Ledger, text: &str) -> Result<GrantId> {
     pick("grant", text, ids.into_iter())
 }
 
-/// The group with this id or name, or whose id begins so. Anybody may name a group like another one's id: a whole id
+/// The group with this id or name, or whose id begins so. Groups of before may be named like another one's id: a whole id
 /// goes before names, and a name that the id of another group begins with is ambiguous.
 pub(crate) fn group(ledger: &Ledger, text: &str) -> Result<Group> {
-    let groups = ledger.groups()?;
+    let mut groups = ledger.groups()?;
+    let called = groups.iter().map(|group| (group.id.to_string(), group.name.as_str()));
+    let called: Vec<_> = called.collect();
+    let found = group_called(text, &called)?;
+    Ok(groups.swap_remove(found))
+}
+
+/// Which of these groups, by ids and names, is meant.
+fn group_called(text: &str, groups: &[(String, &str)]) -> Result<usize> {
     let lower = text.to_ascii_lowercase();
-    if let Some(group) = groups.iter().find(|group| group.id.to_string() == lower) {
-        return Ok(group.clone());
+    if let Some(found) = groups.iter().position(|(id, _)| *id == lower) {
+        return Ok(found);
     }
-    let begins =
-        |group: &Group| lower.len() >= LEAST_PREFIX && group.id.to_string().starts_with(&lower);
-    if groups.iter().any(|group| group.name == text) {
-        let meant = |group: &&Group| group.name == text || begins(group);
-        let meant: Vec<&Group> = groups.iter().filter(meant).collect();
+    let begins = |id: &str| lower.len() >= LEAST_PREFIX && id.starts_with(&lower);
+    if groups.iter().any(|(_, name)| *name == text) {
+        let meant = |found: &usize| groups[*found].1 == text || begins(&groups[*found].0);
+        let meant: Vec<usize> = (0..groups.len()).filter(meant).collect();
         return match meant.as_slice() {
-            [one] => Ok((*one).clone()),
-            several => Err(ambiguous("group", text, several.iter().map(|g| g.id.to_string()))),
+            [one] => Ok(*one),
+            several => {
+                Err(ambiguous("group", text, several.iter().map(|found| groups[*found].0.clone())))
+            }
         };
     }
-    let ids = groups.into_iter().map(|group| (group.id.to_string(), group));
+    let ids = groups.iter().enumerate().map(|(found, (id, _))| (id.clone(), found));
     pick("group", text, ids).map_err(|failure| match failure.code() {
         "no_group" => failure.hint("`medledger group list` shows all"),
         _ => failure,
@@ -173,6 +190,19 @@ mod tests {
         for other in ["", "12345678", "00000003", "+3", "-3", "3a", "abcd", "٣"] {
             assert_eq!(number(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_group_named_like_anothers_id_does_not_take_its_place() {
+        let (board, other) = ("abcd0123".to_owned(), "ffff4567".to_owned());
+        let named = |name| [(board.clone(), "board"), (other.clone(), name)];
+        let code = |text, name| group_called(text, &named(name)).unwrap_err().code().to_owned();
+        assert_eq!(group_called("board", &named("new")).unwrap(), 0);
+        assert_eq!(group_called("FFFF", &named("new")).unwrap(), 1);
+        assert_eq!(group_called("abcd0123", &named("abcd0123")).unwrap(), 0);
+        assert_eq!(code("abcd", "abcd"), "ambiguous");
+        assert_eq!(code("board", "board"), "ambiguous");
+        assert_eq!(code("nurses", "board"), "no_group");
     }
 
     #[test]

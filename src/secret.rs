@@ -1,7 +1,7 @@
 //! Secrets come from a prompt, a file or the environment; never from an argument, which every
 //! process of the machine can see.
 
-use crate::exit::{Failure, Result};
+use crate::exit::{Failure, Fault, Result};
 use crate::{failures, lookup};
 use clap::Args;
 use medledger::{AccessKey, Identity, Key, Ledger, Member};
@@ -134,14 +134,24 @@ impl PasswordArgs {
     pub(crate) fn unlock(&self, ledger: &Ledger, member: &Member) -> Result<Identity> {
         let what = format!("password of {}", member.contact.name);
         let password = self.source(&what).get()?;
-        ledger.unlock(&member.id, &password).map_err(|error| {
+        let identity = ledger.unlock(&member.id, &password).map_err(|error| {
             let failure = Failure::from(error);
             if failure.code() == "wrong_password" {
                 failure.doing(&member.contact.name)
             } else {
                 failure
             }
-        })
+        })?;
+        // They sign nothing, and everything would be refused for it, in other words each time.
+        if *identity.public() != member.entry.identity {
+            let name = &member.contact.name;
+            let text =
+                format!("the identity file of {name} here holds former keys: others are in force");
+            return Err(Failure::new(Fault::Refused, "not_in_force", text).hint(
+                "`medledger identity install FILE` puts the file with the present ones here, from where they were made",
+            ));
+        }
+        Ok(identity)
     }
 }
 

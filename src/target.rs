@@ -84,6 +84,22 @@ impl Target {
         Ok(Self::Through(path.to_owned()))
     }
 
+    /// Refuses a file in a ledger's folder: it would lie among those the ledger is made of, or be one of them.
+    pub(crate) fn outside(self, ledger: &Path) -> Result<Self> {
+        let failed = |error: io::Error| failures::file(self.path(), &error);
+        let folder = match self.path().parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let folder = folder.canonicalize().map_err(failed)?;
+        if ledger.canonicalize().is_ok_and(|ledger| folder.starts_with(ledger)) {
+            let text =
+                format!("{} is in the ledger's folder {}", self.path().display(), ledger.display());
+            return Err(Failure::usage("within", text).hint("name a file elsewhere"));
+        }
+        Ok(self)
+    }
+
     fn path(&self) -> &Path {
         let (Self::File(path) | Self::Through(path)) = self;
         path

@@ -15,20 +15,19 @@ pub(crate) struct AccessesArgs {
     /// The patient
     #[arg(long = "as", value_name = "MEMBER")]
     patient: String,
-    /// Leave out so many of the oldest
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    offset: usize,
-    /// At most so many; 0 stands for all
+    /// Begin after so many of the oldest
+    #[arg(long, value_name = "N")]
+    offset: Option<usize>,
+    /// At most so many: the newest, unless --offset says where to begin; 0 stands for all
     #[arg(long, default_value_t = 0, value_name = "N")]
     limit: usize,
 }
 
 #[derive(Serialize)]
 struct Accesses {
+    /// Accesses there are.
+    size: usize,
     accesses: Vec<Access>,
-    /// How many were left out.
-    #[serde(skip)]
-    offset: usize,
 }
 
 #[derive(Serialize)]
@@ -49,8 +48,8 @@ struct Access {
 impl Show for Accesses {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.accesses.is_empty() {
-            return if self.offset > 0 {
-                writeln!(out, "there are {} accesses or fewer", self.offset)
+            return if self.size > 0 {
+                writeln!(out, "there are {} accesses", self.size)
             } else {
                 writeln!(out, "nobody has read a report of this patient here")
             };
@@ -89,26 +88,35 @@ pub(crate) fn run(context: &Context, args: &AccessesArgs) -> Result<()> {
         );
         return Err(Failure::usage("no_patient", message));
     }
-    let accesses =
-        ledger.accesses(&patient.id, args.offset, args.limit)?.into_iter().map(|access| {
-            let (standing, height) = match access.standing {
-                Standing::Accepted { .. } => ("accepted", None),
-                Standing::Mined { height, .. } => ("mined", Some(height)),
-                Standing::Refused { .. } => ("refused", None),
-            };
-            Access {
-                record: access.record.to_string(),
-                report: access.report.to_string(),
-                label: access.label,
-                reader: access.reader.to_string(),
-                reader_name: access.reader_name,
-                time: show_time(access.time),
-                grant: access.grant.map(|grant| grant.to_string()),
-                purpose: access.purpose.map(|purpose| purpose.name()),
-                version: access.version,
-                standing,
-                height,
-            }
-        });
-    context.print(&Accesses { accesses: accesses.collect(), offset: args.offset })
+    let all = ledger.accesses(&patient.id, 0, 0)?;
+    let (size, limit) = (all.len(), if args.limit == 0 { usize::MAX } else { args.limit });
+    let offset = args.offset.unwrap_or(size.saturating_sub(limit)).min(size);
+    let shown = (size - offset).min(limit);
+    let accesses = all.into_iter().skip(offset).take(shown).map(|access| {
+        let (standing, height) = match access.standing {
+            Standing::Accepted { .. } => ("accepted", None),
+            Standing::Mined { height, .. } => ("mined", Some(height)),
+            Standing::Refused { .. } => ("refused", None),
+        };
+        Access {
+            record: access.record.to_string(),
+            report: access.report.to_string(),
+            label: access.label,
+            reader: access.reader.to_string(),
+            reader_name: access.reader_name,
+            time: show_time(access.time),
+            grant: access.grant.map(|grant| grant.to_string()),
+            purpose: access.purpose.map(|purpose| purpose.name()),
+            version: access.version,
+            standing,
+            height,
+        }
+    });
+    context.print(&Accesses { size, accesses: accesses.collect() })?;
+    if shown < size && shown > 0 {
+        let more =
+            format!("{offset} older and {} newer accesses are not shown", size - offset - shown);
+        context.note(&format!("{more}: --limit N shows more, --offset N others"));
+    }
+    Ok(())
 }

@@ -49,10 +49,10 @@ impl Show for Unlocked {
 
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
-    /// Begin with this entry
-    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
-    from: u64,
-    /// At most so many
+    /// Begin with this entry [default: with the oldest of the newest --limit]
+    #[arg(long, value_name = "NUMBER")]
+    from: Option<u64>,
+    /// At most so many: the newest, unless --from says where to begin
     #[arg(long, default_value_t = 1000, value_name = "N")]
     limit: usize,
 }
@@ -68,6 +68,10 @@ pub(crate) struct DigestArgs {
 
 #[derive(Serialize)]
 struct Entries {
+    /// Entries there are.
+    size: u64,
+    /// What is wrong with the log, as far as a glance shows.
+    broken: Option<String>,
     entries: Vec<Entry>,
 }
 
@@ -158,7 +162,12 @@ pub(crate) fn run(context: &Context, command: &AuditCommand) -> Result<()> {
 
 fn list(context: &Context, args: &ListArgs) -> Result<()> {
     let ledger = context.open_read_only()?;
-    let entries = ledger.audit_log(args.from, args.limit)?.into_iter().map(|entry| Entry {
+    let glance = ledger.glance_at_audit()?;
+    let newest = glance.size.saturating_sub(u64::try_from(args.limit).unwrap_or(u64::MAX));
+    let entries = ledger.audit_log(args.from.unwrap_or(newest), args.limit)?;
+    let before = entries.first().map_or(0, |entry| entry.number);
+    let after = entries.last().map_or(0, |entry| glance.size.saturating_sub(entry.number + 1));
+    let entries = entries.into_iter().map(|entry| Entry {
         number: entry.number,
         time: show_time(entry.time),
         event: entry.event.name(),
@@ -168,7 +177,19 @@ fn list(context: &Context, args: &ListArgs) -> Result<()> {
         request: entry.request.map(|id| id.to_string()),
         grant: entry.grant.map(|id| id.to_string()),
     });
-    context.print(&Entries { entries: entries.collect() })
+    let broken = glance.broken.map(|finding| finding.to_string());
+    let shown = Entries { size: glance.size, broken, entries: entries.collect() };
+    context.print(&shown)?;
+    if before + after > 0 {
+        let more = format!("{before} older and {after} newer entries are not shown");
+        context.note(&format!("{more}: --limit N shows more, --from NUMBER others"));
+    }
+    if let Some(broken) = &shown.broken {
+        context.note(&format!(
+            "warning: the log is broken: {broken}; `medledger audit verify` says all that is wrong with it"
+        ));
+    }
+    Ok(())
 }
 
 fn digest(context: &Context, args: &DigestArgs) -> Result<()> {

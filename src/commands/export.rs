@@ -69,7 +69,8 @@ fn news(context: &Context, args: &NewsArgs) -> Result<()> {
     // They are written again and again; whatever else is there was not meant.
     let older = args.output.is_file()
         && News::decode(&read_bounded(&args.output, limit::NEWS_BYTES)?).is_ok();
-    let target = Target::of(&args.output, args.replace.force || older)?;
+    let target =
+        Target::of(&args.output, args.replace.force || older)?.outside(context.folder())?;
     let ledger = context.open()?;
     let news = ledger.export_news()?;
     target.write(&news, Readers::Owner)?;
@@ -129,7 +130,7 @@ pub(crate) fn run(context: &Context, command: &ExportCommand) -> Result<()> {
         let ledger = context.open_read_only()?;
         return write(&ledger, command, &mut io::stdout().lock()).map(drop);
     }
-    let target = Target::of(output, replace.force)?;
+    let target = Target::of(output, replace.force)?.outside(context.folder())?;
     let ledger = context.open_read_only()?;
     let mut sink = target.create(Readers::Owner)?;
     let exported = write(&ledger, command, &mut sink)?;

@@ -131,7 +131,8 @@ pub(crate) fn run(context: &Context, command: &HospitalCommand) -> Result<()> {
             let input = import::open(&args.file)?;
             interrupt::writes();
             let (_, imported) =
-                import::shown(|step| Ledger::join(context.folder(), &args.chain, input, step))?;
+                import::shown(|step| Ledger::join(context.folder(), &args.chain, input, step))
+                    .map_err(|error| import::about(&args.file, error))?;
             import::taken(context, imported)
         }
         HospitalCommand::List => change::list(context),

@@ -314,7 +314,7 @@ fn suspend(context: &Context, args: &SuspendArgs) -> Result<()> {
         stale_groups: stale.iter().map(|group| group.id.to_string()).collect(),
         group_names: stale.into_iter().map(|group| group.name).collect(),
         names: (Vec::new(), Vec::new()),
-        says: "these keys sign nothing and open nothing any more",
+        says: "these keys sign nothing and open nothing any more; `medledger identity replace` gives the member others",
     };
     context.accepted(
         &ledger,

@@ -1,7 +1,7 @@
 //! `medledger import report` and `import chain`: CAR files, verified to the last bit.
 
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, bytes, fields};
 use crate::{failures, interrupt, progress};
 use clap::{Args, Subcommand};
@@ -155,20 +155,22 @@ pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
         ImportCommand::Report(args) => {
             let input = open(&args.file)?;
             let ledger = context.open()?;
-            let imported = shown(|step| ledger.import_report(input, step))?;
+            let imported = shown(|step| ledger.import_report(input, step))
+                .map_err(|error| about(&args.file, error))?;
             let done = Done::new("the blocks are here", "`medledger verify` counts them");
             context.print_done(&Healed::from(imported), &done)
         }
         ImportCommand::Chain(args) => {
             let input = open(&args.file)?;
             let ledger = context.open_to_reconcile()?;
-            let imported = shown(|step| ledger.import_chain(input, step))?;
+            let imported = shown(|step| ledger.import_chain(input, step))
+                .map_err(|error| about(&args.file, error))?;
             taken(context, imported)
         }
         ImportCommand::News(args) => {
             let bytes = super::hospital::read_bounded(&args.file, limit::NEWS_BYTES)?;
             let ledger = context.open()?;
-            let taken = ledger.import_news(&bytes)?;
+            let taken = ledger.import_news(&bytes).map_err(|error| about(&args.file, error))?;
             let done = Done::new("the news are taken in", "`medledger status` shows what waits");
             let heard = Heard {
                 records: taken.records,
@@ -187,9 +189,21 @@ pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
             let follow = |step: &mut dyn FnMut(ImportStep)| {
                 Ledger::follow(context.folder(), &args.chain, input, step)
             };
-            let (_, imported) = shown(follow)?;
+            let (_, imported) = shown(follow).map_err(|error| about(&args.file, error))?;
             taken(context, imported)
         }
+    }
+}
+
+/// A failure to take in a file, with the file where it is about that.
+pub(crate) fn about(file: &Path, error: impl Into<Failure>) -> Failure {
+    const ABOUT_THE_FILE: [&str; 7] =
+        ["not_a_chain", "not_a_car", "car", "cid", "genesis", "not_news", "update_needed"];
+    let failure = error.into();
+    if ABOUT_THE_FILE.contains(&failure.code()) {
+        failure.doing(&file.display().to_string())
+    } else {
+        failure
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "MEMBER")]
     author: Option<String>,
     /// Only this kind: register, enrol, add-report, request-access, grant,
-    /// refuse, revoke, delegate, read, group, rotate, confirm, …
+    /// refuse, revoke, delegate, read, group, rotate, confirm, suspend, succeed, admit, …
     #[arg(long)]
     kind: Option<Kind>,
     /// Only from this time on: 2026-11-22T14:04:45Z or 2026-11-22
@@ -42,6 +42,8 @@ pub(crate) struct LogArgs {
 
 #[derive(Serialize)]
 struct Log {
+    /// Records that match.
+    size: usize,
     records: Vec<Entry>,
 }
 
@@ -113,6 +115,12 @@ impl Entry {
             "group" => {
                 vec![id("group", ""), several("joined", "joined: "), several("left", "left: ")]
             }
+            "register" => vec![id("member", "")],
+            "succeed" => vec![id("member", "new keys of ")],
+            "suspend" => vec![id("member", "keys of ")],
+            "admit" => vec![id("admitted", "admitted "), id("expelled", "expelled ")],
+            "enrol" => vec![id("hospital", "at ")],
+            "audit-digest" => vec![says("size").map(|size| format!("entries: {size}"))],
             "revoke" => vec![id("grant", "grant ")],
             "confirm" => vec![id("confirms", "record ")],
             _ => vec![self.label.clone()],
@@ -175,9 +183,15 @@ pub(crate) fn run(context: &Context, args: &LogArgs) -> Result<()> {
         ..RecordQuery::default()
     };
     let mut records: Vec<Entry> = ledger.log(&query)?.into_iter().map(Entry::from).collect();
+    let size = records.len();
     if let Some(limit) = args.limit {
         // The store counts from the oldest on; people ask for the newest.
         records.drain(..records.len().saturating_sub(limit));
     }
-    context.print(&Log { records })
+    let left_out = size - records.len();
+    context.print(&Log { size, records })?;
+    if left_out > 0 {
+        context.note(&format!("{left_out} older records are not shown: --limit N shows more"));
+    }
+    Ok(())
 }

@@ -1,12 +1,12 @@
 //! `medledger member add` and `member list`.
 
 use crate::context::Context;
-use crate::exit::{Failure, Result};
+use crate::exit::Result;
 use crate::lookup;
 use crate::output::{Column, Done, Show, fields, table};
 use crate::secret::{PasswordArgs, Source};
 use clap::{Args, Subcommand};
-use medledger::{Contact, DeliveryMode, Role};
+use medledger::{Contact, DeliveryMode, Role, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -80,6 +80,29 @@ struct Listed {
     email: Option<String>,
     hospital: String,
     custody: &'static str,
+    /// Since when their keys are suspended.
+    suspended: Option<Suspended>,
+    /// Whether it is a hospital that was expelled.
+    expelled: bool,
+}
+
+#[derive(Serialize)]
+struct Suspended {
+    height: u64,
+    /// Time of that block; none while the suspension waits for one.
+    since: Option<String>,
+    #[serde(skip)]
+    says: String,
+}
+
+impl Listed {
+    fn state(&self) -> String {
+        match &self.suspended {
+            Some(suspended) => format!("suspended {}", suspended.says),
+            None if self.expelled => "expelled".into(),
+            None => String::new(),
+        }
+    }
 }
 
 impl Show for Members {
@@ -97,6 +120,7 @@ impl Show for Members {
                     member.role.to_owned(),
                     member.id.clone(),
                     member.email.clone().unwrap_or_default(),
+                    member.state(),
                 ]
             })
             .collect();
@@ -106,6 +130,7 @@ impl Show for Members {
             Column::Whole("ROLE"),
             Column::Whole("MEMBER ID"),
             Column::Flexible("MAIL"),
+            Column::Whole("STATE"),
         ];
         table(out, columns, &rows)
     }
@@ -132,15 +157,7 @@ fn add(context: &Context, args: &AddArgs) -> Result<()> {
     .create()?;
     let contact =
         Contact { name: args.name.clone(), email: args.email.clone(), delivery: args.delivery };
-    let (_, registration) =
-        ledger.add_member(&hospital, args.role, &contact, &password).map_err(|error| {
-            match Failure::from(error) {
-                failure if failure.code() == "not_registrable" => {
-                    failure.hint("a hospital comes with a ledger of its own: `medledger init`")
-                }
-                failure => failure,
-            }
-        })?;
+    let (_, registration) = ledger.add_member(&hospital, args.role, &contact, &password)?;
     let added = Added {
         member: registration.member.to_string(),
         number: registration.number,
@@ -154,7 +171,14 @@ fn add(context: &Context, args: &AddArgs) -> Result<()> {
 
 fn list(context: &Context) -> Result<()> {
     let ledger = context.open_read_only()?;
+    let hospitals = ledger.hospitals()?.set;
     let members = ledger.members()?.into_iter().map(|member| Listed {
+        suspended: member.suspended.map(|suspended| Suspended {
+            height: suspended.height,
+            since: suspended.time.map(show_time),
+            says: suspended.to_string(),
+        }),
+        expelled: member.entry.role == Role::Hospital && !hospitals.contains(&member.id),
         number: member.number,
         id: member.id.to_string(),
         role: member.entry.role.name(),

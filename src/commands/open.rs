@@ -100,8 +100,9 @@ pub(crate) fn run(context: &Context, args: &OpenArgs) -> Result<()> {
         Some(_) => context.open_read_only()?,
         None => context.open()?,
     };
-    let report = lookup::report(&ledger, &args.report)?;
+    // Who does not prove to be the reader learns nothing of reports.
     let (_, reader) = args.reader.unlock(&ledger)?;
+    let report = lookup::report_to_read(&ledger, &args.report)?;
     let access_key = args.key.get()?;
     let key = key(access_key.as_ref());
     let mut opened = match &slot {

@@ -7,7 +7,7 @@ use crate::qr::QrArgs;
 use crate::secret::Acting;
 use crate::stdout;
 use clap::Args;
-use medledger::show_time;
+use medledger::{OpenReportError, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
 use zeroize::Zeroizing;
@@ -63,6 +63,12 @@ pub(crate) fn run(context: &Context, args: &PickupArgs) -> Result<()> {
     let ledger = context.open()?;
     let (_, owner) = args.owner.unlock(&ledger)?;
     let picked = ledger.pick_up(&owner)?;
+    // Nothing waits for keys that are suspended: none is told to have been picked up.
+    if picked.is_empty()
+        && let Some(since) = ledger.suspension(&owner.id())?
+    {
+        return Err(OpenReportError::Suspended(since).into());
+    }
     let several = picked.len() > 1;
     let mut written = Ok(());
     let mut keys = Vec::with_capacity(picked.len());

@@ -1,6 +1,6 @@
 //! What a record says, for people and programs; ids only, since nothing else is in a record.
 
-use medledger::core::record::{Body, Grantee, Record, Scope};
+use medledger::core::record::{Body, Grantee, HospitalChange, Record, Scope};
 use medledger::{GrantId, GroupId, MemberId, ReportId, show_time};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -42,6 +42,26 @@ pub(crate) fn says(record: &Record) -> Fields {
             ("member", text(body.member.member_id())),
             ("role", text(body.role.name())),
             ("custody", text(body.custody.name())),
+        ]),
+        Body::Succeed(body) => said.extend([
+            ("member", text(body.member)),
+            ("fingerprint", text(body.next.fingerprint())),
+            ("consent", text(if body.consent.is_some() { "yes" } else { "no" })),
+        ]),
+        Body::Suspend(body) => said.extend([("member", text(body.member))]),
+        Body::Admit(body) => {
+            said.insert("approvals", Said::Number(body.approvals.len() as u64));
+            match &body.change {
+                HospitalChange::Admit(application) => {
+                    said.insert("admitted", text(application.id()))
+                }
+                HospitalChange::Expel(hospital) => said.insert("expelled", text(hospital)),
+            };
+        }
+        Body::AuditDigest(body) => said.extend([
+            ("first", Said::Number(body.first)),
+            ("size", Said::Number(body.size)),
+            ("root", text(body.root)),
         ]),
         Body::Enrol(body) => said.extend([
             ("hospital", text(body.hospital)),

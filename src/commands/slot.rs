@@ -111,8 +111,8 @@ pub(crate) fn run(context: &Context, command: &SlotCommand) -> Result<()> {
 fn ask(context: &Context, args: &AskArgs) -> Result<()> {
     let target = Target::of(&args.to, args.replace.force)?;
     let ledger = context.open_read_only()?;
-    let report = lookup::report(&ledger, &args.report)?;
     let (_, reader) = args.reader.unlock(&ledger)?;
+    let report = lookup::report_to_read(&ledger, &args.report)?;
     let access_key = args.key.get()?;
     let ask = ledger.ask_for_slot(&reader, &report, &key(access_key.as_ref()))?;
     target.write(&ask.bytes, Readers::Others)?;

@@ -1,6 +1,8 @@
 //! Errors about who may read: grants, groups, rotations.
 
-use super::use_cases::{CHECK_KEY, envelope, metadata, open_report, seal, slot};
+use super::use_cases::{
+    CHECK_KEY, SUSPENDED, WAITING, envelope, metadata, open_report, seal, slot,
+};
 use super::{block_store, hinted, io, store, submit, void};
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
@@ -13,7 +15,10 @@ pub(super) fn approve(error: &ApproveError) -> Failure {
         ApproveError::NoAccess | ApproveError::WrongKey => {
             Failure::of(Refused, "no_access", error).hint(CHECK_KEY)
         }
-        ApproveError::TooMany { .. } => Failure::of(Refused, "too_many_attempts", error),
+        ApproveError::TooMany { .. } => {
+            Failure::of(Refused, "too_many_attempts", error).hint(WAITING)
+        }
+        ApproveError::Suspended(_) => Failure::of(Refused, "suspended", error).hint(SUSPENDED),
         ApproveError::NoKey => Failure::of(Refused, "no_key", error),
         ApproveError::NoSlot => Failure::of(NotFound, "no_slot", error),
         ApproveError::Refused(code) => void(*code, error.to_string()),
@@ -67,7 +72,14 @@ pub(super) fn group(error: &GroupError) -> Failure {
         GroupError::Refused(code) => void(*code, error.to_string()),
         GroupError::Suspended(_) => Failure::of(Refused, "member_suspended", error)
             .hint("`medledger identity replace MEMBER` gives them others"),
-        GroupError::Name => Failure::of(Usage, "name", error),
+        GroupError::Name | GroupError::Spaces(_) => Failure::of(Usage, "name", error),
+        GroupError::LikeAnId(_) => {
+            Failure::of(Usage, "name", error).hint("give it a name with other letters than a to f")
+        }
+        GroupError::Everyone(_) => Failure::of(Usage, "name", error)
+            .hint("`medledger group create --role ROLE` makes that group"),
+        GroupError::NameTaken { .. } => Failure::of(Usage, "name_taken", error)
+            .hint("give it another name; `medledger group list` shows all"),
         GroupError::Submit(error) => submit(error),
         GroupError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
@@ -78,7 +90,9 @@ pub(super) fn release_slot(error: &ReleaseSlotError) -> Failure {
     match error {
         ReleaseSlotError::Message(error) => release(error),
         ReleaseSlotError::NoAccess => Failure::of(Refused, "no_access", error),
-        ReleaseSlotError::TooMany { .. } => Failure::of(Refused, "too_many_attempts", error),
+        ReleaseSlotError::TooMany { .. } => {
+            Failure::of(Refused, "too_many_attempts", error).hint(WAITING)
+        }
         ReleaseSlotError::Stale { .. } => Failure::of(Refused, "stale", error)
             .hint("let the reader ask again: `medledger slot ask REPORT --as READER --to FILE`"),
         ReleaseSlotError::Submit(error) => submit(error),

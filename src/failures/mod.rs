@@ -11,6 +11,7 @@ mod storage;
 mod use_cases;
 #[cfg(test)]
 mod variants;
+mod voids;
 
 pub(crate) use receipts::RECEIPT_EXITS;
 pub(crate) use use_cases::unseal;
@@ -29,7 +30,6 @@ use medledger::core::hospital::{ApplicationError, ProposalError};
 use medledger::core::ids::ParseIdError;
 use medledger::core::pow::{BitsError, ParseBitsError, ParseHeaderError, ScheduleError};
 use medledger::core::receipt::{CheckError, ReceiptError};
-use medledger::core::registry::VoidCode;
 use medledger::core::seal::UnsealError;
 use medledger::core::simulate::SimulateError;
 use medledger::core::store::StoreError;
@@ -51,6 +51,7 @@ use use_cases::{
     audit, idempotency, identity, open_report, opened_body, receipt, refuse, register, request,
     upload, wait,
 };
+use voids::void;
 
 use Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
 
@@ -223,41 +224,6 @@ fn blocks(error: &BlocksError) -> Failure {
     }
 }
 
-/// A rule of the chain that says no. The code is the rule's name, such as `role_not_allowed`.
-fn void(code: VoidCode, message: String) -> Failure {
-    let mut name = String::new();
-    for c in format!("{code:?}").chars() {
-        if c.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(c.to_ascii_lowercase());
-    }
-    let failure = Failure::new(Refused, name, message);
-    match code {
-        VoidCode::RequestPending => failure.hint("`medledger requests --as PATIENT` shows it"),
-        VoidCode::UnknownReport => failure.hint("`medledger reports --as MEMBER` lists yours"),
-        VoidCode::UnknownRequest => failure.hint("`medledger requests --as PATIENT` lists them"),
-        VoidCode::UnknownGroup => failure.hint("`medledger group list` shows all"),
-        VoidCode::NotRegistrar => {
-            failure.hint("the member does it, or the hospital that registered them: `medledger member list`")
-        }
-        VoidCode::Suspended => failure.hint(
-            "the hospital that registered the member gives them others: `medledger identity replace`",
-        ),
-        VoidCode::SuspendedReader => failure.hint(
-            "the hospital that registered the reader gives them others first: `medledger identity replace`",
-        ),
-        VoidCode::StaleGroup => failure.hint(
-            "its hospital gives it a next key with `medledger group renew`; or take the permission back first",
-        ),
-        VoidCode::UnknownGrant => failure.hint("`medledger reports --as MEMBER` lists grants"),
-        VoidCode::Expired | VoidCode::TooLong => {
-            failure.hint("give a time such as --until 30d, or a date")
-        }
-        _ => failure,
-    }
-}
-
 fn submit(error: &SubmitError) -> Failure {
     match error {
         SubmitError::Refused { code, .. } => void(*code, error.to_string()),
@@ -305,6 +271,8 @@ fn backup(error: &BackupError) -> Failure {
     match error {
         BackupError::Folder(error) => create(error),
         BackupError::Store(error) => store(error),
+        BackupError::Within { .. } => Failure::of(Usage, "within", error)
+            .hint("name a folder elsewhere, best on another disk"),
         BackupError::Other { .. } => Failure::of(Damaged, "damaged", error),
         BackupError::Io { path, source } => file(path, source),
         _ => Failure::of(Bug, "unknown", error),

@@ -20,6 +20,7 @@ pub(super) fn register(error: &RegisterError) -> Failure {
         RegisterError::Lock(error) => lock(error),
         RegisterError::Name { .. }
         | RegisterError::Blank { .. }
+        | RegisterError::Spaces { .. }
         | RegisterError::Character { .. } => Failure::of(Usage, "name", error),
         RegisterError::IdentityFile { source, path } => file(path, source),
         RegisterError::Submit(error) => submit(error),
@@ -119,6 +120,15 @@ pub(super) fn slot(error: &SlotError) -> Failure {
 pub(super) const CHECK_KEY: &str = "check the key for typing errors, or use the newest letter; \
     `medledger requests --as PATIENT` and `medledger reports --as PATIENT` list yours";
 
+/// After too many failures.
+pub(super) const WAITING: &str = "wait, or ask the hospital: it sees in `medledger audit list` what failed, and \
+    `medledger audit unlock MEMBER` lets you try again at once";
+
+/// What somebody does whose keys are suspended.
+pub(super) const SUSPENDED: &str = "the hospital that registered you gives you others with `medledger identity replace`, a \
+    patient only with the patient's consent; `medledger identity install FILE` puts a file that was made elsewhere where \
+    you act";
+
 pub(super) fn audit(error: &AuditError) -> Failure {
     match error {
         AuditError::OtherHospital { .. } => Failure::of(Refused, "other_hospital", error),
@@ -151,6 +161,7 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
     let (fault, code) = match error {
         OpenReportError::NoAccess | OpenReportError::WrongKey => (Refused, "no_access"),
         OpenReportError::TooMany { .. } => (Refused, "too_many_attempts"),
+        OpenReportError::Suspended(_) => (Refused, "suspended"),
         OpenReportError::Expired => (Refused, "expired"),
         OpenReportError::Revoked => (Refused, "revoked"),
         OpenReportError::NotMined => (Refused, "not_mined"),
@@ -173,6 +184,8 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
              an access key needs --access-key, --access-key-file or MEDLEDGER_ACCESS_KEY. To ask the \
              patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
         ),
+        "too_many_attempts" => failure.hint(WAITING),
+        "suspended" => failure.hint(SUSPENDED),
         "expired" | "revoked" => failure.hint(
             "ask the patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
         ),

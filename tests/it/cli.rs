@@ -186,7 +186,7 @@ fn secrets_come_from_a_file_or_the_environment_and_are_printed_nowhere() {
         assert!(none.stderr.contains(source), "{}", none.stderr);
     }
     let asked = hospital.run(&["open", "1234", "--as", "3", "--access-key", "-o", "x"]);
-    asked.fails(4, "not_found", "no_report");
+    asked.fails(3, "refused", "no_access");
 
     // The key is mistyped by one character: neither the text nor the key is repeated.
     let key = text(&uploaded, "access_key");

@@ -93,7 +93,12 @@ fn a_patient_makes_new_keys_at_home_and_the_hospital_takes_the_consent() {
     replace(&["--fingerprint", &fingerprint]).fails(3, "refused", "consent_used");
     assert!(open(&hospital, report, "3", PASSWORD).is_none(), "the file here has the old keys");
 
-    // At the next visit.
+    // Until the next visit the patient is told what is missing, whatever they do.
+    for act in [&["open", "eeee", "-o", "unused"][..], &["collection", "renew"]] {
+        let refused = hospital.run(&[act, &["--as", "3"]].concat());
+        refused.fails(3, "refused", "not_in_force");
+        assert!(refused.stderr.contains("identity install"), "{}", refused.stderr);
+    }
     let install = ["identity", "install", &new];
     hospital.run(&install).fails(3, "refused", "wrong_password");
     let mine = "the patient's alone";
@@ -204,7 +209,7 @@ fn keys_that_changed_at_one_hospital_go_on_at_another() {
     two.at("a", &done_at).fails(3, "refused", "collection_not_renewed");
     // The old file at B signs nothing there any more.
     let renew = ["collection", "renew", "--as", &patient];
-    two.at("b", &renew).fails(3, "refused", "bad_signature");
+    two.at("b", &renew).fails(3, "refused", "not_in_force");
     let installed = two.at("b", &["identity", "install", &file]).json();
     assert_eq!(installed["renew"], true);
     let late = upload(b"late");

@@ -108,7 +108,6 @@ fn what_is_not_there_exits_with_4() {
         (&["approve", missing, "--as", "3"], "no_request"),
         (&["refuse", missing, "--as", "3"], "no_request"),
         (&["revoke", missing, "--as", "3"], "no_grant"),
-        (&["open", "1_9_never", "--as", "3", "-o", "x"], "no_report"),
         (&["reports", "--as", "nobody"], "no_member"),
         (&["requests", "--as", "0"], "no_member"),
         (&["requests", "--as", "1234567"], "no_member"),
@@ -220,4 +219,58 @@ fn a_reader_that_leaves_early_is_no_error_and_a_full_device_is() {
         assert_eq!(output.status.code(), Some(6));
         assert!(String::from_utf8(output.stderr).unwrap().contains("no_space"));
     }
+}
+
+#[test]
+fn what_names_no_report_opens_like_a_report_that_one_may_not_read() {
+    let hospital = Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let report = text(&uploaded, "report");
+    let mut answers = Vec::new();
+    for name in [report, &report[..8], &"ee".repeat(16), "0123456789abcdef", "1_9_never"] {
+        for command in [["open", "-o"], ["slot", "ask"]] {
+            let args = match command {
+                ["open", _] => vec!["open", name, "--as", "4", "-o", "unused"],
+                _ => vec!["slot", "ask", name, "--as", "4", "--to", "unused"],
+            };
+            let refused = hospital.run(&args);
+            refused.fails(3, "refused", "no_access");
+            answers.push(refused.stderr);
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[test]
+fn nothing_is_written_into_the_ledger_that_it_is_made_from() {
+    let hospital = Hospital::new(&[]);
+    let folder = hospital.folder();
+    let whole = |path: &std::path::Path| path.strip_prefix(&folder).unwrap().to_owned();
+    // Those that a database makes while it is open come and go.
+    let there = || -> std::collections::BTreeSet<_> {
+        let mut there: Vec<_> = files(&folder).iter().map(|path| whole(path)).collect();
+        there.retain(|path| !path.to_str().unwrap().starts_with("ledger.db-"));
+        there.into_iter().collect()
+    };
+    let before = there();
+    let inside = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let back = format!("{}/none/../../ledger/copy", hospital.path("x").display());
+    for to in [inside("copy"), inside("blocks/a/b"), inside("."), inside(".."), back] {
+        hospital.run(&["backup", &to]).fails(2, "usage", "within");
+    }
+    #[cfg(unix)]
+    {
+        let link = hospital.path("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let through = link.join("copy").to_str().unwrap().to_owned();
+        hospital.run(&["backup", &through]).fails(2, "usage", "within");
+    }
+    let database = inside("ledger.db");
+    for what in ["chain", "news"] {
+        let over = ["export", what, "-o", &database, "--force"];
+        hospital.run(&over).fails(2, "usage", "within");
+        hospital.run(&["export", what, "-o", &inside("new")]).fails(2, "usage", "within");
+    }
+    assert_eq!(there(), before);
+    hospital.run(&["backup", hospital.path("ledger2").to_str().unwrap()]).json();
 }

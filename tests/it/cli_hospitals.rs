@@ -174,6 +174,15 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     }
     let listed = two.at("a", &["hospital", "list"]).json();
     assert_eq!((&listed["quorum"], &listed["changes"]), (&1.into(), &2.into()));
+    // Who went is still seen, here, among the members, and in the log.
+    assert_eq!(text(&listed["expelled"][0], "hospital"), b);
+    let members = two.at("a", &["member", "list"]).json();
+    let expelled = members["members"].as_array().expect("a list").iter();
+    let expelled: Vec<_> = expelled.filter(|member| member["expelled"] == true).collect();
+    assert_eq!((expelled.len(), text(expelled[0], "id")), (1, b.as_str()));
+    let log = two.at("a", &["log", "--kind", "admit"]).json();
+    let says = |n: usize| &log["records"][n]["says"];
+    assert_eq!((text(says(0), "admitted"), text(says(1), "expelled")), (b.as_str(), b.as_str()));
     let refused = two.at("b", &["mine", "--empty"]);
     let message = refused.fails(3, "refused", "no_mining_key");
     assert!(message.contains("no longer, among those of the chain"), "{message}");
@@ -189,7 +198,11 @@ fn proposals_that_are_none_are_refused_by_name() {
     let garbage = two.file("garbage");
     std::fs::write(&garbage, b"\xa1\x61v\x01").expect("written");
     two.at("a", &["init", "--bits", "207fffff"]).json();
-    two.at("a", &["hospital", "approve", &garbage]).fails(2, "usage", "not_a_proposal");
+    let message =
+        two.at("a", &["hospital", "approve", &garbage]).fails(2, "usage", "not_a_proposal");
+    // Which file, what it should be, and where it stops being one; no spelling of a parser's.
+    assert!(message.contains(&garbage) && message.contains("proposal"), "{message}");
+    assert!(message.contains("lacks the field `chain`") && !message.contains("Msg("), "{message}");
     two.at("a", &["hospital", "submit", &garbage]).fails(2, "usage", "not_a_proposal");
     let own = two.at("a", &["hospital", "list"]).json();
     let own = text(&own["hospitals"][0], "hospital").to_owned();

@@ -46,8 +46,36 @@ fn lost_keys_are_suspended_and_replaced_by_the_hospital() {
     let share = ["share", report, "--with", "4", "--as", "3", "--until", "1d", "--to-identity"];
     hospital.run(&[&share[..], &["--wait"]].concat()).json();
     hospital.run(&["identity", "suspend", "4", "--as", "1", "--wait"]).json();
-    assert!(!opens(&hospital, report, "4"));
+    // They are told what is wrong, since when, and what is done about it; of no report more than of another.
+    let none = "ee".repeat(16);
+    for report in [report, &none] {
+        let open = hospital.run(&["open", report, "--as", "4", "-o", "unused"]);
+        let message = open.fails(3, "refused", "suspended");
+        assert!(message.contains("suspended since 20"), "{message}");
+        for help in ["identity replace", "identity install"] {
+            assert!(open.stderr.contains(help), "{}", open.stderr);
+        }
+    }
+    hospital.run(&["pickup", "--as", "4"]).fails(3, "refused", "suspended");
+    let state = |number: usize| {
+        let listed = hospital.run(&["member", "list"]).json();
+        listed["members"][number - 1]["suspended"].clone()
+    };
+    assert!(state(3).is_null());
+    let since = state(4);
+    assert!(since["height"].as_u64() > Some(0) && since["since"].is_string(), "{since}");
+    let shown = run(hospital.people(&["member", "list"]), None);
+    assert_eq!(shown.text().matches("suspended since").count(), 1, "{}", shown.text());
+    let logged = hospital.run(&["log", "--kind", "suspend"]).json();
+    let listed = hospital.run(&["member", "list"]).json();
+    assert_eq!(logged["records"][0]["says"]["member"], listed["members"][3]["id"]);
+    let shown = run(hospital.people(&["log", "--kind", "suspend"]), None);
+    let member = &text(&listed["members"][3], "id")[..8];
+    assert!(shown.text().contains(&format!("keys of {member}")), "{}", shown.text());
     hospital.run(&["identity", "replace", "4", "--as", "1", "--wait"]).json();
+    assert!(state(4).is_null());
+    let logged = hospital.run(&["log", "--kind", "succeed"]).json();
+    assert_eq!(logged["records"][0]["says"]["member"], listed["members"][3]["id"]);
     assert!(!opens(&hospital, report, "4"), "what the lost keys had is gone with them");
     hospital.run(&[&share[..], &["--wait"]].concat()).json();
     assert!(opens(&hospital, report, "4"));

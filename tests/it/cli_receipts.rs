@@ -99,6 +99,27 @@ fn vectors() -> Vec<Value> {
     file["cases"].as_array().unwrap().clone()
 }
 
+#[test]
+fn what_is_no_receipt_or_chain_is_told_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("garbage");
+    fs::write(&file, b"\xa2\x61v\x01\x64what\x01").unwrap();
+    let name = file.to_str().unwrap();
+    let check = ["receipt", "check", name, "--chain", &"01".repeat(32), "--json"];
+    let message = plain(&check).fails(10, "damaged", "not_a_receipt");
+    assert!(message.contains(name) && message.contains("not a receipt"), "{message}");
+    assert!(message.contains("field `what`") && !message.contains("Msg("), "{message}");
+    // A report's file is none of a chain.
+    let hospital = crate::command::Hospital::new(&[]);
+    let uploaded = hospital.upload(b"a report");
+    let car = hospital.path("report.car");
+    let car = car.to_str().unwrap();
+    hospital.run(&["export", "report", text(&uploaded, "report"), "-o", car]).json();
+    let message = hospital.run(&["import", "chain", car]).fails(2, "usage", "not_a_chain");
+    assert!(message.contains(car) && message.contains("no block of a chain"), "{message}");
+    assert!(!message.contains("Msg("), "{message}");
+}
+
 fn bytes(case: &Value) -> Vec<u8> {
     HEXLOWER.decode(text(case, "bytes").as_bytes()).unwrap()
 }

@@ -119,7 +119,7 @@ fn all_reports_at_a_hospital_are_rotated_now_or_later() {
     let marked = hospital.run(&["rotate", ids[0], ids[1], "--later", "--as", "3"]).json();
     assert_eq!((&marked["marked_now"], &marked["marked"]), (&2.into(), &2.into()));
     let shown = people(&hospital, &["rotate", "--collection", "--later", "--as", "3"]);
-    assert_eq!(shown, "marked to be rotated: 3, in all 3\n");
+    assert_eq!(shown, "marked to be rotated: 1, in all 3\n");
     let rotated = hospital.run(&["rotate", "--collection", "--as", "3"]).json();
     assert_eq!(rotated["rotations"].as_array().unwrap().len(), 3);
     assert_eq!((&rotated["marked"], &rotated["blocks"]), (&0.into(), &Value::Null));

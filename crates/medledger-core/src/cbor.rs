@@ -59,12 +59,52 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     max_bytes: usize,
 ) -> Result<T, DecodeError> {
     check_shape(bytes, max_bytes)?;
-    let value: T = serde_ipld_dagcbor::from_slice(bytes)
-        .map_err(|e| DecodeError::Unexpected(e.to_string().chars().take(200).collect()))?;
+    let value: T = serde_ipld_dagcbor::from_slice(bytes).map_err(unexpected)?;
     if encode(&value) != bytes {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)
+}
+
+/// The decoder's error in words. What it quotes was written by others: escaped, so that it is one line anywhere.
+pub(crate) fn unexpected<E>(error: serde_ipld_dagcbor::DecodeError<E>) -> DecodeError {
+    use serde_ipld_dagcbor::DecodeError as Cbor;
+    let text = match error {
+        Cbor::Msg(text) => words(&text),
+        Cbor::Mismatch { name, .. } | Cbor::Unsupported { name, .. } => {
+            format!("it has something else where {name} belongs")
+        }
+        Cbor::Eof { name, .. } => format!("it ends within {name}"),
+        Cbor::TrailingData => "something follows it".into(),
+        Cbor::UnorderedKey => "its fields are out of order".into(),
+        Cbor::LengthMismatch { expect, value, .. } => {
+            format!("it has {value} parts where {expect} belong")
+        }
+        _ => "it has something that none of these can have".into(),
+    };
+    DecodeError::Unexpected(text)
+}
+
+/// What serde says, without its spelling.
+fn words(text: &str) -> String {
+    let text: String = text.escape_debug().take(200).collect();
+    let text = text.replace("\\'", "'");
+    let name = |rest: &str| rest.split('`').nth(1).unwrap_or_default().to_owned();
+    if let Some(rest) = text.strip_prefix("unknown field ") {
+        format!("it has the field `{}`, which does not belong to it", name(rest))
+    } else if let Some(rest) = text.strip_prefix("missing field ") {
+        format!("it lacks the field `{}`", name(rest))
+    } else if let Some(rest) = text.strip_prefix("unknown variant ") {
+        format!("it says `{}`, which is not known there", name(rest))
+    } else if let Some((found, wanted)) = text.split_once(", expected ") {
+        let found = ["invalid type: ", "invalid value: "]
+            .iter()
+            .find_map(|before| found.strip_prefix(before))
+            .map_or_else(|| found.replace("invalid length", "a length of"), str::to_owned);
+        format!("it has {found} where {wanted} belongs")
+    } else {
+        text
+    }
 }
 
 /// The `v` of a map that is well-formed but of another version of the format than ours, so that it can
@@ -228,6 +268,44 @@ mod tests {
         let mut fits = vec![0x81; 16];
         fits.push(0);
         assert_eq!(check_shape(&fits, 99), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_in_words() {
+        #[derive(Debug, Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wanted {
+            v: u16,
+            kind: crate::registry::Role,
+        }
+        let map = |fields: &[(&str, &[u8])]| {
+            let mut bytes = vec![0xa0 + u8::try_from(fields.len()).unwrap()];
+            for (name, value) in fields {
+                bytes.push(0x60 + u8::try_from(name.len()).unwrap());
+                bytes.extend_from_slice(name.as_bytes());
+                bytes.extend_from_slice(value);
+            }
+            bytes
+        };
+        let says = |bytes: &[u8]| decode::<Wanted>(bytes, 100).unwrap_err().to_string();
+        let cases: [(Vec<u8>, &str); 6] = [
+            (map(&[("v", &[1])]), "it lacks the field `kind`"),
+            (map(&[("v", &[1]), ("x", &[1])]), "it has the field `x`, which does not belong to it"),
+            // What others wrote does not reach a terminal as it is.
+            (map(&[("a\u{1b}", &[1])]), "it has the field `a\\u{1b}`, which does not belong to it"),
+            (map(&[("v", &[1]), ("v", &[1])]), "its fields are out of order"),
+            (map(&[("v", b"\x61x")]), "it has something else where u16 belongs"),
+            (map(&[("kind", b"\x61x")]), "it says `x`, which is not known there"),
+        ];
+        for (bytes, wanted) in cases {
+            let found = says(&bytes);
+            assert!(found.contains(wanted), "{found}");
+            assert!(!found.contains("Msg(") && !found.contains("Mismatch"), "{found}");
+        }
+        assert_eq!(
+            words("invalid length 3, expected 16 bytes"),
+            "it has a length of 3 where 16 bytes belongs"
+        );
     }
 
     proptest! {

@@ -80,6 +80,17 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(shows_nothing)
 }
 
+/// Whether a text begins or ends with a space of some kind: beside one without, nobody sees the difference.
+///
+/// ```
+/// use medledger_core::text::has_outer_spaces;
+/// assert!(has_outer_spaces(" Ada") && has_outer_spaces("Ada\u{a0}") && !has_outer_spaces("Ada L"));
+/// ```
+#[must_use]
+pub fn has_outer_spaces(text: &str) -> bool {
+    text.trim() != text
+}
+
 /// Whether a character may not stand in a note of several lines: line feed and tab may, and marks of
 /// direction, which word processors leave in text of right-to-left scripts.
 #[must_use]

@@ -208,6 +208,7 @@ classify! {
     }
     BackupError, error => {
         Self::Folder(error) => error.class(),
+        Self::Within { .. } => Class::InvalidArgument,
         Self::Store(error) => error.class(),
         Self::Other { .. } => Class::Damaged,
         _ => Class::Storage,
@@ -324,7 +325,7 @@ classify! {
         _ => Class::Base,
     }
     RegisterError, error => {
-        Self::Address(_) | Self::Name { .. } | Self::Blank { .. } | Self::Character { .. } => Class::InvalidArgument,
+        Self::Address(_) | Self::Name { .. } | Self::Blank { .. } | Self::Spaces { .. } | Self::Character { .. } => Class::InvalidArgument,
         Self::Lock(error) => error.class(),
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
@@ -418,6 +419,7 @@ classify! {
     ApproveError, error => {
         Self::NoAccess | Self::WrongKey => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::NoSlot => Class::NoAccess,
         Self::NoKey | Self::NeedsIdentity | Self::SeveralHospitals => Class::InvalidArgument,
         Self::OtherHospital(_) => Class::InvalidArgument,
@@ -444,7 +446,8 @@ classify! {
     GroupError, error => {
         Self::Refused(code) => Class::Refused(*code),
         Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
-        Self::Name => Class::InvalidArgument,
+        Self::Name | Self::Spaces(_) | Self::LikeAnId(_) | Self::Everyone(_) => Class::InvalidArgument,
+        Self::NameTaken { .. } => Class::Conflict,
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
         _ => Class::Base,
@@ -471,6 +474,7 @@ classify! {
         Self::NotMined => Class::NotMined,
         Self::WrongKey => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::NoSlot(_) => Class::Access,
         Self::Missing(_) | Self::Damaged(_) | Self::Envelope(_) | Self::Slot(_) => Class::Damaged,
         Self::Metadata(_) => Class::Damaged,

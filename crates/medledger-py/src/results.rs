@@ -127,6 +127,8 @@ pub(crate) fn registration<'py>(
 }
 
 pub(crate) fn member<'py>(py: Python<'py>, value: &Member) -> PyResult<Bound<'py, PyAny>> {
+    let since = value.suspended.and_then(|suspended| suspended.time);
+    let since = since.map(|time| datetime(py, time)).transpose()?;
     Maker::new(py)
         .text("id", value.id)?
         .set("number", value.number)?
@@ -135,6 +137,8 @@ pub(crate) fn member<'py>(py: Python<'py>, value: &Member) -> PyResult<Bound<'py
         .text("role", value.entry.role)?
         .text("hospital", value.entry.hospital)?
         .text("custody", value.entry.custody)?
+        .set("suspended", value.suspended.is_some())?
+        .set("suspended_since", since)?
         .make("Member")
 }
 

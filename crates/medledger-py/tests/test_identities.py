@@ -69,7 +69,10 @@ def test_lost_keys_are_suspended_and_replaced_by_the_hospital(fresh):
         ledger.suspend(fresh.doctor, fresh.reader.id)
     record = ledger.suspend(fresh.hospital, fresh.reader.id, wait=True)
     assert ledger.log(kind="suspend")[0].id == record
-    with pytest.raises(medledger.AccessError):
+    suspended = {member.id: member for member in ledger.members() if member.suspended}
+    assert suspended.keys() == {fresh.reader.id}
+    assert suspended[fresh.reader.id].suspended_since.tzinfo is not None
+    with pytest.raises(medledger.RefusedError, match="your keys are suspended since"):
         opens(fresh, fresh.reader, report)
     with pytest.raises(medledger.RefusedError):
         ledger.replace_keys(fresh.hospital, fresh.patient.id, PASSWORD)

@@ -7,6 +7,7 @@ use crate::grants::Permission;
 use crate::ledger::Ledger;
 use crate::secrets::SecretError;
 use crate::slots::{SlotPlace, SlotSource, slot_in};
+use crate::suspension::Suspension;
 use crate::upload::Delivery;
 use medledger_core::access_key::AccessKey;
 use medledger_core::clock::Timestamp;
@@ -71,6 +72,9 @@ pub enum ApproveError {
         /// When it may be tried again.
         until: Timestamp,
     },
+    /// The keys of whoever asks are suspended.
+    #[error("your keys are suspended {0}: they sign nothing and open nothing")]
+    Suspended(Suspension),
     /// The key does not unwrap this report's key; told as [`NoAccess`](Self::NoAccess).
     #[doc(hidden)]
     #[error("wrong key")]
@@ -123,6 +127,10 @@ impl Refusal for ApproveError {
 
     fn too_many(until: Timestamp) -> Self {
         Self::TooMany { until }
+    }
+
+    fn suspended(since: Suspension) -> Self {
+        Self::Suspended(since)
     }
 }
 

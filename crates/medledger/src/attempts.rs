@@ -9,12 +9,13 @@ use crate::audit::{AuditError, AuditEvent, Noted};
 use crate::effort::{self, Tried};
 use crate::ledger::Ledger;
 use crate::refusals::Asker;
+use crate::suspension::Suspension;
 use medledger_core::cbor;
 use medledger_core::clock::Timestamp;
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
 use medledger_core::record::Scope;
-use medledger_core::registry::limit;
+use medledger_core::registry::{VoidCode, limit};
 use medledger_core::store::{Drawer, StoreError, View};
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,9 @@ pub(crate) trait Refusal: From<StoreError> {
 
     /// The answer while nothing is tried.
     fn too_many(until: Timestamp) -> Self;
+
+    /// The answer to whoever asks with keys that are suspended, whatever they ask for.
+    fn suspended(since: Suspension) -> Self;
 }
 
 /// Failures of one person, or of one pair.
@@ -143,9 +147,19 @@ impl Ledger {
     ) -> Result<T, E> {
         let before = effort::spent();
         // Whoever only claims a member's id must not keep that member from trying.
-        let asker = match self.authenticate(who)? {
-            Some(_) => Asker::Member(who.id()),
-            None => Asker::Stranger(who.id()),
+        let asker = match self.acting(who)? {
+            Ok(_) => Asker::Member(who.id()),
+            Err(code) => {
+                let asker = Asker::Stranger(who.id());
+                // Before anything is looked up: that one's own keys are suspended depends on nothing else.
+                if code == VoidCode::Suspended
+                    && let Some(since) = self.suspension(&who.id())?
+                {
+                    self.note_or_count(&asker, target)?;
+                    return Err(E::suspended(since));
+                }
+                asker
+            }
         };
         self.limited_for(before, asker, target, Tried::Key(who, key), call)
     }

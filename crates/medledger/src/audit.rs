@@ -86,6 +86,16 @@ pub struct AuditReport {
     pub findings: Vec<AuditFinding>,
 }
 
+/// What [`Ledger::glance_at_audit`] saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditGlance {
+    /// Entries there are, as the log's end says.
+    pub size: u64,
+    /// What is seen to be wrong without recomputing it.
+    pub broken: Option<AuditFinding>,
+}
+
 /// What is wrong with the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -224,6 +234,86 @@ impl Ledger {
             .collect()
     }
 
+    /// Whether every entry of the audit log is there, and none of those that a digest on the chain covers was cut off.
+    /// Only the last is opened: what was altered in its place [`verify_audit`](Self::verify_audit) finds.
+    ///
+    /// # Errors
+    /// When the store fails. What is wrong with the log is in the result.
+    pub fn glance_at_audit(&self) -> Result<AuditGlance, StoreError> {
+        let view = self.view()?;
+        let view = view.as_ref();
+        let (mut found, mut last) = (0, None);
+        'all: loop {
+            let after = last.as_ref().map(|(key, _): &(Vec<u8>, Vec<u8>)| key.clone());
+            let rows = view.local_scan(Drawer::Audit, &[ENTRY], after.as_deref(), PAGE)?;
+            let whole = rows.len() < PAGE;
+            for row in rows {
+                if row.0 != key(found) {
+                    break 'all;
+                }
+                found += 1;
+                last = Some(row);
+            }
+            if whole {
+                break;
+            }
+        }
+        let end = match self.audit_end(view) {
+            Ok(end) => end,
+            Err(StoreError::Damaged(_)) => {
+                let broken = Some(AuditFinding::End { said: 0, found });
+                return Ok(AuditGlance { size: found, broken });
+            }
+            Err(error) => return Err(error),
+        };
+        let ends_so = match &last {
+            None => true,
+            Some((key, sealed)) => match self.audit_entry(key, sealed) {
+                Ok(entry) => found != end.size || entry.hash() == end.hash,
+                Err(StoreError::Damaged(_)) => false,
+                Err(error) => return Err(error),
+            },
+        };
+        let broken = if found < end.size || !ends_so {
+            Some(AuditFinding::Entry(if ends_so { found } else { found - 1 }))
+        } else if found > end.size {
+            Some(AuditFinding::End { said: end.size, found })
+        } else {
+            self.cut_off(view, found)?
+        };
+        Ok(AuditGlance { size: end.size, broken })
+    }
+
+    /// The digest on the chain that covers more entries than there are, if one does.
+    fn cut_off(&self, view: &dyn View, found: u64) -> Result<Option<AuditFinding>, StoreError> {
+        for (record, digest) in self.digests(view)? {
+            if digest.size > found {
+                return Ok(Some(AuditFinding::CutOff { record, said: digest.size, found }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What this hospital signed of its audit log, what is not mined yet included.
+    fn digests(&self, view: &dyn View) -> Result<Vec<(RecordId, AuditDigest)>, StoreError> {
+        let query = RecordQuery {
+            kind: Some(Kind::AuditDigest),
+            author: Some(self.hospital()),
+            ..RecordQuery::default()
+        };
+        let mut digests = Vec::new();
+        for stored in view.find(&query)? {
+            if matches!(stored.standing, Standing::Refused { .. }) {
+                continue;
+            }
+            let signed = stored.signed()?;
+            if let Body::AuditDigest(digest) = &signed.record().body {
+                digests.push((stored.id, *digest));
+            }
+        }
+        Ok(digests)
+    }
+
     /// Signs how long the audit log is and its last hash, as a record on the chain: what it covers can no
     /// longer be altered or left out unnoticed.
     ///
@@ -302,28 +392,18 @@ impl Ledger {
         hashes: &[AuditHash],
         report: &mut AuditReport,
     ) -> Result<(), StoreError> {
-        let query = RecordQuery {
-            kind: Some(Kind::AuditDigest),
-            author: Some(self.hospital()),
-            ..RecordQuery::default()
-        };
-        for stored in view.find(&query)? {
-            if matches!(stored.standing, Standing::Refused { .. }) {
-                continue;
-            }
-            let signed = stored.signed()?;
-            let Body::AuditDigest(digest) = &signed.record().body else { continue };
+        for (record, digest) in self.digests(view)? {
             report.digests += 1;
             let place = usize::try_from(digest.size).ok().and_then(|size| hashes.get(size));
             match place {
                 Some(hash) if *hash == digest.root => {
                     report.vouched = report.vouched.max(digest.size);
                 }
-                Some(_) => report
-                    .findings
-                    .push(AuditFinding::Differs { record: stored.id, size: digest.size }),
+                Some(_) => {
+                    report.findings.push(AuditFinding::Differs { record, size: digest.size });
+                }
                 None => report.findings.push(AuditFinding::CutOff {
-                    record: stored.id,
+                    record,
                     said: digest.size,
                     found: report.size,
                 }),

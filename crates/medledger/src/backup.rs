@@ -32,6 +32,16 @@ pub enum BackupError {
     /// The folder for it cannot be made, or has something in it.
     #[error(transparent)]
     Folder(#[from] CreateError),
+    /// The copy would lie in the ledger, or the ledger in the copy.
+    #[error(
+        "{to} and the ledger {ledger} lie one in the other: what becomes of one becomes of both"
+    )]
+    Within {
+        /// Where the copy was to go.
+        to: PathBuf,
+        /// The ledger's folder.
+        ledger: PathBuf,
+    },
     /// The ledger's store failed, or the copy of it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,6 +82,10 @@ impl Ledger {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Backup, BackupError> {
         let to = to.as_ref();
+        let (copy, ledger) = (whole(to)?, whole(self.folder())?);
+        if copy.starts_with(&ledger) || ledger.starts_with(&copy) {
+            return Err(BackupError::Within { to: to.into(), ledger: self.folder().into() });
+        }
         in_new_folder(to, |building| self.back_up_into(building, progress), Ok)
     }
 
@@ -105,6 +119,11 @@ impl Ledger {
         }
         Ok(done)
     }
+}
+
+/// A path without links and steps back, be it there or not.
+fn whole(path: &Path) -> Result<PathBuf, BackupError> {
+    crate::files::whole(path).map_err(|source| at(path, source))
 }
 
 fn at(path: &Path, source: io::Error) -> BackupError {

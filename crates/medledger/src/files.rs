@@ -36,6 +36,34 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     sync_folder(folder)
 }
 
+/// A path without links and steps back. Of what is not there yet, the folder that is decides; links in the rest there are
+/// none.
+pub(crate) fn whole(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut rest = Vec::new();
+    let mut there = path.as_path();
+    loop {
+        match there.canonicalize() {
+            Ok(mut whole) => {
+                for part in rest.into_iter().rev() {
+                    if part == std::path::Component::ParentDir {
+                        whole.pop();
+                    } else {
+                        whole.push(part);
+                    }
+                }
+                return Ok(whole);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let Some(parent) = there.parent() else { return Err(error) };
+                rest.extend(there.components().next_back());
+                there = parent;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Makes a folder and those it lies in, where they are not there yet, and their names durable: without
 /// that, a file synced within them would vanish with them in a power cut.
 pub(crate) fn make_folders(folder: &Path) -> std::io::Result<()> {

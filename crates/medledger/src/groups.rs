@@ -18,6 +18,7 @@ use medledger_core::record::{self, GroupAt};
 use medledger_core::registry::{Role, VoidCode};
 use medledger_core::state::{GroupEntry, State};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
+use medledger_core::text::has_outer_spaces;
 
 /// A group as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,23 @@ pub enum GroupError {
     /// A name that cannot be shown.
     #[error("a group's name is a line of 1 to 200 visible characters, not all of them spaces")]
     Name,
+    /// A name that cannot be told from the same one without the spaces.
+    #[error("a group's name does not begin or end with a space, found {0:?}")]
+    Spaces(String),
+    /// A name that would be taken for the id of a group.
+    #[error("{0:?} looks like the id of a group, and would be taken for it")]
+    LikeAnId(String),
+    /// The name of the group of everyone of a role, for one that is not.
+    #[error("{0:?} is what the group of everyone of that role is called")]
+    Everyone(String),
+    /// Another group is called so here, but for capitals.
+    #[error("group {group} is called {name:?} already")]
+    NameTaken {
+        /// What it is called.
+        name: String,
+        /// That group.
+        group: GroupId,
+    },
     /// The chain refuses the record, or a store failed while it was judged.
     #[error(transparent)]
     Submit(#[from] SubmitError),
@@ -91,7 +109,7 @@ impl Ledger {
         hospital: &Identity,
         role: Role,
     ) -> Result<CreatedGroup, GroupError> {
-        self.new_group(hospital, &format!("every {role}"), Some(role), &[])
+        self.new_group(hospital, &everyone(role), Some(role), &[])
     }
 
     fn new_group(
@@ -101,7 +119,9 @@ impl Ledger {
         role: Option<Role>,
         members: &[MemberId],
     ) -> Result<CreatedGroup, GroupError> {
-        check_name(name)?;
+        if role.is_none() {
+            self.check_new_name(name)?;
+        }
         let nonce = RecordNonce::random(&mut self.rng());
         let id = GroupId::derive(&hospital.id(), &nonce);
         let secret = hospital.group_key(&id, 1);
@@ -306,6 +326,28 @@ impl Ledger {
         found.map_or(Ok(()), |member| Err(GroupError::Suspended(member)))
     }
 
+    /// A name for a new group that can be shown, and that nobody takes for another group. Names of before stay.
+    fn check_new_name(&self, name: &str) -> Result<(), GroupError> {
+        check_name(name)?;
+        let lower = name.to_lowercase();
+        if Role::ALL.iter().any(|role| lower == everyone(*role)) {
+            return Err(GroupError::Everyone(name.into()));
+        }
+        let hex = lower.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if hex && lower.len() >= SHOWN_OF_AN_ID {
+            return Err(GroupError::LikeAnId(name.into()));
+        }
+        for group in self.groups()? {
+            if hex && lower.len() >= LEAST_OF_AN_ID && group.id.to_string().starts_with(&lower) {
+                return Err(GroupError::LikeAnId(name.into()));
+            }
+            if group.name.to_lowercase() == lower {
+                return Err(GroupError::NameTaken { name: group.name, group: group.id });
+            }
+        }
+        Ok(())
+    }
+
     fn set_group_name(
         &self,
         unit: &mut dyn Unit,
@@ -347,9 +389,24 @@ fn of_role(
     Ok(fits.map(|(id, _)| id).collect())
 }
 
+/// Characters that lists show of an id.
+const SHOWN_OF_AN_ID: usize = 8;
+
+/// Characters by which people name a thing at least.
+const LEAST_OF_AN_ID: usize = 4;
+
+/// What the group of everyone of a role is called.
+fn everyone(role: Role) -> String {
+    format!("every {role}")
+}
+
 fn check_name(name: &str) -> Result<(), GroupError> {
     let shown = !medledger_core::text::is_blank(name)
         && name.chars().count() <= 200
         && !name.chars().any(medledger_core::text::is_refused_in_name);
-    if shown { Ok(()) } else { Err(GroupError::Name) }
+    match shown {
+        true if has_outer_spaces(name) => Err(GroupError::Spaces(name.into())),
+        true => Ok(()),
+        false => Err(GroupError::Name),
+    }
 }

@@ -10,6 +10,7 @@ use medledger_core::ids::{MemberId, RecordId};
 use medledger_core::record::HospitalChange;
 use medledger_core::state::State;
 use medledger_core::store::{StoreError, View};
+use std::collections::BTreeMap;
 
 /// The hospitals of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Hospitals {
     pub set: HospitalSet,
     /// Those who make that block final: the same, or those before a change that is not final yet.
     pub deciding: HospitalSet,
+    /// Those that were expelled and did not come back, by their ids, with the height of the block that did it last.
+    pub expelled: Vec<(MemberId, u64)>,
 }
 
 /// How far a proposal has come.
@@ -66,7 +69,15 @@ impl Ledger {
         let state = State::new(view.as_ref());
         let genesis = &self.rules().genesis;
         let (set, deciding) = (state.hospitals(genesis)?, state.hospitals_at(genesis, top)?);
-        Ok(Hospitals { set, deciding })
+        let mut before = HospitalSet::founders(genesis);
+        let mut expelled = BTreeMap::new();
+        for after in state.hospital_changes()? {
+            let gone = before.ids().filter(|id| !after.contains(id));
+            expelled.extend(gone.map(|id| (id, after.since)));
+            before = after;
+        }
+        expelled.retain(|id, _| !set.contains(id));
+        Ok(Hospitals { set, deciding, expelled: expelled.into_iter().collect() })
     }
 
     /// Proposes to admit the hospital of a card that was made for this chain, and approves it. Hand the proposal to the

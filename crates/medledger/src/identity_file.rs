@@ -9,6 +9,8 @@
 use crate::files::{parent, read_bounded, sync_folder, write_private};
 use crate::ledger::Ledger;
 use crate::people::{IDENTITIES, IdentityError};
+use crate::succeed::SuccessionError;
+use medledger_core::engine::SubmitError;
 use medledger_core::identity::{
     self, FormerKeysError, Identity, KeyConsent, LockError, LockParams, LockedInfo, peek,
 };
@@ -78,13 +80,19 @@ pub(crate) fn replace(
 }
 
 /// Writes keys that are to succeed beside the present ones.
-pub(crate) fn save_next(
+fn save_next(
     folder: &Path,
     next: &Identity,
     password: &str,
     params: &LockParams,
 ) -> Result<(), IdentityFileError> {
     locked(next, password, params, &path_of(folder, &next.id()).with_extension("next"))
+}
+
+/// Removes keys that are not to succeed after all.
+fn forget_next(folder: &Path, member: &MemberId) {
+    // Best effort: keys that no ledger names open nothing, and the next try writes over them.
+    let _ = std::fs::remove_file(path_of(folder, member).with_extension("next"));
 }
 
 /// Puts the next keys into the place of the present ones, which stay as the former.
@@ -202,6 +210,33 @@ impl Ledger {
             promote(self.folder(), &member)?;
         }
         Ok(identity)
+    }
+
+    /// Accepts a succession to keys that are durable beside the present ones before it, and put in their place after it.
+    /// Where it is refused they are removed again. Where a store fails they stay, for the ledger may have the record.
+    pub(crate) fn accept_next(
+        &self,
+        next: &Identity,
+        password: &str,
+        accept: impl FnOnce() -> Result<(), SuccessionError>,
+    ) -> Result<(), SuccessionError> {
+        let member = next.id();
+        let beside = path_of(self.folder(), &member).with_extension("next");
+        // What a crash left there may be in force already, and must not be written over.
+        if beside.exists() && self.file_in_force(&member).is_ok_and(|(path, _)| path == beside) {
+            promote(self.folder(), &member)?;
+        }
+        save_next(self.folder(), next, password, &self.lock_params)?;
+        if let Err(error) = accept() {
+            if matches!(
+                error,
+                SuccessionError::Submit(SubmitError::Refused { .. } | SubmitError::TooLarge { .. })
+            ) {
+                forget_next(self.folder(), &member);
+            }
+            return Err(error);
+        }
+        Ok(promote(self.folder(), &member)?)
     }
 
     /// The bytes of the member's identity file: of several, of that whose keys the ledger names.

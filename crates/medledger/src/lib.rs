@@ -104,6 +104,7 @@ pub mod sqlite;
 mod steps;
 mod storage;
 mod succeed;
+mod suspension;
 mod system;
 pub mod time;
 mod upload;
@@ -112,7 +113,7 @@ mod verify;
 
 pub use accesses::Access;
 pub use approve::{ApproveError, Approved, Key, ReaderKey};
-pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditReport};
+pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditGlance, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
 pub use blocks::{BlocksCollected, BlocksError};
@@ -155,6 +156,7 @@ pub use storage::{
     Switched, auth_variable,
 };
 pub use succeed::{Succession, SuccessionError};
+pub use suspension::Suspension;
 pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
 pub use upload::{Delivery, Upload, UploadError, UploadOptions, Uploaded};

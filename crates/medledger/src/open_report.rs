@@ -8,6 +8,7 @@ use crate::attempts::{Refusal, Target};
 use crate::audit::AuditEvent;
 use crate::ledger::{Blocks, Ledger};
 use crate::secrets::SecretError;
+use crate::suspension::Suspension;
 use medledger_core::Cid;
 use medledger_core::clock::Timestamp;
 use medledger_core::dek::Dek;
@@ -16,10 +17,11 @@ use medledger_core::envelope::{Envelope, EnvelopeError, Metadata, MetadataError,
 use medledger_core::identity::Identity;
 use medledger_core::ids::{GrantId, MemberId, RecordId, ReportId};
 use medledger_core::record::Read as ReadRecord;
+use medledger_core::registry::VoidCode;
 use medledger_core::release::ReleaseError;
 use medledger_core::seal::{Backend, UnsealError, UnsealReader};
 use medledger_core::slot::SlotError;
-use medledger_core::state::{ReportEntry, State};
+use medledger_core::state::{MemberEntry, ReportEntry, State};
 use medledger_core::store::StoreError;
 use medledger_ipfs::store::BlockRead;
 use medledger_ipfs::unixfs::FileReader;
@@ -44,6 +46,9 @@ pub enum OpenReportError {
         /// When it may be tried again.
         until: Timestamp,
     },
+    /// The keys of whoever asks are suspended.
+    #[error("your keys are suspended {0}: they sign nothing and open nothing")]
+    Suspended(Suspension),
     /// The reader's permission has ended.
     #[error("your permission has expired")]
     Expired,
@@ -129,6 +134,7 @@ impl From<ApproveError> for OpenReportError {
         match error {
             ApproveError::WrongKey => Self::WrongKey,
             ApproveError::TooMany { until } => Self::TooMany { until },
+            ApproveError::Suspended(since) => Self::Suspended(since),
             ApproveError::Slot(error) => Self::Slot(error),
             ApproveError::Submit(error) => Self::Submit(error),
             ApproveError::Store(error) => Self::Store(error),
@@ -178,6 +184,10 @@ impl Refusal for OpenReportError {
 
     fn too_many(until: Timestamp) -> Self {
         Self::TooMany { until }
+    }
+
+    fn suspended(since: Suspension) -> Self {
+        Self::Suspended(since)
     }
 }
 
@@ -327,7 +337,7 @@ impl Ledger {
         key: &Key<'_>,
         backend: Backend,
     ) -> Result<OpenedReport, OpenReportError> {
-        let member = self.authenticate(reader)?.ok_or(OpenReportError::NoAccess)?;
+        let member = self.reading_member(reader)?;
         let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
         let own = entry.patient == reader.id();
         let grants = match own {
@@ -351,6 +361,18 @@ impl Ledger {
         self.accept(&[record], |_| Ok::<_, OpenReportError>(()))?;
         let opened = self.unsealed_from(report, &entry, &dek, &envelope, backend)?;
         Ok(OpenedReport::new(opened, read, under, &entry, envelope.body))
+    }
+
+    /// The member whose keys these are. Who has suspended ones is told so, and since when: it depends on no report.
+    pub(crate) fn reading_member(&self, reader: &Identity) -> Result<MemberEntry, OpenReportError> {
+        match self.acting(reader)? {
+            Ok(member) => Ok(member),
+            Err(VoidCode::Suspended) => {
+                let since = self.suspension(&reader.id())?;
+                Err(since.map_or(OpenReportError::NoAccess, OpenReportError::Suspended))
+            }
+            Err(_) => Err(OpenReportError::NoAccess),
+        }
     }
 
     /// A report whose key is at hand and whose reading is recorded.

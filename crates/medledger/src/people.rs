@@ -5,6 +5,7 @@ use crate::files::read_bounded;
 use crate::ledger::Ledger;
 use crate::mail::{self, NotifyError};
 use crate::node_key::NodeKey;
+use crate::suspension::{Suspension, suspension};
 use crate::system::os_rng;
 use medledger_core::cbor;
 use medledger_core::engine::SubmitError;
@@ -14,7 +15,7 @@ use medledger_core::record::{Enrol, Register};
 use medledger_core::registry::{Custody, Role, VoidCode, limit};
 use medledger_core::state::{MemberEntry, State};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
-use medledger_core::text::{is_blank, is_refused_in_name};
+use medledger_core::text::{has_outer_spaces, is_blank, is_refused_in_name};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -71,6 +72,8 @@ pub struct Member {
     pub contact: Contact,
     /// What the ledger says.
     pub entry: MemberEntry,
+    /// Since when their keys are suspended, if they are.
+    pub suspended: Option<Suspension>,
 }
 
 /// What registering returned.
@@ -107,6 +110,12 @@ pub enum RegisterError {
     Blank {
         /// Characters found.
         found: usize,
+    },
+    /// The name begins or ends with a space.
+    #[error("a name does not begin or end with a space, found {found:?}")]
+    Spaces {
+        /// The name.
+        found: String,
     },
     /// The name holds a character that controls what shows it, or hides.
     #[error("a name is a line of visible characters, found {found:?}")]
@@ -279,7 +288,8 @@ impl Ledger {
         let (number, contact) = self
             .contact_row(view, &id)?
             .map_or((0, Contact::named(id.to_string())), |row| (row.number, row.contact));
-        Ok(Member { id, number, contact, entry })
+        let suspended = suspension(view, &entry)?;
+        Ok(Member { id, number, contact, entry, suspended })
     }
 
     /// What people call a member; the id where nobody told this node.
@@ -438,6 +448,9 @@ pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
     }
     if is_blank(&contact.name) {
         return Err(RegisterError::Blank { found });
+    }
+    if has_outer_spaces(&contact.name) {
+        return Err(RegisterError::Spaces { found: contact.name.clone() });
     }
     contact.email.as_deref().map_or(Ok(()), mail::check_address)?;
     Ok(())

@@ -12,6 +12,7 @@ use crate::open_report::{OpenReportError, OpenedReport};
 use crate::refusals::Asker;
 use crate::secrets::KeyPlace;
 use crate::slots::{ReleasedSlots, SlotPlace, SlotSource};
+use crate::suspension::Suspension;
 use medledger_core::clock::Timestamp;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::Identity;
@@ -81,6 +82,11 @@ impl Refusal for ReleaseSlotError {
 
     fn too_many(until: Timestamp) -> Self {
         Self::TooMany { until }
+    }
+
+    /// It is the custodian who is told, not the one whose keys these are.
+    fn suspended(_: Suspension) -> Self {
+        Self::NoAccess
     }
 }
 
@@ -195,7 +201,7 @@ impl Ledger {
         report: &ReportId,
         key: &Key<'_>,
     ) -> Result<(ReportEntry, Option<(GrantId, GrantEntry)>), OpenReportError> {
-        let member = self.authenticate(reader)?.ok_or(OpenReportError::NoAccess)?;
+        let member = self.reading_member(reader)?;
         let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
         if entry.patient == reader.id() {
             return Ok((entry, None));

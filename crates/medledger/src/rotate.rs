@@ -12,6 +12,7 @@ use crate::attempts::Refusal;
 use crate::audit::AuditEvent;
 use crate::ledger::Ledger;
 use crate::open_report::OpenReportError;
+use crate::suspension::Suspension;
 use crate::upload::Delivery;
 use medledger_core::clock::Timestamp;
 use medledger_core::engine::SubmitError;
@@ -133,6 +134,10 @@ impl Refusal for RotateError {
     fn too_many(until: Timestamp) -> Self {
         Self::Open(OpenReportError::TooMany { until })
     }
+
+    fn suspended(since: Suspension) -> Self {
+        Self::Open(OpenReportError::Suspended(since))
+    }
 }
 
 impl RotateError {
@@ -210,11 +215,16 @@ impl Ledger {
             return Err(RotateError::OtherHospital { report: *report, hospital: *hospital });
         }
         let mut unit = self.store().unit()?;
+        let mut marked = 0;
         for (report, _) in &reports {
-            unit.set_local(Drawer::Node, &mark(&patient.id(), report), Some(&[]))?;
+            let mark = mark(&patient.id(), report);
+            if unit.local(Drawer::Node, &mark)?.is_none() {
+                unit.set_local(Drawer::Node, &mark, Some(&[]))?;
+                marked += 1;
+            }
         }
         unit.commit()?;
-        Ok(reports.len())
+        Ok(marked)
     }
 
     /// Takes back the marks of these reports, or of all that are marked: they keep their keys. Gives how many there were.

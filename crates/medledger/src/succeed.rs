@@ -2,7 +2,7 @@
 
 use crate::approve::ApproveError;
 use crate::groups::{Foreseen, Group, member_place};
-use crate::identity_file::{self, IdentityFileError};
+use crate::identity_file::IdentityFileError;
 use crate::ledger::Ledger;
 use medledger_core::engine::SubmitError;
 use medledger_core::identity::{ConsentError, FormerKeysError, Identity};
@@ -150,11 +150,12 @@ impl Ledger {
             moved.push(next);
             collections.push(here);
         }
-        identity_file::save_next(self.folder(), next, password, &self.lock_params)?;
-        self.accept(&records, |unit| {
-            moved.iter().try_for_each(|next| next.put(self, unit)).map_err(SuccessionError::Store)
+        self.accept_next(next, password, || {
+            self.accept(&records, |unit| {
+                let mut moved = moved.iter();
+                moved.try_for_each(|next| next.put(self, unit)).map_err(SuccessionError::Store)
+            })
         })?;
-        identity_file::promote(self.folder(), &member)?;
         let to_renew = self.collections_to_renew(next)?;
         let elsewhere = match self.authenticate(next)? {
             Some(entry) => self.keepers_elsewhere(next, &entry)?,
@@ -228,14 +229,14 @@ impl Ledger {
                 (place, self.wrap_secret(&place, &hospital.group_key(&group.id, epoch), &to))
             })
             .collect();
-        identity_file::save_next(self.folder(), &next, password, &self.lock_params)?;
         let records: Vec<_> =
             std::iter::once(record).chain(moved.iter().map(|next| next.record.clone())).collect();
-        self.accept(&records, |unit| -> Result<(), SuccessionError> {
-            moved.iter().try_for_each(|next| next.put(self, unit))?;
-            Ok(given.iter().try_for_each(|(place, kept)| self.put_secret(unit, place, kept))?)
+        self.accept_next(&next, password, || {
+            self.accept(&records, |unit| {
+                moved.iter().try_for_each(|next| next.put(self, unit))?;
+                Ok(given.iter().try_for_each(|(place, kept)| self.put_secret(unit, place, kept))?)
+            })
         })?;
-        identity_file::promote(self.folder(), member)?;
         let (collections, to_renew) = (Vec::new(), Vec::new());
         Ok((next, Succession { member: *member, record: id, collections, to_renew, elsewhere }))
     }

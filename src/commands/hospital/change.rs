@@ -123,6 +123,18 @@ struct Hospitals {
     /// How many of the hospitals make a block final now.
     quorum: usize,
     hospitals: Vec<Listed>,
+    /// Those that were expelled and did not come back.
+    expelled: Vec<Expelled>,
+}
+
+#[derive(Serialize)]
+struct Expelled {
+    hospital: String,
+    name: String,
+    /// Height of the block that did it.
+    since: u64,
+    /// Whether it votes still: until the block that expelled it is final.
+    votes: bool,
 }
 
 #[derive(Serialize)]
@@ -143,7 +155,13 @@ impl Show for Hospitals {
             let votes = if hospital.votes { "yes" } else { "not yet" };
             [hospital.name.clone(), hospital.hospital.clone(), votes.into(), name.into()]
         };
-        let rows: Vec<_> = self.hospitals.iter().map(row).collect();
+        let gone = |hospital: &Expelled| {
+            let since = format!("expelled in block {}", hospital.since);
+            let votes = if hospital.votes { "still" } else { "no" };
+            [hospital.name.clone(), hospital.hospital.clone(), votes.into(), since]
+        };
+        let rows: Vec<_> =
+            self.hospitals.iter().map(row).chain(self.expelled.iter().map(gone)).collect();
         let columns = [
             Column::Flexible("NAME"),
             Column::Whole("HOSPITAL ID"),
@@ -169,6 +187,13 @@ pub(crate) fn list(context: &Context) -> Result<()> {
     let ledger = context.open_read_only()?;
     let now = ledger.hospitals()?;
     let mut names = names(&ledger)?;
+    let gone = now.expelled.iter().map(|(id, since)| Expelled {
+        hospital: id.to_string(),
+        name: names.get(id).cloned().unwrap_or_default(),
+        since: *since,
+        votes: now.deciding.contains(id),
+    });
+    let expelled = gone.collect();
     let listed = now.set.hospitals().iter().map(|(id, key)| Listed {
         hospital: id.to_string(),
         name: names.remove(id).unwrap_or_default(),
@@ -181,6 +206,7 @@ pub(crate) fn list(context: &Context) -> Result<()> {
         since: now.set.since,
         quorum: now.deciding.quorum(),
         hospitals: listed.collect(),
+        expelled,
     })
 }
 

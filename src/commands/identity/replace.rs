@@ -68,7 +68,9 @@ pub(super) fn replace(context: &Context, args: &ReplaceArgs) -> Result<()> {
                 (STILL_OPEN, ledger.replace_patient_keys(&hospital, patient, &password)?)
             }
             None => (
-                "the new keys sign from here on; what was granted to the lost ones is for the patients to grant again",
+                "the new keys sign from here on; what was granted to the lost ones is for the patients to grant again. They are \
+                 in the identity file of this folder: where the member acts in another, `medledger identity install FILE` \
+                 puts it there",
                 ledger.replace_keys(&hospital, &member.id, &password)?,
             ),
         };

@@ -2,7 +2,7 @@
 
 use crate::commands::says::{Said, says};
 use crate::context::Context;
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::failures::{self, RECEIPT_EXITS};
 use crate::output::{Show, fields};
 use clap::Args;
@@ -103,7 +103,9 @@ pub(super) fn run(context: &Context, args: &CheckArgs) -> Result<()> {
         let file = std::fs::File::open(&args.file).map_err(failed)?;
         file.take(most).read_to_end(&mut bytes).map_err(failed)?;
     }
-    let proven = Receipt::from_bytes(&bytes)?.check(&args.chain)?;
+    let checked = Receipt::from_bytes(&bytes).and_then(|receipt| receipt.check(&args.chain));
+    let proven =
+        checked.map_err(|error| Failure::from(error).doing(&args.file.display().to_string()))?;
     let record = proven.record.record();
     let says = says(record);
     context.print(&Proven {

@@ -230,7 +230,7 @@ impl Show for Rotations {
 
 #[derive(Serialize)]
 struct Marked {
-    /// Reports marked now, some perhaps again.
+    /// Reports marked now that were not before.
     marked_now: usize,
     /// Reports of this patient that are marked.
     marked: usize,
@@ -267,7 +267,7 @@ fn unmark(context: &Context, args: &UnmarkArgs) -> Result<()> {
         .print_done(&result, &Done::new("the marks are taken back", "the reports keep their keys"))
 }
 
-/// Marks reports to be rotated; returns how many.
+/// Marks reports to be rotated; returns how many were not marked before.
 pub(super) fn mark(ledger: &Ledger, patient: &Identity, scopes: &[Scope]) -> Result<usize> {
     let mut marked = 0;
     for scope in scopes {

@@ -155,8 +155,8 @@ impl Record {
         if let Some(found) = cbor::check_version(bytes, limit::RECORD_BYTES)? {
             return Err(RecordError::UnknownVersion { found });
         }
-        let head: Wire<serde::de::IgnoredAny> = serde_ipld_dagcbor::from_slice(bytes)
-            .map_err(|e| DecodeError::Unexpected(e.to_string().chars().take(200).collect()))?;
+        let head: Wire<serde::de::IgnoredAny> =
+            serde_ipld_dagcbor::from_slice(bytes).map_err(cbor::unexpected)?;
         let kind =
             Kind::from_code(head.kind).ok_or(RecordError::UnknownKind { found: head.kind })?;
         match kind {

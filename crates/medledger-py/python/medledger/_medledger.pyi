@@ -497,7 +497,7 @@ class Ledger:
         """Put a report under a new key, for all who may still read it."""
 
     def mark_for_rotation(self, patient: Identity, scope: _Scope) -> int:
-        """Note reports to be rotated later; returns how many."""
+        """Note reports to be rotated later; returns how many were not noted before."""
 
     def unmark_for_rotation(
         self, patient: Identity, reports: Sequence[str] | None = None

@@ -77,7 +77,7 @@ impl Ledger {
         rotation::rotate(py, ledger.as_ref(), &patient.0, &report, &key, wait)
     }
 
-    /// Note reports to be rotated later by `rotate_marked`; returns how many.
+    /// Note reports to be rotated later by `rotate_marked`; returns how many were not noted before.
     #[expect(clippy::needless_pass_by_value, reason = "extracted arguments are owned")]
     fn mark_for_rotation(
         &self,

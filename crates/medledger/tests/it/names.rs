@@ -55,3 +55,45 @@ fn names_of_every_script_are_taken() {
         w.ledger.register(&w.hospital, &member, Role::Doctor, &contact).expect(name);
     }
 }
+
+#[test]
+fn names_with_spaces_around_them_are_refused() {
+    let w = world();
+    for name in [" Ada", "Ada ", "Ada\u{a0}", "\u{3000}Ada"] {
+        let member = Identity::generate(&mut rng());
+        let contact = Contact::named(name);
+        let error = w.ledger.register(&w.hospital, &member, Role::Doctor, &contact).unwrap_err();
+        assert!(matches!(&error, RegisterError::Spaces { found } if found == name), "{error}");
+        let error = w.ledger.create_group(&w.hospital, name, &[w.doctor.id()]).unwrap_err();
+        assert!(matches!(&error, GroupError::Spaces(found) if found == name), "{error}");
+    }
+}
+
+#[test]
+fn a_group_is_not_called_what_another_is_taken_for() {
+    let w = world();
+    let create = |name: &str| w.ledger.create_group(&w.hospital, name, &[w.doctor.id()]);
+    let board = create("Tumour board").unwrap();
+    for again in ["Tumour board", "tumour BOARD"] {
+        let error = create(again).unwrap_err();
+        assert!(
+            matches!(&error, GroupError::NameTaken { group, .. } if *group == board.id),
+            "{error}"
+        );
+    }
+    let id = board.id.to_string();
+    for like in [&id, &id[..8], &id[..4], &id.to_uppercase(), "deadbeef", "12345678"] {
+        let error = create(like).unwrap_err();
+        assert!(matches!(error, GroupError::LikeAnId(_)), "{like}: {error}");
+    }
+    // Neither before there is the group of the role, nor after.
+    for _ in 0..2 {
+        for name in ["every doctor", "Every Nurse"] {
+            let error = create(name).unwrap_err();
+            assert!(matches!(error, GroupError::Everyone(_)), "{error}");
+        }
+        let _ = w.ledger.create_role_group(&w.hospital, Role::Doctor);
+    }
+    assert_eq!(w.ledger.groups().unwrap().len(), 2);
+    create("ward 12").unwrap();
+}

@@ -6,6 +6,7 @@ use medledger::core::identity::{LockParams, lock};
 use medledger::core::keys::HpkeAlgorithm;
 use medledger::core::record::Scope;
 use medledger::core::registry::VoidCode;
+use medledger::effort::counted;
 use medledger::{
     Beside, Contact, GrantId, Identity, IdentityError, Key, OpenReportError, Permission, Purpose,
     ReaderKey, ReportId, Role, StillFormer, SuccessionError,
@@ -139,9 +140,16 @@ fn pitfall_33_suspended_keys_open_nothing_until_the_hospital_gives_others() {
     // At once, without waiting for a block.
     let record = w.ledger.suspend(&w.hospital, &nurse.id()).unwrap();
     let refused = || w.ledger.open_report(&nurse, &report.report, &Key::Identity).unwrap_err();
-    assert!(matches!(refused(), OpenReportError::NoAccess));
+    assert!(matches!(refused(), OpenReportError::Suspended(since) if since.time.is_none()));
     w.ledger.wait_mined(&record).unwrap();
-    assert!(matches!(refused(), OpenReportError::NoAccess));
+    let since = w.ledger.suspension(&nurse.id()).unwrap().expect("suspended");
+    assert!(since.time.is_some(), "{since}");
+    assert!(matches!(refused(), OpenReportError::Suspended(found) if found == since));
+    // The same for every report, there or not: one's own suspension is all that is told.
+    let answers = [report.report, ReportId::from_bytes([9; 16])].map(|report| {
+        counted(|| w.ledger.open_report(&nurse, &report, &Key::Identity).unwrap_err().to_string())
+    });
+    assert_eq!(answers[0], answers[1]);
     let error = w.ledger.succeed(&nurse, PASSWORD).unwrap_err();
     assert!(matches!(error, SuccessionError::Refused(VoidCode::Suspended)), "{error}");
     let (next, succession) =
@@ -178,7 +186,7 @@ fn pitfall_33_a_suspended_patient_gets_new_keys_with_the_hospital_and_neither_do
     refused(replace(&w.hospital, &w.patient), VoidCode::NotSuspended);
     w.ledger.wait_mined(&w.ledger.suspend(&w.patient, &w.patient.id()).unwrap()).unwrap();
     let opened = |who: &Identity| w.ledger.open_report(who, &report.report, &Key::Identity);
-    assert!(matches!(opened(&w.patient), Err(OpenReportError::NoAccess)));
+    assert!(matches!(opened(&w.patient), Err(OpenReportError::Suspended(_))));
     // Not the patient alone, nor the hospital, nor another in its place.
     let error = w.ledger.succeed(&w.patient, PASSWORD).unwrap_err();
     assert!(matches!(error, SuccessionError::Refused(VoidCode::Suspended)), "{error}");
@@ -331,4 +339,31 @@ fn pitfall_48_the_former_keys_lie_under_the_new_password_too_whatever_a_crash_le
     assert_eq!(w.ledger.unlock(&id, "five").unwrap(), next);
     w.ledger.forget_former_keys(&next, "five").unwrap();
     assert!(!file(&w, &nurse, "former").exists());
+}
+
+#[test]
+fn keys_that_were_refused_leave_no_file_and_keys_in_force_are_not_written_over() {
+    let w = world();
+    let contact = Contact::named("Nurse Joy");
+    let (nurse, _) = w.ledger.add_member(&w.hospital, Role::Nurse, &contact, PASSWORD).unwrap();
+    let file = |ending: &str| w.folder.join("identities").join(format!("{}.{ending}", nurse.id()));
+    // Not suspended, so the hospital does not replace them.
+    let error = w.ledger.replace_keys(&w.hospital, &nurse.id(), "new").unwrap_err();
+    assert!(matches!(error, SuccessionError::Submit(_)), "{error}");
+    assert!(!file("next").exists());
+    assert_eq!(w.ledger.unlock(&nurse.id(), PASSWORD).unwrap(), nurse);
+    w.ledger.suspend(&w.hospital, &nurse.id()).unwrap();
+    let (second, done) = w.ledger.replace_keys(&w.hospital, &nurse.id(), "new").unwrap();
+    w.ledger.wait_mined(&done.record).unwrap();
+    // As a crash leaves it: the ledger has the new keys, the file with them stands beside the old one.
+    std::fs::rename(file("identity"), file("next")).unwrap();
+    std::fs::rename(file("former"), file("identity")).unwrap();
+    assert_eq!(w.ledger.unlock(&nurse.id(), "new").unwrap(), second);
+    // A try that is refused leaves the keys in force where they open.
+    let error = w.ledger.replace_keys(&w.hospital, &nurse.id(), "third").unwrap_err();
+    assert!(matches!(error, SuccessionError::Submit(_)), "{error}");
+    assert_eq!(w.ledger.unlock(&nurse.id(), "new").unwrap(), second);
+    assert!(!file("next").exists());
+    let (third, _) = w.ledger.succeed(&second, "third").unwrap();
+    assert_eq!(w.ledger.unlock(&nurse.id(), "third").unwrap(), third);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from medledger._types.words import Role
@@ -36,6 +37,10 @@ class Member:
     """The hospital that registered them."""
     custody: Literal["self", "hospital"]
     """In whose hands their secret keys are."""
+    suspended: bool
+    """Whether their keys are suspended: they sign nothing and open nothing."""
+    suspended_since: datetime | None
+    """Time of the block that suspended them; none while the suspension waits for one."""
 
 
 @dataclass(frozen=True, slots=True)

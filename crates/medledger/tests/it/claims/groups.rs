@@ -117,7 +117,7 @@ fn pitfall_19_nothing_is_wrapped_to_a_group_that_its_hospital_has_not_renewed_si
     // Those who remain read on.
     assert_eq!(opens(&w, &stays, &early.report), b"early");
     let gone = w.ledger.open_report(&lost, &early.report, &Key::Identity).unwrap_err();
-    assert!(matches!(gone, OpenReportError::NoAccess), "{gone}");
+    assert!(matches!(gone, OpenReportError::Suspended(_)), "{gone}");
 
     // What has to go on goes on without that group: a reader of the collection is cut off, and it with them.
     let joy = Permission::new(collection(&w), nurse.id(), Purpose::Treatment, w.in_days(1));
