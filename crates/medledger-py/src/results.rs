@@ -135,6 +135,7 @@ pub(crate) fn member<'py>(py: Python<'py>, value: &Member) -> PyResult<Bound<'py
         .text("role", value.entry.role)?
         .text("hospital", value.entry.hospital)?
         .text("custody", value.entry.custody)?
+        .set("suspended", value.entry.suspended.is_some())?
         .make("Member")
 }
 

@@ -36,6 +36,8 @@ class Member:
     """The hospital that registered them."""
     custody: Literal["self", "hospital"]
     """In whose hands their secret keys are."""
+    suspended: bool
+    """Their keys were lost, and no others have succeeded them yet."""
 
 
 @dataclass(frozen=True, slots=True)
