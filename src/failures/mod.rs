@@ -244,7 +244,14 @@ fn order(error: &OrderError) -> Failure {
         _ => (Bug, "unknown"),
     };
     let failure = Failure::of(fault, code, error);
-    if code == "clock_behind" { failure.hint("set this machine's clock") } else { failure }
+    match code {
+        "clock_behind" => failure.hint("set this machine's clock"),
+        "no_mining_key" => failure.hint(
+            "only hospitals of the chain mine: `medledger hospital list` shows which they are, \
+             and `medledger hospital propose` asks them to admit one",
+        ),
+        _ => failure,
+    }
 }
 
 fn open(error: &OpenError) -> Failure {

@@ -158,6 +158,7 @@ fn made<'py>(py: Python<'py>, group: &Group) -> PyResult<Any<'py>> {
         .set("role", group.entry.role.map(Role::name))?
         .set("epoch", group.entry.epoch)?
         .set("members", members)?
+        .set("stale", group.stale)?
         .make("Group")
 }
 

@@ -97,6 +97,26 @@ def test_a_group_reads_by_its_membership(fresh):
         fresh.ledger.change_group(fresh.hospital, group, leave=[joy.id])
 
 
+def test_a_group_of_lost_keys_is_stale_until_its_hospital_gives_it_a_next_one(fresh):
+    report, joy = upload(fresh, b"a report"), nurse(fresh)
+    group = fresh.ledger.create_group(
+        fresh.hospital, "tumour board", [fresh.reader.id, joy.id], wait=True
+    )
+    assert not group.stale
+    # The nurse alone: nobody has the hospital's identity, by which the group would move at once.
+    fresh.ledger.suspend(joy, joy.id, wait=True)
+    suspended = {member.id for member in fresh.ledger.members() if member.suspended}
+    assert suspended == {joy.id}
+    (stale,) = fresh.ledger.groups()
+    assert (stale.id, stale.epoch, stale.stale) == (group.id, 1, True)
+    with pytest.raises(medledger.RefusedError):
+        share(fresh, report, stale)
+    renewed = fresh.ledger.change_group(fresh.hospital, stale, fresh=True, wait=True)
+    assert (renewed.epoch, renewed.stale) == (2, False)
+    share(fresh, report, renewed)
+    assert opens(fresh, fresh.reader, report) == b"a report"
+
+
 def test_a_role_takes_in_whoever_comes(fresh):
     report = upload(fresh, b"a report")
     group = fresh.ledger.create_role_group(fresh.hospital, "nurse", wait=True)

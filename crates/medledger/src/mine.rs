@@ -273,7 +273,8 @@ impl Ledger {
     /// use the ledger meanwhile.
     ///
     /// # Errors
-    /// See [`OrderError`]; being cancelled is none.
+    /// See [`OrderError`]; being cancelled is none. `NoMiningKey` as soon as this hospital is none of the chain's, not yet or
+    /// no longer: no block of it will ever be due.
     pub fn keep_mining(
         &self,
         policy: &BlockPolicy,
@@ -284,6 +285,9 @@ impl Ledger {
         while !control.cancel.load(Ordering::Relaxed) {
             let due = self.block_due(policy)?;
             if due == Due::Not {
+                if !self.hospitals()?.set.contains(&self.hospital()) {
+                    return Err(OrderError::NoMiningKey);
+                }
                 std::thread::sleep(PAUSE);
                 continue;
             }

@@ -351,7 +351,11 @@ impl Ledger {
         // were lost. Unwrapping does, and what comes of it stays here until the reading is recorded.
         let (under, dek) = match own {
             true => (None, self.patient_dek(reader, report, &entry, key)?),
-            false => self.first_that_unwraps(reader, report, &entry, &grants, key)?,
+            false => {
+                let view = self.view()?;
+                let slots = self.stored_slots(view.as_ref());
+                self.first_that_unwraps(&slots, reader, report, &entry, &grants, key)?
+            }
         };
 
         let head = medledger_core::chain::tip(self.view()?.as_ref())?.id;

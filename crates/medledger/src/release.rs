@@ -102,7 +102,8 @@ impl Ledger {
         report: &ReportId,
         key: &Key<'_>,
     ) -> Result<SlotAsk, OpenReportError> {
-        let (entry, grant) = self.readable(reader, report, key)?;
+        let (entry, grants) = self.readable(reader, report, key)?;
+        let grant = grants.into_iter().next();
         let custodian = grant.as_ref().map_or(entry.hospital, |(_, grant)| grant.custodian);
         let token = match (&grant, key) {
             (Some((id, _)), Key::Access(key)) => Some(Token::derive(key, id)),
@@ -179,35 +180,69 @@ impl Ledger {
         key: &Key<'_>,
         release: &[u8],
     ) -> Result<OpenedReport, OpenReportError> {
-        let (entry, grant) = self.readable(reader, report, key)?;
-        let custodian = grant.as_ref().map_or(entry.hospital, |(_, grant)| grant.custodian);
+        let (entry, grants) = self.readable(reader, report, key)?;
+        let custodian = grants.first().map_or(entry.hospital, |(_, grant)| grant.custodian);
         let view = self.view()?;
         let hospital = State::new(view.as_ref()).member(&custodian)?;
         let by = hospital.ok_or(OpenReportError::NoSlot(custodian))?.identity.signing_key();
         let release = SlotRelease::open(release, &self.chain(), reader, &by)?;
         let slots = ReleasedSlots(release.rows.into_iter().collect());
-        let dek = match &grant {
-            Some((id, grant)) => self.reader_dek(&slots, reader, report, &entry, id, grant, key)?,
-            None => self.patient_dek_in(&slots, reader, report, &entry, key)?,
+        let (under, dek) = if grants.is_empty() {
+            (None, self.patient_dek_in(&slots, reader, report, &entry, key)?)
+        } else {
+            self.first_that_unwraps(&slots, reader, report, &entry, &grants, key)?
         };
-        let under = grant.map(|(id, _)| id);
         self.opened(release.read, under, report, &entry, &dek, Backend::best())
     }
 
-    /// The report and the grant by which this member may read it now; none for its patient.
+    /// The report and the grants by which this member may read it now, the one to ask under first; none for its patient.
     fn readable(
         &self,
         reader: &Identity,
         report: &ReportId,
         key: &Key<'_>,
-    ) -> Result<(ReportEntry, Option<(GrantId, GrantEntry)>), OpenReportError> {
+    ) -> Result<(ReportEntry, Vec<(GrantId, GrantEntry)>), OpenReportError> {
         let member = self.reading_member(reader)?;
         let entry = self.report_entry(report)?.ok_or(OpenReportError::NoAccess)?;
         if entry.patient == reader.id() {
-            return Ok((entry, None));
+            return Ok((entry, Vec::new()));
         }
-        let grants = self.live_grants_for(&reader.id(), &member, report, &entry, key)?;
-        Ok((entry, grants.into_iter().next()))
+        let mut grants = self.live_grants_for(&reader.id(), &member, report, &entry, key)?;
+        // A request names one grant, and no slot is here to be tried: those wrapped to lost keys come last.
+        let mut present = Vec::with_capacity(grants.len());
+        for (id, grant) in &grants {
+            if self.is_wrapped_to_present(&member, grant, key)? {
+                present.push(*id);
+            }
+        }
+        grants.sort_by_key(|(id, _)| !present.contains(id));
+        Ok((entry, grants))
+    }
+
+    /// Whether the ledger shows that what this grant gives was wrapped for a key that its reader has now. Where it does not,
+    /// a key of before may open it all the same.
+    fn is_wrapped_to_present(
+        &self,
+        member: &MemberEntry,
+        grant: &GrantEntry,
+        key: &Key<'_>,
+    ) -> Result<bool, StoreError> {
+        let view = self.view()?;
+        match (&grant.reader, key) {
+            (Grantee::Group(at), _) => {
+                let state = State::new(view.as_ref());
+                Ok(match state.group(&at.group)? {
+                    Some(group) => !state.is_stale(&at.group, &group)?,
+                    None => false,
+                })
+            }
+            (Grantee::Member(_), Key::Access(_)) => Ok(true),
+            (Grantee::Member(_), Key::Identity) => {
+                let Some(keys) = &member.succession else { return Ok(true) };
+                let given = view.record(&grant.record)?.map(|stored| stored.standing);
+                Ok(matches!(given, Some(Standing::Mined { height, .. }) if height > keys.since))
+            }
+        }
     }
 
     /// Whether a record is by the member it names. Where there is no such member a key is tried all the same.

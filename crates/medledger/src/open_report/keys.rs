@@ -80,19 +80,18 @@ impl Ledger {
 
     /// The report's key by the first of these grants whose slot is here and opens; otherwise what was wrong with the very
     /// first of them.
-    pub(super) fn first_that_unwraps(
+    pub(crate) fn first_that_unwraps(
         &self,
+        slots: &dyn SlotSource,
         reader: &Identity,
         report: &ReportId,
         entry: &ReportEntry,
         grants: &[(GrantId, GrantEntry)],
         key: &Key<'_>,
     ) -> Result<(Option<GrantId>, Dek), OpenReportError> {
-        let view = self.view()?;
-        let slots = self.stored_slots(view.as_ref());
         let mut first = None;
         for (id, grant) in grants {
-            match self.reader_dek(&slots, reader, report, entry, id, grant, key) {
+            match self.reader_dek(slots, reader, report, entry, id, grant, key) {
                 Ok(dek) => return Ok((Some(*id), dek)),
                 Err(
                     error @ (OpenReportError::WrongKey

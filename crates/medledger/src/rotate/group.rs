@@ -3,7 +3,7 @@
 //! A crash loses nothing: until the unit of work is committed all of them have their old keys and their marks, after
 //! it none has. Blocks that were stored for nothing are left to the collection.
 
-use super::keys::Keyed;
+use super::keys::{Keyed, Live, no_stale_group};
 use super::{RotateError, RotateOutcomes, Rotated, mark};
 use crate::approve::Key;
 use crate::attempts::Target;
@@ -123,13 +123,21 @@ type Together = (usize, RotateError);
 impl<'l> Group<'l, '_> {
     /// Takes reports until the group is large enough, some at once on all cores.
     fn gather(&mut self, reports: &[ReportId]) -> Vec<Draft<'l>> {
+        let grants = match self.ledger.grants_on_reports(self.patient) {
+            Ok(grants) => grants,
+            Err(error) => {
+                self.failed = true;
+                self.outcomes.extend(reports.first().map(|_| Some(Err(error.into()))));
+                return Vec::new();
+            }
+        };
         let mut drafts = Vec::new();
         let mut bytes = 0;
         for some in reports[..reports.len().min(GROUP)].chunks(AT_ONCE) {
             let begun = self.outcomes.len();
             let numbered: Vec<_> = (begun..).zip(some).collect();
             let drafted = spread(self.ledger.workers(), &numbered, |(place, report)| {
-                self.draft(*place, report)
+                self.draft(*place, report, &grants)
             });
             for drafted in drafted {
                 // The others are for the next group.
@@ -156,12 +164,22 @@ impl<'l> Group<'l, '_> {
     }
 
     /// The report's present content, opened, and the bytes of its ciphertext.
-    fn draft(&self, place: usize, report: &ReportId) -> Result<(Draft<'l>, u64), RotateError> {
-        let target = Target::Report(*report);
-        self.ledger.limited(self.patient, target, self.key, || self.draft_once(place, report))
+    fn draft(
+        &self,
+        place: usize,
+        report: &ReportId,
+        grants: &[Live],
+    ) -> Result<(Draft<'l>, u64), RotateError> {
+        let once = || self.draft_once(place, report, grants);
+        self.ledger.limited(self.patient, Target::Report(*report), self.key, once)
     }
 
-    fn draft_once(&self, place: usize, report: &ReportId) -> Result<(Draft<'l>, u64), RotateError> {
+    fn draft_once(
+        &self,
+        place: usize,
+        report: &ReportId,
+        grants: &[Live],
+    ) -> Result<(Draft<'l>, u64), RotateError> {
         let Self { ledger, patient, key, .. } = *self;
         let refused = |code| RotateError::Refused(code);
         ledger.acting(patient)?.map_err(refused)?;
@@ -172,6 +190,8 @@ impl<'l> Group<'l, '_> {
             return Err(RotateError::OtherHospital { report, hospital });
         }
         let old = ledger.patient_dek(patient, report, &entry, key)?;
+        // After the key: who does not have it is not told who reads. Before the sealing, which would be for nothing.
+        no_stale_group(grants, report, &entry)?;
         let (metadata, source) = ledger.unsealed(report, &entry, &old, Backend::best())?;
 
         let under_way = ledger.under_way().begin(*report);
@@ -272,6 +292,7 @@ impl<'l> Group<'l, '_> {
     /// The new keys for all who remain, wrapped on all cores.
     fn wrap(&mut self, stored: Vec<Subject<'l>>) -> Result<Vec<(Subject<'l>, Keyed)>, Together> {
         let ledger = self.ledger;
+        // Once more: who was cut off while it was sealed is not among them.
         let grants = match ledger.grants_on_reports(self.patient) {
             Ok(grants) => grants,
             Err(error) => {

@@ -20,6 +20,19 @@ use medledger_core::store::{StoreError, Unit};
 /// A grant that is live, and for whom it is.
 pub(super) type Live = (GrantId, GrantEntry, Recipient);
 
+/// Refuses a report that a stale group reads: nothing is wrapped to a group's key that lay with lost ones.
+pub(super) fn no_stale_group(
+    grants: &[Live],
+    report: &ReportId,
+    entry: &ReportEntry,
+) -> Result<(), RotateError> {
+    let to_stale = |(_, grant, to): &Live| to.stale && grant.covers(report, entry);
+    if grants.iter().any(to_stale) {
+        return Err(RotateError::Refused(VoidCode::StaleGroup));
+    }
+    Ok(())
+}
+
 /// A report's next key, wrapped, and the record that asks for it.
 pub(super) struct Keyed {
     pub(super) record: SignedRecord,
@@ -53,10 +66,7 @@ impl Ledger {
         key: &Key<'_>,
     ) -> Result<Keyed, RotateError> {
         let Subject { report, entry, next, old, dek, .. } = subject;
-        let to_stale = |(_, grant, to): &Live| to.stale && grant.covers(report, entry);
-        if grants.iter().any(to_stale) {
-            return Err(RotateError::Refused(VoidCode::StaleGroup));
-        }
+        no_stale_group(grants, report, entry)?;
         let (wrapped, access_key, readers) = self.wrap_anew(patient, subject, grants, key)?;
         let confirm = self.slots_to_confirm(report, [(entry, old), (next, dek)])?;
         let statement = Rotate {

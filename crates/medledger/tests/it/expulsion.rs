@@ -6,7 +6,7 @@ use crate::restored::{chain_of, copy_of, mine};
 use crate::support::member;
 use medledger::core::engine::OrderError;
 use medledger::core::registry::VoidCode;
-use medledger::{Due, ImportError, Ledger, Role, WaitError};
+use medledger::{BlockPolicy, Due, ImportError, Ledger, MiningControl, Role, WaitError};
 use std::path::Path;
 
 /// After a crash: opened again, with what was on disk.
@@ -66,8 +66,11 @@ fn one_that_is_away_is_expelled_and_told_so_when_it_comes_back() {
     assert!(!is_hospital(&away, &away));
     assert_eq!(away.ledger.hospitals().unwrap().deciding.len(), 3);
     check(&away, &expulsion, 3, 4);
-    let error = away.ledger.mine_with(&medledger::MiningControl::new(), true).unwrap_err();
+    let error = away.ledger.mine_with(&MiningControl::new(), true).unwrap_err();
     assert!(matches!(error, OrderError::NoMiningKey), "{error}");
+    let control = MiningControl::new();
+    let told = away.ledger.keep_mining(&BlockPolicy::default(), &control, &mut |_| {}).unwrap_err();
+    assert!(matches!(told, OrderError::NoMiningKey), "it does not wait for ever: {told}");
     // Accepted ends mined or refused also where nobody mines any more, once what refuses it is final.
     let (_, last) = member(&c.ledger, &c.identity, Role::Doctor, "Dr Cid");
     settle(&[&a, &b, &c]);
@@ -78,7 +81,7 @@ fn one_that_is_away_is_expelled_and_told_so_when_it_comes_back() {
         assert!(refused, "{told:?}");
     }
     assert_eq!(away.ledger.waiting().unwrap(), 0);
-    assert_eq!(away.ledger.block_due(&medledger::BlockPolicy::default()).unwrap(), Due::Not);
+    assert_eq!(away.ledger.block_due(&BlockPolicy::default()).unwrap(), Due::Not);
     let away = restarted(away, &dir.path().join("3"));
     settle(&[&a, &b, &c, &away]);
     check(&away, &last.record, 3, 3);

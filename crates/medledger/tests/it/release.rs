@@ -1,14 +1,14 @@
 //! A reader where the slot is not: asks its custodian, who records the reading and releases the slot sealed to
 //! the reader. The reader's side is a copy of the chain without any slot.
 
-use crate::support::{World, open, pick_up, world};
-use medledger::core::record::Scope;
+use crate::support::{PASSWORD, World, open, pick_up, world};
+use medledger::core::record::{Grantee, Scope};
 use medledger::core::registry::{Kind, limit};
 use medledger::core::release::ReleaseError;
 use medledger::core::store::{Drawer, RecordQuery};
 use medledger::{
-    AccessKey, Identity, Key, Ledger, OpenReportError, Permission, Purpose, Reader, ReaderKey,
-    ReleaseSlotError, ReportId, Role,
+    AccessKey, GrantId, Identity, Key, Ledger, OpenReportError, Permission, Purpose, Reader,
+    ReaderKey, ReleaseSlotError, ReportId, Role,
 };
 
 struct There {
@@ -48,6 +48,14 @@ impl There {
     fn reads(&self) -> usize {
         let query = RecordQuery { kind: Some(Kind::Read), ..RecordQuery::default() };
         self.w.ledger.view().unwrap().find(&query).unwrap().len()
+    }
+
+    /// The grants of the one report: that to a group, and the reader's own.
+    fn grants(&self, reader: &Identity) -> [GrantId; 2] {
+        let grants = &self.w.ledger.reports(&self.w.patient.id()).unwrap()[0].grants;
+        let (own, others): (Vec<_>, Vec<_>) =
+            grants.iter().partition(|grant| grant.entry.reader == Grantee::Member(reader.id()));
+        [others[0].id, own[0].id]
     }
 
     /// The whole way: asked there, released here, opened there.
@@ -97,6 +105,29 @@ fn every_kind_of_grant_opens_at_another_copy_once_the_reading_is_recorded() {
     assert!(matches!(error, OpenReportError::Store(_) | OpenReportError::NoSlot(_)), "{error}");
     let found = w.ledger.verify(medledger::VerifyDepth::Full).unwrap().findings;
     assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn it_is_asked_for_under_the_group_where_the_readers_own_newest_grant_is_wrapped_to_lost_keys() {
+    let w = world();
+    let (report, _) = w.upload(b"a report");
+    let doctor = w.add(Role::Doctor, "Dr Bob");
+    let board = w.ledger.create_group(&w.hospital, "board", &[doctor.id()]).unwrap().id;
+    w.ledger.mine().unwrap();
+    share(&w, report.report, board, ReaderKey::Identity);
+    share(&w, report.report, doctor.id(), ReaderKey::Identity);
+    w.ledger.wait_mined(&w.ledger.suspend(&w.hospital, &doctor.id()).unwrap()).unwrap();
+    let (next, succession) = w.ledger.replace_keys(&w.hospital, &doctor.id(), PASSWORD).unwrap();
+    w.ledger.wait_mined(&succession.record).unwrap();
+    let there = copied(w);
+    assert_eq!(there.opens(&next, &report.report, &Key::Identity), b"a report");
+    // What the group gives is named, and given to the one who asks.
+    let [group, own] = there.grants(&doctor);
+    let ask = there.copy.ask_for_slot(&next, &report.report, &Key::Identity).unwrap();
+    let release = there.w.ledger.release_slot(&there.w.hospital, &ask.bytes).unwrap();
+    let opened = there.copy.open_released(&next, &report.report, &Key::Identity, &release).unwrap();
+    assert_eq!(opened.grant(), Some(group));
+    assert_ne!(group, own);
 }
 
 #[test]

@@ -201,6 +201,9 @@ class Group:
     """Counts its keys."""
     members: tuple[str, ...]
     """Ids of who belongs to it now."""
+    stale: bool
+    """A member lost their keys and the group has had no next key since: nothing can be granted to it until its hospital
+    gives it one, with `change_group(..., fresh=True)`."""
 
 
 @dataclass(frozen=True, slots=True)

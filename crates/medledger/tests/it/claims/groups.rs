@@ -31,6 +31,11 @@ fn group(w: &World, id: &GroupId) -> (u32, bool) {
     (group.entry.epoch, group.stale)
 }
 
+/// How many blocks are stored, whether anything refers to them or not.
+fn blocks(w: &World) -> usize {
+    w.ledger.blocks().list().unwrap().map(Result::unwrap).count()
+}
+
 fn mined(w: &World, record: &RecordId) {
     w.ledger.wait_mined(record).unwrap();
 }
@@ -102,8 +107,10 @@ fn pitfall_19_nothing_is_wrapped_to_a_group_that_its_hospital_has_not_renewed_si
     let delegation = medledger::Delegation::to(board);
     let passed = w.ledger.delegate(&nurse, &parent.grant, &Key::Identity, delegation).unwrap_err();
     assert!(stale(&passed), "{passed}");
+    let before = blocks(&w);
     let rotated = w.ledger.rotate(&w.patient, &early.report, &Key::Identity).unwrap_err();
     assert!(matches!(rotated, RotateError::Refused(VoidCode::StaleGroup)), "{rotated}");
+    assert_eq!(blocks(&w), before, "nothing was sealed for it");
     let renewed = w.ledger.renew_collection(&w.patient, &w.hospital.id()).unwrap_err();
     assert!(stale(&renewed), "{renewed}");
     // Nobody joins with keys that are lost, nor begins a group with them.
