@@ -129,7 +129,8 @@ fn tables_for_people_have_stable_columns() {
     let members = people(&["member", "list"]);
     let mut lines = members.lines();
     let columns = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(columns(lines.next().unwrap()), ["NO", "NAME", "ROLE", "MEMBER", "ID", "MAIL"]);
+    let head = ["NO", "NAME", "ROLE", "MEMBER", "ID", "MAIL", "STATE"];
+    assert_eq!(columns(lines.next().unwrap()), head);
     assert!(lines.next().unwrap().starts_with("1   General Hospital  hospital  "));
     let log = people(&["log"]);
     let head = "DATE        TIME UTC  HOSPITAL          WHO               WHAT        RECORD    BLOCK  ABOUT";

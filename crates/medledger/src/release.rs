@@ -261,7 +261,11 @@ impl Ledger {
         Ok(author.is_some() && fits)
     }
 
-    fn member_entry(&self, member: &MemberId) -> Result<Option<MemberEntry>, StoreError> {
+    /// A member, what waits to be mined included.
+    pub(crate) fn member_entry(
+        &self,
+        member: &MemberId,
+    ) -> Result<Option<MemberEntry>, StoreError> {
         let view = self.view()?;
         let mut found = None;
         self.engine().with_pending(view.as_ref(), &mut |state| {

@@ -3,7 +3,7 @@
 use crate::ledger::Ledger;
 use medledger_core::clock::Timestamp;
 use medledger_core::ids::MemberId;
-use medledger_core::state::{MemberEntry, State};
+use medledger_core::state::MemberEntry;
 use medledger_core::store::{StoreError, View};
 use std::fmt;
 
@@ -34,13 +34,8 @@ impl Ledger {
     /// # Errors
     /// When the store fails.
     pub fn suspension(&self, member: &MemberId) -> Result<Option<Suspension>, StoreError> {
-        let view = self.view()?;
-        let mut found = None;
-        self.engine().with_pending(view.as_ref(), &mut |state| {
-            found = State::new(state).member(member)?;
-            Ok(())
-        })?;
-        found.map_or(Ok(None), |entry| suspension(view.as_ref(), &entry))
+        let Some(entry) = self.member_entry(member)? else { return Ok(None) };
+        suspension(self.view()?.as_ref(), &entry)
     }
 }
 
