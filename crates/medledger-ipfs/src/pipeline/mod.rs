@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A buffer holds as many leaves as the SHA-256 kernel has lanes. Each of its stripes, 16 KiB of every leaf,
-//! is sealed and then hashed in all lanes at once; a worker that is alone seals what it reads at once. Several workers do this at the same time, on later parts of the
-//! same report or on other reports. Memory is a few buffers, 48 MiB at most, and the open levels of the
+//! is sealed and then hashed in all lanes at once. Several workers do this at the same time, on later parts of the
+//! same report or on other reports; a worker that is alone seals each chunk where it just read it. Memory is a few buffers, 48 MiB at most, and the open levels of the
 //! trees, whatever the size of the reports.
 
 mod batch;
