@@ -12,6 +12,7 @@
 //! - **Checked.** What does not decode, a header that does not hash to its block's id, and what
 //!   SQLite itself finds broken, is [`StoreError::Damaged`]. [`SqliteStore::check`] looks at every page.
 
+mod absent;
 mod read;
 mod schema;
 mod state;
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use write::Writing;
+use write::{Writer, Writing};
 
 /// Connections kept for the next views; more are opened as needed and closed after.
 const IDLE_READERS: usize = 8;
@@ -45,7 +46,7 @@ pub struct SqliteStore {
     how: Readers,
     // Before the writer: the last connection to close tidies the log away, which only it can.
     idle: Mutex<Vec<Connection>>,
-    writer: Option<Mutex<Connection>>,
+    writer: Option<Mutex<Writer>>,
     leftovers: AtomicBool,
     commits: AtomicU64,
     known: Known,
@@ -192,7 +193,7 @@ impl SqliteStore {
             path,
             how: Readers::Shared,
             idle: Mutex::default(),
-            writer: Some(Mutex::new(db)),
+            writer: Some(Mutex::new(Writer::new(db))),
             leftovers: AtomicBool::new(false),
             commits: AtomicU64::new(0),
             known: Known::default(),
@@ -277,6 +278,7 @@ impl Store for SqliteStore {
         db.prepare_cached("BEGIN IMMEDIATE")
             .and_then(|mut begin| begin.execute([]))
             .map_err(|error| failed("beginning a unit of work", error))?;
+        db.absent.borrow_mut().check(&db);
         Ok(Box::new(Session(Writing { store: self, db, removed: false })))
     }
 

@@ -101,6 +101,10 @@ pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Pages that a reader keeps in memory, in KiB. More of them save reads, but no time (`docs/benchmarks.md`).
 const READER_CACHE_KIB: i64 = 16 << 10;
 
+/// Pages that the writer keeps in memory, in KiB. Ids are random: a block changes thousands of pages of the state and of
+/// the indexes of records. Those that do not fit are read anew from the file, and written to the log before they are done.
+const WRITER_CACHE_KIB: i64 = 64 << 10;
+
 /// How long a writer waits for another process before it says that the ledger is busy.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
 
@@ -265,6 +269,7 @@ pub(super) fn configure_writer(db: &Connection) -> Result<(), StoreError> {
         });
     }
     db.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+    db.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(error)?;
     db.pragma_update_and_check(None, "secure_delete", true, |_| Ok(())).map_err(error)?;
     // The platform's strongest flush, where it has more than one (macOS).
     db.pragma_update(None, "fullfsync", true).map_err(error)?;

@@ -1,5 +1,6 @@
 //! Reading the state.
 
+use super::absent::OF_STATE;
 use super::read::{InStore, Session, at_most, beyond, from_key};
 use medledger_core::state::{Known, StateRead};
 use medledger_core::store::{Row, StoreError};
@@ -85,7 +86,12 @@ impl<C: InStore> StateRead for Session<C> {
     }
 
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.value(DOING, ONE, [key])
+        match key.split_first() {
+            Some((table, rest)) if OF_STATE.contains(table) => {
+                self.0.look(*table, rest, || self.value(DOING, ONE, [key]))
+            }
+            _ => self.value(DOING, ONE, [key]),
+        }
     }
 
     fn state_scan(

@@ -1,5 +1,6 @@
 //! Writing: one unit of work, a transaction of the one writing connection.
 
+use super::absent::{self, Absent};
 use super::read::{InStore, Session, by_id, number_of, stored};
 use super::schema::LONG;
 use super::{SqliteStore, failed};
@@ -7,15 +8,37 @@ use medledger_core::ids::RecordId;
 use medledger_core::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use rusqlite::types::Null;
 use rusqlite::{Connection, Params, params};
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
+
+/// The one writing connection.
+#[derive(Debug)]
+pub(super) struct Writer {
+    db: Connection,
+    pub(super) absent: RefCell<Absent>,
+}
+
+impl Writer {
+    pub(super) fn new(db: Connection) -> Self {
+        Self { db, absent: RefCell::default() }
+    }
+}
+
+impl Deref for Writer {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.db
+    }
+}
 
 /// The writer's connection within a transaction; given back, it is rolled back.
 #[derive(Debug)]
 pub(super) struct Writing<'a> {
     pub(super) store: &'a SqliteStore,
-    pub(super) db: MutexGuard<'a, Connection>,
+    pub(super) db: MutexGuard<'a, Writer>,
     /// Whether something was removed that the log must not keep either.
     pub(super) removed: bool,
 }
@@ -31,6 +54,22 @@ impl Deref for Writing<'_> {
 impl InStore for Writing<'_> {
     fn store(&self) -> &SqliteStore {
         self.store
+    }
+
+    fn look<T>(
+        &self,
+        table: u8,
+        key: &[u8],
+        read: impl FnOnce() -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        if self.db.absent.borrow().lacks(table, key) {
+            return Ok(None);
+        }
+        let found = read()?;
+        if found.is_none() {
+            self.db.absent.borrow_mut().missed(&self.db);
+        }
+        Ok(found)
     }
 }
 
@@ -63,6 +102,26 @@ impl Session<Writing<'_>> {
         statement.execute(params).map_err(|error| failed(doing, error))
     }
 }
+
+/// The statement that writes a record with this number.
+macro_rules! put_record {
+    ($number:expr) => {
+        concat!(
+            "INSERT INTO records (number, id, kind, author, patient, report, time, seq, height, place, refused, bytes) \
+             VALUES (",
+            $number,
+            ", ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        )
+    };
+}
+
+const PUT_NEW_RECORD: &str = put_record!("NULL");
+const PUT_RECORD: &str = concat!(
+    put_record!(concat!("(", number_of!(), ")")),
+    " ON CONFLICT (number) DO UPDATE SET kind = excluded.kind, author = excluded.author, \
+     patient = excluded.patient, report = excluded.report, time = excluded.time, seq = excluded.seq, \
+     height = excluded.height, place = excluded.place, refused = excluded.refused, bytes = excluded.bytes"
+);
 
 /// The columns of a standing: seq, height, place, refused.
 type StandingColumns = (Option<i64>, Option<i64>, Option<u32>, Option<u16>);
@@ -107,6 +166,12 @@ impl Unit for Session<Writing<'_>> {
 
     fn set_state(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         let doing = "writing the state";
+        if value.is_some()
+            && let Some((table, rest)) = key.split_first()
+            && absent::OF_STATE.contains(table)
+        {
+            self.0.db.absent.borrow_mut().add(*table, rest);
+        }
         let put = "INSERT INTO state (key, value) VALUES (?1, ?2) \
                    ON CONFLICT DO UPDATE SET value = excluded.value";
         match value {
@@ -133,33 +198,28 @@ impl Unit for Session<Writing<'_>> {
 
     fn put_record(&mut self, record: &StoredRecord) -> Result<(), StoreError> {
         let (seq, height, place, refused) = columns(record.standing)?;
+        let known = {
+            let mut absent = self.0.db.absent.borrow_mut();
+            let known = !absent.lacks(absent::RECORDS, record.id.as_bytes());
+            absent.add(absent::RECORDS, record.id.as_bytes());
+            known
+        };
         // With its number it replaces the row it has; without, SQLite gives it the next one.
-        self.run(
-            "writing a record",
-            concat!(
-                "INSERT INTO records (number, id, kind, author, patient, report, time, seq, height, place, refused, \
-                 bytes) VALUES ((",
-                number_of!(),
-                "), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-                 ON CONFLICT (number) DO UPDATE SET kind = excluded.kind, author = excluded.author, \
-                 patient = excluded.patient, report = excluded.report, time = excluded.time, seq = excluded.seq, \
-                 height = excluded.height, place = excluded.place, refused = excluded.refused, bytes = excluded.bytes"
-            ),
-            params![
-                record.id.as_bytes(),
-                record.kind.code(),
-                record.author.as_bytes(),
-                record.patient.as_ref().map(|id| id.as_bytes()),
-                record.report.as_ref().map(|id| id.as_bytes()),
-                record.time.as_secs().cast_signed(),
-                seq,
-                height,
-                place,
-                refused,
-                record.bytes,
-            ],
-        )
-        .map(drop)
+        let sql = if known { PUT_RECORD } else { PUT_NEW_RECORD };
+        let values = params![
+            record.id.as_bytes(),
+            record.kind.code(),
+            record.author.as_bytes(),
+            record.patient.as_ref().map(|id| id.as_bytes()),
+            record.report.as_ref().map(|id| id.as_bytes()),
+            record.time.as_secs().cast_signed(),
+            seq,
+            height,
+            place,
+            refused,
+            record.bytes,
+        ];
+        self.run("writing a record", sql, values).map(drop)
     }
 
     fn settle(&mut self, id: &RecordId, standing: Standing) -> Result<(), StoreError> {
