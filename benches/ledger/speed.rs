@@ -4,13 +4,16 @@ use crate::common::{Bench, Work};
 use crate::timed;
 use crate::world::{Kind, World};
 use medledger::Threads;
+use medledger_core::engine::Taken;
 use medledger_core::keys::SignatureBatch;
+use medledger_core::news::News;
 use medledger_core::rand_core::UnwrapErr;
 use medledger_core::record::SignedRecord;
 use medledger_core::registry::domain;
 use medledger_core::replay::replay;
 use medledger_core::state::{BatchedSignatures, Rebuilt};
 use medledger_core::store::Store;
+use serde_bytes::ByteBuf;
 use std::cell::LazyCell;
 
 /// Records of others that arrive together.
@@ -75,23 +78,29 @@ fn limits(bench: &mut Bench) {
     }
 }
 
-/// From bytes to accepted and durable. What waits is put into blocks between the iterations.
+/// From the bytes of another hospital's news to accepted and durable, as news are imported. What waits is put into
+/// blocks between the iterations.
 fn arriving(bench: &mut Bench) {
     let count = if bench.measuring() { ARRIVING } else { 20 };
     let world = LazyCell::new(|| World::new(Kind::Log));
     let id = "records of others, 1000 a unit, durable";
     let mut size = 0;
     bench.timed(id, Work::Each(count as u64, "records"), || {
-        let bytes: Vec<Vec<u8>> = world.records(count).iter().map(SignedRecord::encode).collect();
-        size = bytes[0].len();
+        let mut news = News::new(world.rules.chain);
+        news.records = world.records(count).iter().map(|record| record.encode().into()).collect();
+        size = news.records[0].len();
+        let news = news.encode();
         let took = timed(|| {
             let mut rng = UnwrapErr(getrandom::SysRng);
             let threads = Threads::default();
-            let records: Vec<SignedRecord> =
-                bytes.iter().map(|bytes| SignedRecord::decode(bytes).unwrap()).collect();
+            let news = News::decode(&news).unwrap();
+            let read = |bytes: &ByteBuf| SignedRecord::decode(bytes).unwrap();
+            let records: Vec<SignedRecord> = news.records.iter().map(read).collect();
             let mut unit = world.store.unit().unwrap();
             let signatures = &mut BatchedSignatures::new(&threads, &mut rng);
-            world.engine.submit_with(unit.as_mut(), &records, signatures).unwrap();
+            let now = world.now();
+            let taken = world.engine.take_in(unit.as_mut(), &records, now, signatures).unwrap();
+            assert!(taken.iter().all(|taken| *taken == Taken::Waits));
             unit.commit().unwrap();
         });
         world.order().unwrap();

@@ -135,7 +135,10 @@ impl Ledger {
             news.records.iter().filter_map(|bytes| SignedRecord::decode(bytes).ok()).collect();
         taken.refused = (news.records.len() - records.len()) as u64;
         let mut unit = self.store().unit()?;
-        for answer in self.engine().take_in(unit.as_mut(), &records, self.now())? {
+        let mut rng = os_rng();
+        let mut signatures = BatchedSignatures::new(self.workers(), &mut rng);
+        let signatures = &mut signatures;
+        for answer in self.engine().take_in(unit.as_mut(), &records, self.now(), signatures)? {
             match answer {
                 Taken::Waits | Taken::WaitsFor(_) => taken.records += 1,
                 Taken::Known => {}
@@ -157,7 +160,6 @@ impl Ledger {
             let counted = ballots::receive_vote(unit.as_mut(), self.rules(), vote);
             count(counted, &mut taken)?;
         }
-        let mut rng = os_rng();
         for note in &news.checkpoints {
             let mut signatures = BatchedSignatures::new(self.workers(), &mut rng);
             let received = fork::receive_checkpoint(

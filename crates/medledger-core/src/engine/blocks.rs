@@ -136,8 +136,9 @@ impl<P: sealed::Proof> Engine for BlockEngine<P> {
         unit: &mut dyn Unit,
         records: &[SignedRecord],
         now: Timestamp,
+        signatures: &mut dyn Signatures,
     ) -> Result<Vec<Taken>, StoreError> {
-        self.chain.take_in(unit, records, now)
+        self.chain.take_in(unit, records, now, signatures)
     }
 
     fn vote(

@@ -1,9 +1,7 @@
 //! What both engines share: judging and queueing records, drafting a block of them, writing it.
 
 use super::subject::describe;
-use super::{
-    Finality, MiningKey, OrderError, Ordered, Position, SubmitError, Taken, Ticket, mempool,
-};
+use super::{Finality, MiningKey, OrderError, Ordered, Position, SubmitError, Ticket};
 use crate::block;
 use crate::chain::{Rules, block_at, tip};
 use crate::clock::Timestamp;
@@ -32,28 +30,28 @@ pub struct EngineChain {
 /// What the waiting records change, so that the next one is judged after them. A cache: it is built
 /// again whenever the store's queue or tip is not the one it was made for.
 #[derive(Debug, Default)]
-struct Pending {
-    made_for: Option<Queue>,
-    changes: Changes,
+pub(super) struct Pending {
+    pub(super) made_for: Option<Queue>,
+    pub(super) changes: Changes,
     /// The block they are judged above.
     tip: Option<StoredBlock>,
     /// What was read of the state after that block; its id tells the state.
-    memo: Memo,
+    pub(super) memo: Memo,
 }
 
 /// A record with the hash of its leaf.
-type Leaf = (RecordId, TreeHash);
+pub(super) type Leaf = (RecordId, TreeHash);
 
 /// What tells one queue from another: the block it stands on, its end, and the history of what was
 /// ever submitted. The end alone would not do: a unit that was dropped may have ended likewise.
 #[derive(Debug, PartialEq, Eq)]
-struct Queue {
+pub(super) struct Queue {
     tip: BlockId,
     last: Option<(u64, RecordId)>,
     history: Option<Vec<u8>>,
 }
 
-const MADE: &str = "the cache was just made for this queue";
+pub(super) const MADE: &str = "the cache was just made for this queue";
 
 /// Row of the hash over the ids of all records submitted, in their order.
 const HISTORY: &[u8] = b"submitted";
@@ -65,7 +63,11 @@ impl Queue {
     }
 
     /// Notes records that are put at its end.
-    fn add(&mut self, unit: &mut dyn Unit, records: &[&StoredRecord]) -> Result<(), StoreError> {
+    pub(super) fn add(
+        &mut self,
+        unit: &mut dyn Unit,
+        records: &[StoredRecord],
+    ) -> Result<(), StoreError> {
         let Some(last) = records.last() else { return Ok(()) };
         let before = self.history.take().unwrap_or_default();
         let mut history = vec![domain::SUBMITTED, &before];
@@ -107,7 +109,7 @@ impl EngineChain {
     }
 
     /// Brings the cache up to the store's queue. Also gives the newest block.
-    fn pending(
+    pub(super) fn pending(
         &self,
         view: &dyn View,
     ) -> Result<(MutexGuard<'_, Pending>, StoredBlock), StoreError> {
@@ -163,7 +165,7 @@ impl EngineChain {
         let above = Above { tip: &tip, seq: queue.last.map_or(1, |(seq, _)| seq + 1) };
         let (judged, leaves) = self.take(unit, &above, &mut pending, records, signatures)?;
         self.vouched().extend(leaves);
-        queue.add(unit, &judged.iter().collect::<Vec<_>>())?;
+        queue.add(unit, &judged)?;
         pending.made_for = Some(queue);
         Ok(judged
             .iter()
@@ -172,24 +174,6 @@ impl EngineChain {
                 _ => None,
             })
             .collect())
-    }
-
-    pub(super) fn take_in(
-        &self,
-        unit: &mut dyn Unit,
-        records: &[SignedRecord],
-        now: Timestamp,
-    ) -> Result<Vec<Taken>, StoreError> {
-        let (mut pending, _) = self.pending(unit)?;
-        // Until all went well: what is left of a failure is made anew.
-        let mut queue = pending.made_for.take().expect(MADE);
-        let mut check = SignatureCheck::Now;
-        let answers =
-            mempool::take_in(unit, &self.rules, &mut pending.changes, records, now, &mut check)?;
-        let waiting: Vec<&StoredRecord> = answers.iter().flat_map(|(_, stored)| stored).collect();
-        queue.add(unit, &waiting)?;
-        pending.made_for = Some(queue);
-        Ok(answers.into_iter().map(|(taken, _)| taken).collect())
     }
 
     pub(super) fn vote(

@@ -181,10 +181,10 @@ impl EngineChain {
         const AHEAD: usize = 4;
         let limits = &self.rules().genesis.limits;
         let (max_records, max_bytes) = (limits.block_records as usize, limits.block_bytes as usize);
-        let doubtful = mempool::doubtful(view)?;
-        let window = (AHEAD * max_records).saturating_add(doubtful.len());
+        let notes = mempool::Notes::read(view)?;
+        let window = (AHEAD * max_records).saturating_add(notes.doubtful.len());
         let (picked, left) =
-            mempool::pick(view.pending(window)?, &doubtful, max_records, max_bytes);
+            mempool::pick(view.pending(window)?, &notes.doubtful, max_records, max_bytes);
         let left_out = !left.is_empty();
         let at = self.rules().at(&draft.tip);
         let alone = finality::alone(view, self.rules())?;
@@ -213,7 +213,8 @@ impl EngineChain {
                     draft.records.push(record);
                 }
                 Err(ApplyError::Void(code)) => {
-                    match mempool::fate(view, self.rules(), &id, code, now, skipped, alone)? {
+                    let rules = self.rules();
+                    match mempool::fate(view, &notes, rules, &id, code, now, skipped, alone)? {
                         Fate::Refused(code) => draft.refused.push((id, code)),
                         Fate::Doubted(code) => draft.doubted.push((id, code)),
                         Fate::Waits => skipped = true,

@@ -4,18 +4,17 @@
 //! with that branch, so it is refused for good only when the block on which it was found void is final.
 //! A record of others may come before what it refers to; it then waits, for a time.
 
-use super::subject::describe;
+use super::guests;
 use crate::cbor;
-use crate::chain::{Rules, tip};
+use crate::chain::Rules;
 use crate::clock::Timestamp;
 use crate::fork::final_height;
 use crate::ids::{BlockId, MemberId, RecordId};
-use crate::record::SignedRecord;
 use crate::registry::{VoidCode, limit};
-use crate::state::{ApplyError, Changes, Signatures, apply};
 use crate::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What became of a record that another hospital has waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,18 +32,6 @@ pub enum Taken {
     Full,
 }
 
-/// What is known of a record of others, beside its place in the queue.
-#[derive(Serialize, Deserialize)]
-struct Guest {
-    since: u64,
-    bytes: u64,
-    author: MemberId,
-    /// Whether it would have taken no effect when it came.
-    waits: bool,
-    /// Whether its author was unknown, so that nobody could check its signature.
-    unsigned: bool,
-}
-
 /// Where a waiting record was first found void.
 #[derive(Serialize, Deserialize)]
 struct Doubt {
@@ -53,7 +40,6 @@ struct Doubt {
     code: u16,
 }
 
-const GUEST: u8 = b'g';
 const DOUBT: u8 = b'd';
 const NOTE_BYTES: usize = 256;
 
@@ -70,7 +56,13 @@ fn note<T: Serialize + serde::de::DeserializeOwned>(
     row.map(|row| parse(id, &row)).transpose()
 }
 
-fn parse<T: Serialize + serde::de::DeserializeOwned>(
+/// The record that a note is on, or the first of several.
+pub(super) fn id_of(key: &[u8]) -> Result<RecordId, StoreError> {
+    let id = key.get(1..).and_then(|id| RecordId::try_from(id).ok());
+    id.ok_or_else(|| StoreError::Damaged("note on a waiting record".into()))
+}
+
+pub(super) fn parse<T: Serialize + serde::de::DeserializeOwned>(
     id: &RecordId,
     row: &[u8],
 ) -> Result<T, StoreError> {
@@ -90,7 +82,7 @@ pub(super) enum Fate {
 }
 
 /// Whether something that comes later may make a record good that is void for this reason now.
-const fn may_wait(code: VoidCode) -> bool {
+pub(super) const fn may_wait(code: VoidCode) -> bool {
     matches!(
         code,
         VoidCode::UnknownAuthor
@@ -105,8 +97,10 @@ const fn may_wait(code: VoidCode) -> bool {
 
 /// What becomes of a record that is void above `tip`. `skipped` says that records before it were left out
 /// of the block; `alone`, that every block is final at once.
+#[expect(clippy::too_many_arguments, reason = "what a fate depends on")]
 pub(super) fn fate(
     view: &dyn View,
+    notes: &Notes,
     rules: &Rules,
     id: &RecordId,
     code: VoidCode,
@@ -114,14 +108,8 @@ pub(super) fn fate(
     skipped: bool,
     alone: bool,
 ) -> Result<Fate, StoreError> {
-    if may_wait(code) {
-        let guest: Option<Guest> = note(view, GUEST, id)?;
-        let fresh = guest.is_some_and(|guest| {
-            now < Timestamp::from_secs(guest.since).plus(limit::QUEUE_SECONDS)
-        });
-        if skipped || fresh {
-            return Ok(Fate::Waits);
-        }
+    if may_wait(code) && (skipped || notes.is_fresh(view, id, now)?) {
+        return Ok(Fate::Waits);
     }
     if alone {
         return Ok(Fate::Refused(code));
@@ -148,128 +136,46 @@ pub(super) fn doubt(
 
 /// Forgets notes on records that wait no more.
 pub(crate) fn sweep(unit: &mut dyn Unit) -> Result<(), StoreError> {
-    for (key, _) in unit.local_scan(Drawer::Queue, &[], None, usize::MAX)? {
-        let id = RecordId::try_from(&key[1..])
-            .map_err(|_| StoreError::Damaged("note on a waiting record".into()))?;
-        let waits = unit
-            .record(&id)?
-            .is_some_and(|record| matches!(record.standing, Standing::Accepted { .. }));
-        if !waits {
+    let waits = |unit: &dyn Unit, id: &RecordId| {
+        Ok(matches!(unit.standing(id)?, Some(Standing::Accepted { .. })))
+    };
+    guests::sweep(unit, &waits)?;
+    for (key, _) in unit.local_scan(Drawer::Queue, &[DOUBT], None, usize::MAX)? {
+        if !waits(unit, &id_of(&key)?)? {
             unit.set_local(Drawer::Queue, &key, None)?;
         }
     }
     Ok(())
 }
 
-/// Waiting records that may well be void in the next block: they take no room from others.
-pub(super) fn doubtful(view: &dyn View) -> Result<BTreeSet<RecordId>, StoreError> {
-    let mut found = BTreeSet::new();
-    for (key, row) in view.local_scan(Drawer::Queue, &[], None, usize::MAX)? {
-        let id = RecordId::try_from(&key[1..])
-            .map_err(|_| StoreError::Damaged("note on a waiting record".into()))?;
-        if key[0] == DOUBT || parse::<Guest>(&id, &row)?.waits {
-            found.insert(id);
-        }
-    }
-    Ok(found)
+/// What the notes say of the records that wait.
+pub(super) struct Notes {
+    /// Those that may well be void in the next block: they take no room from others.
+    pub(super) doubtful: BTreeSet<RecordId>,
+    /// Since when records of others are here, once somebody asked.
+    since: OnceCell<HashMap<RecordId, Timestamp>>,
 }
 
-/// How much of the queue is taken by records of others.
-#[derive(Default)]
-struct Guests {
-    records: usize,
-    bytes: u64,
-    unsigned: usize,
-    by_author: BTreeMap<MemberId, usize>,
-}
-
-impl Guests {
-    fn of(view: &dyn View) -> Result<Self, StoreError> {
-        let mut guests = Self::default();
-        for (key, row) in view.local_scan(Drawer::Queue, &[GUEST], None, usize::MAX)? {
-            let id = RecordId::try_from(&key[1..])
-                .map_err(|_| StoreError::Damaged("note on a waiting record".into()))?;
-            guests.add(&parse(&id, &row)?);
+impl Notes {
+    pub(super) fn read(view: &dyn View) -> Result<Self, StoreError> {
+        let mut doubtful = BTreeSet::from_iter(guests::waiting_for_others(view)?);
+        for (key, _) in view.local_scan(Drawer::Queue, &[DOUBT], None, usize::MAX)? {
+            doubtful.insert(id_of(&key)?);
         }
-        Ok(guests)
+        Ok(Self { doubtful, since: OnceCell::new() })
     }
 
-    fn add(&mut self, guest: &Guest) {
-        self.records += 1;
-        self.bytes += guest.bytes;
-        if guest.unsigned {
-            self.unsigned += 1;
-        } else {
-            *self.by_author.entry(guest.author).or_default() += 1;
-        }
-    }
-
-    fn take(&self, guest: &Guest) -> bool {
-        let of_author = match guest.unsigned {
-            true => self.unsigned < limit::QUEUE_UNSIGNED,
-            false => {
-                self.by_author.get(&guest.author).copied().unwrap_or(0) < limit::QUEUE_OF_AUTHOR
+    /// Whether it is a record of others that came so short a time ago that it waits for what it refers to.
+    fn is_fresh(&self, view: &dyn View, id: &RecordId, now: Timestamp) -> Result<bool, StoreError> {
+        let since = match self.since.get() {
+            Some(since) => since,
+            None => {
+                let read = guests::since(view)?;
+                self.since.get_or_init(|| read)
             }
         };
-        of_author
-            && self.records < limit::QUEUE_RECORDS
-            && self.bytes + guest.bytes <= limit::QUEUE_BYTES
+        Ok(since.get(id).is_some_and(|since| now < since.plus(limit::QUEUE_SECONDS)))
     }
-}
-
-/// Takes records that wait at another hospital, each on its own: what one of them is refused for is no
-/// matter of the others. `pending` is what the records waiting here change.
-pub(super) fn take_in(
-    unit: &mut dyn Unit,
-    rules: &Rules,
-    pending: &mut Changes,
-    records: &[SignedRecord],
-    now: Timestamp,
-    signatures: &mut dyn Signatures,
-) -> Result<Vec<(Taken, Option<StoredRecord>)>, StoreError> {
-    sweep(unit)?;
-    let mut guests = Guests::of(unit)?;
-    let at = rules.at(&tip(unit)?);
-    let max = limit::RECORD_BYTES.min(rules.genesis.limits.block_bytes as usize);
-    let mut seq = unit.last_pending()?.map_or(1, |(seq, _)| seq + 1);
-    let mut answers = Vec::with_capacity(records.len());
-    for record in records {
-        let (id, bytes) = (record.id(), record.encode());
-        if unit.standing(&id)?.is_some() || bytes.len() > max {
-            let known = bytes.len() <= max;
-            answers.push((if known { Taken::Known } else { Taken::Full }, None));
-            continue;
-        }
-        let over = pending.over(unit);
-        let (taken, changes) = match apply(&over, record, &at, signatures) {
-            Ok(changes) => (Taken::Waits, changes),
-            Err(ApplyError::Void(code)) if may_wait(code) => (Taken::WaitsFor(code), Vec::new()),
-            Err(ApplyError::Void(code)) => {
-                answers.push((Taken::Refused(code), None));
-                continue;
-            }
-            Err(ApplyError::Store(error)) => return Err(error),
-        };
-        let guest = Guest {
-            since: now.as_secs(),
-            bytes: bytes.len() as u64,
-            author: record.record().author,
-            waits: taken != Taken::Waits,
-            unsigned: taken == Taken::WaitsFor(VoidCode::UnknownAuthor),
-        };
-        if !guests.take(&guest) {
-            answers.push((Taken::Full, None));
-            continue;
-        }
-        let stored = describe(&over, record, bytes, Standing::Accepted { seq })?;
-        unit.put_record(&stored)?;
-        unit.set_local(Drawer::Queue, &key(GUEST, &id), Some(&cbor::encode(&guest)))?;
-        pending.extend(changes);
-        guests.add(&guest);
-        seq += 1;
-        answers.push((taken, Some(stored)));
-    }
-    Ok(answers)
 }
 
 /// Which of the waiting records go into a block that has no room for all: of each author the first, up to an

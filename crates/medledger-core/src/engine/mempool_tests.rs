@@ -3,10 +3,15 @@
 use super::{OrderError, Taken};
 use crate::fork::Received;
 use crate::genesis::{Genesis, Limits};
+use crate::pow::Inline;
 use crate::record::SignedRecord;
 use crate::registry::{Role, VoidCode, limit};
-use crate::store::{Drawer, Standing, Store};
+use crate::state::{BatchedSignatures, SignatureCheck, Signatures};
+use crate::store::{Drawer, Row, Standing, Store, StoredRecord};
 use crate::testing::*;
+use proptest::prelude::*;
+use rand_core::UnwrapErr;
+use std::collections::BTreeSet;
 
 fn four(limits: Limits, diversity: u32) -> [Ledger; 4] {
     let mut genesis = Genesis::single(founder(HOSPITAL), tiny_work());
@@ -17,9 +22,18 @@ fn four(limits: Limits, diversity: u32) -> [Ledger; 4] {
 }
 
 fn take_in(ledger: &Ledger, records: &[SignedRecord]) -> Vec<Taken> {
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    take_in_with(ledger, records, &mut BatchedSignatures::new(&Inline, &mut rng))
+}
+
+fn take_in_with(
+    ledger: &Ledger,
+    records: &[SignedRecord],
+    signatures: &mut dyn Signatures,
+) -> Vec<Taken> {
     let mut unit = ledger.store.unit().unwrap();
     let now = crate::clock::Clock::now(&ledger.clock);
-    let answers = ledger.engine.take_in(unit.as_mut(), records, now).unwrap();
+    let answers = ledger.engine.take_in(unit.as_mut(), records, now, signatures).unwrap();
     unit.commit().unwrap();
     answers
 }
@@ -172,6 +186,79 @@ fn records_of_others_are_bounded_by_author_and_void_ones_take_no_room() {
     let real = [world.sign(DOCTOR, add_report(PATIENT)), world.sign(LAB, add_report(PATIENT))];
     assert_eq!(take_in(&a, &real), [Taken::Waits, Taken::Waits]);
     assert_eq!(a.order().block.records, real, "however many wait for nothing");
+}
+
+/// All that is written of the queue and beside it.
+fn written(ledger: &Ledger) -> (Vec<StoredRecord>, Vec<Row>) {
+    let view = ledger.store.view().unwrap();
+    let notes = view.local_scan(Drawer::Queue, &[], None, usize::MAX).unwrap();
+    (view.pending(usize::MAX).unwrap(), notes)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn signatures_put_off_make_no_difference(
+        picks in proptest::collection::vec((0usize..30, 0u8..8), 1..40), cut in 0usize..40,
+    ) {
+        let [a, b, ..] = four(Limits::default(), 0);
+        let mut world = a.world().with_people();
+        let report = world.put(DOCTOR, add_report(PATIENT));
+        world.put(OTHER_DOCTOR, request(report_of(&report)));
+        for _ in 0..8 {
+            let author = if world.log.len() % 2 == 0 { DOCTOR } else { LAB };
+            world.put(author, add_report(PATIENT));
+        }
+        let all = world.log.clone();
+        // In any order, some twice, some under the signature of another.
+        let records: Vec<SignedRecord> = picks.iter().map(|(index, wrong)| {
+            let record = &all[index % all.len()];
+            let other = &all[(index + 1) % all.len()];
+            if *wrong == 0 { with_signature_of(record, other) } else { record.clone() }
+        }).collect();
+        let (first, second) = records.split_at(cut.min(records.len()));
+        for part in [first, second] {
+            let answers = take_in(&a, part);
+            prop_assert_eq!(&answers, &take_in_with(&b, part, &mut SignatureCheck::Now));
+            prop_assert_eq!(written(&a), written(&b));
+        }
+        // What was verified then is not what is in the queue now, if it is another signature.
+        let (mined, theirs) = (a.order(), b.order());
+        prop_assert_eq!(mined.block.records, theirs.block.records);
+        prop_assert_eq!(written(&a), written(&b));
+        prop_assert_eq!(notes(&a) > 0, !written(&a).0.is_empty());
+    }
+}
+
+fn with_signature_of(record: &SignedRecord, other: &SignedRecord) -> SignedRecord {
+    let bytes = record.encode();
+    let at = bytes.len() - other.signature().as_bytes().len();
+    SignedRecord::decode(&[&bytes[..at], other.signature().as_bytes()].concat()).unwrap()
+}
+
+#[test]
+fn of_a_party_those_that_were_mined_are_forgotten_and_the_others_stay_fresh() {
+    let [a, ..] = four(Limits { block_records: 2, ..Limits::default() }, 0);
+    let mut world = a.world().with_people();
+    take_in(&a, &world.log);
+    while !a.order().block.records.is_empty() {}
+    assert_eq!(notes(&a), 0);
+    let reports: Vec<_> = (0..5).map(|_| world.sign(DOCTOR, add_report(PATIENT))).collect();
+    let now = crate::clock::Clock::now(&a.clock);
+    take_in(&a, &reports);
+    let since = |a: &Ledger| super::guests::since(a.store.view().unwrap().as_ref()).unwrap();
+    assert_eq!((notes(&a), since(&a).len()), (1, 5), "one row for all");
+    a.order();
+    assert_eq!((notes(&a), since(&a).len()), (1, 3));
+    let left: BTreeSet<_> = reports[2..].iter().map(SignedRecord::id).collect();
+    assert_eq!(since(&a).into_keys().collect::<BTreeSet<_>>(), left);
+    assert!(since(&a).values().all(|at| *at == now));
+    // An author's share counts those that wait, and no others.
+    let flood: Vec<_> =
+        (0..limit::QUEUE_OF_AUTHOR - 2).map(|_| world.sign(DOCTOR, add_report(PATIENT))).collect();
+    let answers = take_in(&a, &flood);
+    assert_eq!(answers.iter().filter(|taken| **taken == Taken::Full).count(), 1);
 }
 
 #[test]

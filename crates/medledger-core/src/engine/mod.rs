@@ -12,10 +12,12 @@ mod beat;
 mod blocks;
 mod chain;
 mod draft;
+mod guests;
 pub(crate) mod mempool;
 #[cfg(test)]
 mod mempool_tests;
 mod subject;
+mod take_in;
 #[cfg(test)]
 mod tests;
 
@@ -219,7 +221,8 @@ pub trait Engine: Send + Sync {
     ) -> Result<Vec<Ticket>, SubmitError>;
 
     /// Takes records that wait at another hospital, each on its own merit; they may come before what they
-    /// refer to. One answer for each, in their order.
+    /// refer to. One answer for each, in their order. `signatures` may put checks off: where one is wrong, all are
+    /// made again one by one.
     ///
     /// # Errors
     /// When the store fails.
@@ -228,6 +231,7 @@ pub trait Engine: Send + Sync {
         unit: &mut dyn Unit,
         records: &[SignedRecord],
         now: Timestamp,
+        signatures: &mut dyn Signatures,
     ) -> Result<Vec<Taken>, StoreError>;
 
     /// Whether this hospital should mine a block though no record waits: there are records on the chain

@@ -147,6 +147,9 @@ impl Signatures for BatchedSignatures<'_> {
 /// Signatures given to others together: so few that nobody waits long for work, so many that giving costs nothing.
 const GIVEN: usize = 256;
 
+/// As many the first time: they cost more each, but nobody has anything else to do yet.
+const FIRST_GIVEN: usize = 32;
+
 /// Signatures that may wait for each hand: a megabyte of them, and less than a tenth of a second of work.
 const WAITING: usize = 8192;
 
@@ -173,7 +176,8 @@ impl Signatures for Beside<'_, '_> {
     fn check(&mut self, key: &VerifyingKey, record: &SignedRecord) -> bool {
         let id = record.id();
         self.batch.queue(key, domain::RECORD_SIGNATURE, id.as_bytes(), record.signature());
-        if self.batch.len() >= GIVEN {
+        // The first soon, so that nobody waits while there is work.
+        if self.batch.len() >= GIVEN.min(FIRST_GIVEN + self.given) {
             self.give();
         }
         true
