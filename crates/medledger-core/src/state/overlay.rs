@@ -2,18 +2,19 @@
 
 use super::table::Table;
 use super::{Change, Known, Memo, StateRead};
+use crate::small_key::StateValue;
 use crate::store::{Row, StoreError};
 use std::collections::BTreeMap;
 
 /// Entries set (`Some`) and removed (`None`) since some base.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes(Table<Option<Vec<u8>>>, Known);
+pub struct Changes(Table<Option<StateValue>>, Known);
 
 impl Changes {
     /// Adds further changes; later ones win.
     pub fn extend(&mut self, changes: Vec<Change>) {
         for Change { key, value } in changes {
-            self.0.set(key, value);
+            self.0.set(key, value.map(StateValue::from));
         }
     }
 
@@ -61,7 +62,7 @@ impl StateRead for Overlay<'_> {
 
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.0.get(key) {
-            Some(value) => Ok(value.clone()),
+            Some(value) => Ok(value.as_ref().map(|value| value.to_vec())),
             None => self.base.state(key),
         }
     }
@@ -78,7 +79,7 @@ impl StateRead for Overlay<'_> {
         let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = from_base.into_iter().collect();
         for (key, value) in changed {
             match value {
-                Some(value) => rows.insert(key.as_bytes().to_vec(), value.clone()),
+                Some(value) => rows.insert(key.as_bytes().to_vec(), value.to_vec()),
                 None => rows.remove(key.as_bytes()),
             };
         }

@@ -3,6 +3,7 @@
 use super::{Enrolment, Known, MemberEntry, StateRead};
 use crate::ids::MemberId;
 use crate::store::{Row, StoreError};
+use foldhash::fast::RandomState;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -58,7 +59,7 @@ impl StateRead for ReadOnce<'_> {
     }
 }
 
-type Remembered<K, V> = RefCell<HashMap<K, Option<Arc<V>>>>;
+type Remembered<K, V> = RefCell<HashMap<K, Option<Arc<V>>, RandomState>>;
 
 /// Members and enrolments as they were read, those that are not there included.
 #[derive(Default)]

@@ -2,6 +2,7 @@
 
 use super::table::Table;
 use super::{Change, Known, Memo, StateRead};
+use crate::small_key::StateValue;
 use crate::store::{Row, StoreError};
 
 /// The state that a replay folds block by block.
@@ -15,7 +16,7 @@ use crate::store::{Row, StoreError};
 /// ```
 #[derive(Debug, Default)]
 pub struct Rebuilt {
-    entries: Table<Vec<u8>>,
+    entries: Table<StateValue>,
     known: Known,
     memo: Memo,
 }
@@ -37,7 +38,7 @@ impl Rebuilt {
         for Change { key, value } in changes {
             self.memo.forget(&key);
             match value {
-                Some(value) => self.entries.set(key, value),
+                Some(value) => self.entries.set(key, value.into()),
                 None => self.entries.remove(&key),
             }
         }
@@ -53,7 +54,9 @@ impl Rebuilt {
         let mut same = 0;
         loop {
             let rows = other.state_scan(&[], after.as_deref(), ROWS)?;
-            let differs = |(key, value): &&Row| self.entries.get(key) != Some(value);
+            let same_as =
+                |(key, value): &&Row| self.entries.get(key).is_some_and(|own| **own == **value);
+            let differs = |row: &&Row| !same_as(row);
             let first = rows.iter().find(differs).map(|(key, _)| key);
             same += rows.len();
             // An entry that is here only may come before, and is looked for only when something is amiss.
@@ -87,7 +90,7 @@ impl Rebuilt {
 
 impl StateRead for Rebuilt {
     fn state(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.entries.get(key).cloned())
+        Ok(self.entries.get(key).map(|value| value.to_vec()))
     }
 
     fn state_scan(
@@ -97,7 +100,7 @@ impl StateRead for Rebuilt {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let rows = self.entries.scan(prefix, after, limit).into_iter();
-        Ok(rows.map(|(key, value)| (key.as_bytes().to_vec(), value.clone())).collect())
+        Ok(rows.map(|(key, value)| (key.as_bytes().to_vec(), value.to_vec())).collect())
     }
 
     fn known(&self) -> Option<&Known> {

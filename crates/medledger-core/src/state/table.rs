@@ -1,6 +1,7 @@
 //! Entries by key, kept in the order of their keys only where somebody asks for it.
 
 use crate::small_key::StateKey;
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// for all keys that begin alike. So each key is found by its hash, and the keys of a table (those with one first byte)
 /// are put in order when they are first asked for, and kept so from then on.
 pub(super) struct Table<V> {
-    entries: HashMap<StateKey, V>,
+    entries: HashMap<StateKey, V, RandomState>,
     order: Mutex<BTreeMap<u8, BTreeSet<StateKey>>>,
 }
 
@@ -100,7 +101,7 @@ impl<V> Table<V> {
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), order: Mutex::default() }
+        Self { entries: HashMap::default(), order: Mutex::default() }
     }
 }
 
