@@ -147,20 +147,16 @@ pub(super) fn sweep(
             unit.set_local(Drawer::Queue, &key(GUEST, &id), None)?;
         }
     }
-    for (first, since, mut entries) in notes.parties {
+    for (first, since, entries) in notes.parties {
         let before = entries.len();
-        let mut error = None;
-        entries.retain(|entry| {
-            waits(unit, &entry.id).unwrap_or_else(|failed| {
-                error = Some(failed);
-                true
-            })
-        });
-        if let Some(error) = error {
-            return Err(error);
+        let mut left = Vec::with_capacity(before);
+        for entry in entries {
+            if waits(unit, &entry.id)? {
+                left.push(entry);
+            }
         }
-        let row = (!entries.is_empty()).then(|| cbor::encode(&Party::of(since, &entries)));
-        if entries.len() < before {
+        if left.len() < before {
+            let row = (!left.is_empty()).then(|| cbor::encode(&Party::of(since, &left)));
             unit.set_local(Drawer::Queue, &key(PARTY, &first), row.as_deref())?;
         }
     }
