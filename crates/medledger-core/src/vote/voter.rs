@@ -280,9 +280,20 @@ impl Voter {
         let Some(target) = support(&path, members) else { return Ok(false) };
         let here = Ballot { round: top, target };
         let newest = self.state.voted.max(self.state.newest_justified().map_or(0, |b| b.round));
-        // A later vote elsewhere keeps it from precommitting here, even where it has prevoted.
-        let agrees = [self.state.prevotes.last().copied(), self.state.lock];
-        let agrees = agrees.contains(&Some(here)) || self.state.newest_justified() == Some(here);
+        // A later vote elsewhere keeps it from precommitting here, even where it has prevoted. Of a state that was put back
+        // only those votes help that somebody heard: it casts none of them again.
+        let forgotten = self.state.forgotten >= top;
+        let [prevote, precommit] = tally.newest_of(&self.id);
+        let agrees = match self.state.lock {
+            Some(lock) if lock.round >= top => {
+                lock == here && (!forgotten || precommit == Some(here))
+            }
+            _ if forgotten => false,
+            _ => {
+                let own = [self.state.prevotes.last().copied(), prevote];
+                own.contains(&Some(here)) || self.state.newest_justified() == Some(here)
+            }
+        };
         if newest > top || (newest == top && !agrees) {
             return Ok(true);
         }
