@@ -85,7 +85,14 @@ fn pruning_says_what_it_kept_and_the_log_goes_by_time() {
         hospital.run(&["mine", "--empty"]).json();
     }
     hospital.run(&["prune", "--keep", "3"]).fails(2, "usage", "keep");
-    let done = hospital.run(&["prune", "--keep", "10"]).json();
+    // Nobody else has this chain: what would be lost is said first.
+    let prune = ["prune", "--keep", "10"];
+    let only = hospital.run(&prune);
+    let message = only.fails(3, "refused", "only_copy");
+    assert!(message.contains("alone on its chain"), "{message}");
+    assert!(only.hint().contains("medledger export chain") && only.hint().contains("--force"));
+    assert_eq!(hospital.run(&["verify"]).json()["kept_from"], 0);
+    let done = hospital.run(&[&prune[..], &["--force"]].concat()).json();
     assert_eq!(done["records"], 0);
     assert!(done["kept"].as_u64().unwrap() > 0, "{done}");
     let verified = hospital.run(&["verify"]).json();

@@ -215,6 +215,7 @@ classify! {
     }
     PruneError, error => {
         Self::Keep { .. } => Class::InvalidArgument,
+        Self::OnlyCopy => Class::Conflict,
         Self::Store(error) => error.class(),
         _ => Class::Base,
     }

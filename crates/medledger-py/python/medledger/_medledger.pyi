@@ -626,7 +626,7 @@ class Ledger:
     def backup(self, to: str | PathLike[str]) -> Backup:
         """Copy the ledger while it may be written to; without the node key."""
 
-    def prune(self, *, keep: int) -> Pruned:
+    def prune(self, *, keep: int, only_copy: bool = False) -> Pruned:
         """Drop the records of final blocks but of the newest ones."""
 
     def verify(self, *, full: bool = True) -> VerifyReport:
