@@ -457,6 +457,7 @@ classify! {
         Self::Message(error) => error.class(),
         Self::NoAccess => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::Stale { .. } => Class::Expired,
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
