@@ -68,6 +68,14 @@ fn pitfall_28_a_whole_folder_is_put_back_with_its_note_and_goes_on_unawares_with
     let found = found["findings"].as_array().unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(text(&found[0], "message").contains("wrapped key is missing"), "{found:?}");
+    // Its patient is told so as well, and not to look for another key.
+    let reports = hospital.run(&["reports", "--as", "3"]).json();
+    let report = text(&found[0], "report");
+    assert!(reports.to_string().contains(report), "{reports}");
+    let opened = hospital.path("opened");
+    let open = hospital.run(&["open", report, "--as", "3", "-o", opened.to_str().unwrap()]);
+    open.fails(5, "damaged", "key_missing");
+    assert!(open.hint().contains("backup"), "{}", open.stderr);
     put_back(false);
     // The whole chain first, then: without it the next block would be a second one at that height.
     hospital.run(&["import", "chain", whole]).json();

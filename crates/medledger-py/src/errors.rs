@@ -478,6 +478,7 @@ classify! {
         Self::TooMany { .. } => Class::TooMany,
         Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::NoSlot(_) => Class::Access,
+        Self::KeyMissing => Class::Damaged,
         Self::Missing(_) | Self::Damaged(_) | Self::Envelope(_) | Self::Slot(_) => Class::Damaged,
         Self::Metadata(_) => Class::Damaged,
         Self::Unseal(UnsealError::Io(error)) => io_class(error),

@@ -491,6 +491,9 @@ class Ledger:
     ) -> Group:
         """Let members join and leave a group; as it is then."""
 
+    def renew_stale_groups(self, hospital: Identity, *, wait: bool = False) -> list[Group]:
+        """Give each stale group of the hospital's a next key; these groups, as they are then."""
+
     def rotate(
         self, patient: Identity, report: str, *, access_key: _Key | None = None, wait: bool = False
     ) -> Rotated:
