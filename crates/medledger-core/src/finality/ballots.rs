@@ -20,8 +20,8 @@ use crate::ids::{BlockId, MemberId};
 use crate::state::{Signatures, State};
 use crate::store::{Drawer, StoreError, Unit, View};
 use crate::vote::{
-    Certificate, CertificateError, Evidence, Inserted, Members, SignedVote, Tally, Target, Trouble,
-    VerifiedVote, VoteError, Voter, VoterState,
+    Awaited, Certificate, CertificateError, Evidence, Inserted, Members, SignedVote, Tally, Target,
+    Trouble, VerifiedVote, VoteError, Voter, VoterState,
 };
 use cosignatures::cosign;
 use std::collections::BTreeSet;
@@ -34,6 +34,8 @@ const QUORUM: u8 = b'q';
 const EVIDENCE: u8 = b'e';
 const PARTIAL: u8 = b'c';
 const PLEDGE: &[u8] = b"p";
+/// In place of a hospital, for a ledger that only looks on.
+const NOBODY: MemberId = MemberId::from_bytes([0; 16]);
 
 /// What came of asking a hospital to vote.
 #[derive(Debug, Default)]
@@ -257,7 +259,7 @@ pub fn cast(
     signatures: &mut dyn Signatures,
 ) -> Result<Cast, StoreError> {
     let mut cast = Cast::default();
-    let id = key.map_or(MemberId::from_bytes([0; 16]), |key| key.hospital);
+    let id = key.map_or(NOBODY, |key| key.hospital);
     loop {
         // Anew each time: a checkpoint may have handed over to other hospitals.
         let mut tally = tally(unit, rules)?;
@@ -313,11 +315,39 @@ pub(crate) fn should_mine(
     height: u64,
 ) -> Result<bool, StoreError> {
     let tally = tally(view, rules)?;
-    let voter = match state(view)? {
-        Some(state) => Voter::restored(*hospital, rules.chain, state),
-        None => Voter::new(*hospital, tally.members(), 0),
-    };
+    let voter = voter(view, rules, &tally, *hospital)?;
     voter.should_mine(&StoredTree::new(view)?, &tip(view)?.id, &tally, height)
+}
+
+fn voter(view: &dyn View, rules: &Rules, tally: &Tally, id: MemberId) -> Result<Voter, StoreError> {
+    Ok(match state(view)? {
+        Some(state) => Voter::restored(id, rules.chain, state),
+        None => Voter::new(id, tally.members(), 0),
+    })
+}
+
+/// What the newest blocks wait for before they are final; `None` when all are, or when a hospital on its own makes them
+/// so by mining. It tells of what is here: ask [`cast`] first.
+///
+/// # Errors
+/// When the store fails.
+pub fn awaited(view: &dyn View, rules: &Rules) -> Result<Option<Awaited>, StoreError> {
+    if super::alone(view, rules)? {
+        return Ok(None);
+    }
+    let tally = tally(view, rules)?;
+    let voter = voter(view, rules, &tally, NOBODY)?;
+    let decided = voter.state().last_final();
+    if decided.height >= super::final_size(view, rules)?.max(1) {
+        return Ok(Some(Awaited::Cosignatures(decided)));
+    }
+    let mut awaited = voter.awaits(&StoredTree::new(view)?, &tip(view)?.id, tally.members())?;
+    if let Some(Awaited::Blocks { of, .. }) = &mut awaited {
+        // Who is expelled above mines no more.
+        let now = State::new(view).hospitals(&rules.genesis)?;
+        of.retain(|hospital| now.contains(hospital));
+    }
+    Ok(awaited)
 }
 
 mod cosignatures;

@@ -13,6 +13,7 @@ from medledger._types import (
     Access,
     Approved,
     AuditReport,
+    Awaited,
     Backup,
     Block,
     BlockCheck,
@@ -352,6 +353,9 @@ class Ledger:
 
     def import_news(self, news: Buffer) -> HeardNews:
         """Take in what another hospital tells, then vote."""
+
+    def awaited(self) -> Awaited | None:
+        """What the newest blocks wait for before they are final; None when all of them are."""
 
     def hospitals(self) -> tuple[Hospital, ...]:
         """The hospitals of the chain."""
