@@ -23,6 +23,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The folder of the ledger where none is named.
+pub(crate) const DEFAULT_LEDGER: &str = "ledger";
+
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
@@ -32,7 +35,7 @@ pub(crate) struct Global {
         global = true,
         value_name = "DIR",
         env = "MEDLEDGER_DIR",
-        default_value = "ledger",
+        default_value = DEFAULT_LEDGER,
         hide_env_values = true
     )]
     pub(crate) ledger: PathBuf,

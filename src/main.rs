@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod qr;
 mod secret;
+mod shell;
 mod stdout;
 mod target;
 

@@ -1,5 +1,6 @@
 //! `medledger export report` and `export chain`: CAR files, for other machines and for safety.
 
+use super::awaited::Waits;
 use crate::commands::hospital::read_bounded;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
@@ -49,11 +50,14 @@ struct Told {
     chain: String,
     length: u64,
     output: String,
+    awaited: Option<Waits>,
 }
 
 impl Show for Told {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
-        fields(out, &[("file", format!("{}, {}", self.output, bytes(self.length)))])
+        let mut lines = vec![("file", format!("{}, {}", self.output, bytes(self.length)))];
+        lines.extend(Waits::line(self.awaited.as_ref()));
+        fields(out, &lines)
     }
 }
 
@@ -78,6 +82,7 @@ fn news(context: &Context, args: &NewsArgs) -> Result<()> {
         chain: ledger.chain().to_string(),
         length: news.len() as u64,
         output: args.output.display().to_string(),
+        awaited: Waits::of(&ledger)?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `medledger import report` and `import chain`: CAR files, verified to the last bit.
 
+use super::awaited::Waits;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, bytes, fields};
@@ -52,20 +53,20 @@ struct Heard {
     votes_cast: u64,
     cosigned: bool,
     finalized: u64,
+    awaited: Option<Waits>,
 }
 
 impl Show for Heard {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         let cosigned = if self.cosigned { ", and a checkpoint cosigned" } else { "" };
-        fields(
-            out,
-            &[
-                ("records taken in", format!("{}, refused {}", self.records, self.refused)),
-                ("votes counted", format!("{}, ignored {}", self.votes, self.ignored)),
-                ("own votes", format!("{}{cosigned}", self.votes_cast)),
-                ("final", format!("{} blocks", self.finalized)),
-            ],
-        )
+        let mut lines = vec![
+            ("records taken in", format!("{}, refused {}", self.records, self.refused)),
+            ("votes counted", format!("{}, ignored {}", self.votes, self.ignored)),
+            ("own votes", format!("{}{cosigned}", self.votes_cast)),
+            ("final", format!("{} blocks", self.finalized)),
+        ];
+        lines.extend(Waits::line(self.awaited.as_ref()));
+        fields(out, &lines)
     }
 }
 
@@ -180,6 +181,7 @@ pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
                 votes_cast: taken.voted.votes,
                 cosigned: taken.voted.cosigned,
                 finalized: taken.voted.finalized,
+                awaited: Waits::of(&ledger)?,
             };
             context.print_done(&heard, &done)
         }

@@ -1,11 +1,13 @@
 //! `medledger init`: a new ledger and its hospital.
 
 use super::hospital;
+use crate::cli::DEFAULT_LEDGER;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::{Done, Show, fields, grouped, span};
 use crate::progress::expected_tries;
 use crate::secret::PasswordArgs;
+use crate::shell;
 use clap::{Args, ValueEnum};
 use medledger::core::genesis::Consensus;
 use medledger::core::pow::Bits;
@@ -117,6 +119,11 @@ impl Show for Initialized {
             ),
             _ => "none: blocks are only signed".into(),
         };
+        // Where the next command looks by itself nothing has to be said.
+        let here = match self.ledger.as_str() {
+            DEFAULT_LEDGER => String::new(),
+            folder => format!(" --ledger {}", shell::word(folder)),
+        };
         fields(
             out,
             &[
@@ -133,11 +140,14 @@ impl Show for Initialized {
                 "\n{} hospitals found this chain. Each of the others joins it:",
                 self.founders
             )?;
-            writeln!(out, "  medledger export chain -o chain.car")?;
-            writeln!(out, "  medledger hospital join chain.car --chain {}", self.chain)?;
+            writeln!(out, "  medledger export chain{here} -o chain.car")?;
+            // Theirs is another folder, maybe on another machine.
+            let chain = &self.chain;
+            writeln!(out, "  medledger hospital join --ledger FOLDER chain.car --chain {chain}")?;
+            writeln!(out, "with the FOLDER in which `medledger hospital new` made its keys.")?;
         }
         writeln!(out, "\nWhoever knows the chain id can check receipts. Next: register members,")?;
-        writeln!(out, "  medledger member add --role doctor --name \"Dr Ada\"")
+        writeln!(out, "  medledger member add{here} --role doctor --name \"Dr Ada\"")
     }
 }
 

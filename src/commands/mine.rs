@@ -5,7 +5,7 @@ use crate::exit::{Failure, Fault, Result};
 use crate::output::{self, Done, Show, fields, grouped, span};
 use crate::{interrupt, progress};
 use clap::Args;
-use medledger::core::engine::Mined;
+use medledger::core::engine::{Mined, OrderError};
 use medledger::{BlockPolicy, Ledger, MiningControl};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -96,11 +96,7 @@ impl Show for Blocks {
 
 pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
     let ledger = context.open()?;
-    if !ledger.hospitals()?.set.contains(&ledger.hospital()) {
-        let text = "this hospital is not, or no longer, among those of the chain: it mines nothing";
-        return Err(Failure::new(Fault::Refused, "no_mining_key", text)
-            .hint("`medledger hospital list` shows those that are, and how it stands here"));
-    }
+    check_hospital(&ledger)?;
     if args.keep {
         return keep(context, &ledger, args);
     }
@@ -172,8 +168,33 @@ fn keep(context: &Context, ledger: &Ledger, args: &MineArgs) -> Result<()> {
         };
         failed = failed.take().or(output::write(&text).err());
     };
-    ledger.keep_mining(&policy, &MiningControl::new(), &mut told)?;
+    match ledger.keep_mining(&policy, &MiningControl::new(), &mut told) {
+        Err(OrderError::NoMiningKey) => check_hospital(ledger)?,
+        kept => kept?,
+    }
     failed.map_or(Ok(()), Err)
+}
+
+/// Refuses a hospital that is none of the chain's, with what became of it.
+fn check_hospital(ledger: &Ledger) -> Result<()> {
+    let (hospitals, own) = (ledger.hospitals()?, ledger.hospital());
+    if hospitals.set.contains(&own) {
+        return Ok(());
+    }
+    let expelled = hospitals.expelled.iter().find(|(hospital, _)| *hospital == own);
+    let (text, hint) = match expelled {
+        Some((_, height)) => (
+            format!("this hospital was expelled in block {height}: it mines nothing"),
+            "`medledger hospital list` shows those of the chain; one of them proposes to admit it again, with the card \
+             that `medledger hospital card --chain ID` writes",
+        ),
+        None => (
+            "this hospital is not among those of the chain yet: it mines nothing".into(),
+            "`medledger import chain` takes the block that admits it from a hospital that has it; `medledger hospital list` \
+             shows those of the chain, and one of them proposes with `medledger hospital propose --admit CARD`",
+        ),
+    };
+    Err(Failure::new(Fault::Refused, "no_mining_key", text).hint(hint))
 }
 
 fn nothing_lost(failure: Failure) -> Failure {

@@ -3,6 +3,7 @@
 pub(crate) mod accesses;
 pub(crate) mod approve;
 pub(crate) mod audit;
+mod awaited;
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod blocks;

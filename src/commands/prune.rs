@@ -16,6 +16,9 @@ pub(crate) struct PruneArgs {
     /// Newest blocks that stay whole, 10 or more
     #[arg(long, value_name = "N")]
     keep: u64,
+    /// Prune although no other hospital is on the chain: a whole copy of it is kept elsewhere
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Serialize)]
@@ -42,7 +45,10 @@ impl Show for Dropped {
 
 pub(crate) fn run(context: &Context, args: &PruneArgs) -> Result<()> {
     let ledger = context.open()?;
-    let done = ledger.prune(args.keep)?;
+    let done = match args.force {
+        true => ledger.prune_only_copy(args.keep)?,
+        false => ledger.prune(args.keep)?,
+    };
     let (blocks, records, kept) = (done.blocks, done.records, done.kept);
     context.print(&Dropped { blocks, records, kept, kept_from: done.kept_from })
 }

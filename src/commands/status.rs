@@ -1,5 +1,6 @@
 //! `medledger status`: the chain, what is on it, what waits.
 
+use super::awaited::Waits;
 use crate::context::Context;
 use crate::exit::Result;
 use crate::output::{Show, bytes, fields, grouped};
@@ -23,6 +24,9 @@ struct Status {
     chain_work: String,
     members: usize,
     reports: usize,
+    /// Blocks that are final, of `height` and one.
+    finalized: u64,
+    awaited: Option<Waits>,
     records_waiting: u64,
     letters_waiting: usize,
     mail: &'static str,
@@ -45,23 +49,25 @@ impl Show for Status {
             (Some(bits), Some(tries)) => format!("{bits}: {} tries a block", grouped(tries)),
             _ => "none: blocks are only signed".into(),
         };
-        fields(
-            out,
-            &[
-                ("ledger", self.ledger.clone()),
-                ("chain id", self.chain.clone()),
-                ("hospital", self.hospital.clone()),
-                ("height", format!("{} at {}", self.height, self.tip_time)),
-                ("newest block", self.tip.clone()),
-                ("difficulty", difficulty),
-                ("work", self.chain_work.clone()),
-                ("members", self.members.to_string()),
-                ("reports", self.reports.to_string()),
-                ("waiting", format!("{} records to be mined", self.records_waiting)),
-                ("mail", format!("{}, {} letters waiting", self.mail, self.letters_waiting)),
-                ("cache", format!("{} of ciphertext at most", bytes(self.cache.capacity))),
-            ],
-        )
+        let mut lines = vec![
+            ("ledger", self.ledger.clone()),
+            ("chain id", self.chain.clone()),
+            ("hospital", self.hospital.clone()),
+            ("height", format!("{} at {}", self.height, self.tip_time)),
+            ("newest block", self.tip.clone()),
+            ("final", format!("{} of {} blocks", self.finalized, self.height + 1)),
+        ];
+        lines.extend(Waits::line(self.awaited.as_ref()));
+        lines.extend([
+            ("difficulty", difficulty),
+            ("work", self.chain_work.clone()),
+            ("members", self.members.to_string()),
+            ("reports", self.reports.to_string()),
+            ("waiting", format!("{} records to be mined", self.records_waiting)),
+            ("mail", format!("{}, {} letters waiting", self.mail, self.letters_waiting)),
+            ("cache", format!("{} of ciphertext at most", bytes(self.cache.capacity))),
+        ]);
+        fields(out, &lines)
     }
 }
 
@@ -93,6 +99,8 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         chain_work: tip.chain_work.to_string(),
         members: members.len(),
         reports: view.find(&reports)?.len(),
+        finalized: medledger::core::finality::final_size(view.as_ref(), ledger.rules())?,
+        awaited: Waits::of(&ledger)?,
         records_waiting: ledger.waiting()?,
         letters_waiting: view.local_scan(Drawer::Mail, &[], None, usize::MAX)?.len(),
         mail: match ledger.settings().mail {

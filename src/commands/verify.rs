@@ -49,6 +49,7 @@ impl From<&Finding> for Found {
             Finding::Checkpoint { .. } => ("checkpoint", None, None),
             Finding::Missing { report, cid, .. } => ("missing_block", Some(report), Some(cid)),
             Finding::Damaged { report, cid, .. } => ("damaged_block", Some(report), Some(cid)),
+            Finding::NoSlot { report, .. } => ("no_slot", Some(report), None),
             _ => ("other", None, None),
         };
         Self {

@@ -56,7 +56,10 @@ pub(super) fn import(error: &ImportError) -> Failure {
             .hint("`medledger import chain` takes what came later"),
         ImportError::NotAHospital { .. } => Failure::of(Refused, "not_a_hospital", error)
             .hint("the chain must be founded with this hospital's card"),
-        ImportError::Forked { .. } => Failure::of(Refused, "forked", error),
+        ImportError::Forked { .. } => Failure::of(Refused, "forked", error).hint(
+            "nothing is lost where this ledger's is the better one: give it to them. Where votes have decided for theirs, \
+             `medledger import news FILE` of theirs tells; then import the chain again",
+        ),
         ImportError::Follow(error) => follow(error),
         ImportError::Checkpoint(_) => Failure::of(Refused, "checkpoint", error),
         ImportError::NotFinal { .. } => Failure::of(Refused, "not_final", error)

@@ -90,6 +90,10 @@ pub(super) fn release_slot(error: &ReleaseSlotError) -> Failure {
     match error {
         ReleaseSlotError::Message(error) => release(error),
         ReleaseSlotError::NoAccess => Failure::of(Refused, "no_access", error),
+        ReleaseSlotError::Suspended(_) => Failure::of(Refused, "suspended", error).hint(
+            "tell the reader, who asks again with others: the hospital that registered them gives them these with \
+             `medledger identity replace`",
+        ),
         ReleaseSlotError::TooMany { .. } => {
             Failure::of(Refused, "too_many_attempts", error).hint(WAITING)
         }

@@ -289,6 +289,10 @@ fn backup(error: &BackupError) -> Failure {
 fn prune(error: &PruneError) -> Failure {
     match error {
         PruneError::Keep { .. } => Failure::of(Usage, "keep", error),
+        PruneError::OnlyCopy => Failure::of(Refused, "only_copy", error).hint(
+            "`medledger export chain -o FILE` writes a whole copy: keep it, and prune with --force. Without one no hospital \
+             and no follower joins the chain any more, and no damaged copy is mended",
+        ),
         PruneError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }

@@ -166,6 +166,7 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
         OpenReportError::Revoked => (Refused, "revoked"),
         OpenReportError::NotMined => (Refused, "not_mined"),
         OpenReportError::NoSlot(_) => (NotFound, "no_slot"),
+        OpenReportError::KeyMissing => (Damaged, "key_missing"),
         OpenReportError::Missing(_) => (Damaged, "missing_block"),
         OpenReportError::Damaged(_) | OpenReportError::Metadata(_) => (Damaged, "damaged"),
         OpenReportError::Release(error) => return release(error),
@@ -190,6 +191,10 @@ pub(super) fn open_report(error: &OpenReportError) -> Failure {
             "ask the patient: `medledger request REPORT --as READER --purpose TREAT --until 30d`",
         ),
         "no_slot" => failure.hint("`medledger slot ask REPORT --as READER --to FILE` asks them"),
+        "key_missing" => failure.hint(
+            "the other way may open it: with the access key of the letter, or with the identity alone. `medledger verify` \
+             names reports whose keys are lost, and only a backup of the hospital's brings these back (docs/backup.md)",
+        ),
         "not_mined" => failure.hint("`medledger mine` puts it in a block"),
         "damaged" | "missing_block" => failure.hint(VERIFY),
         _ => failure,

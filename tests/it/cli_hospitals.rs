@@ -1,6 +1,6 @@
 //! Two hospitals on one chain, by commands and files alone.
 
-use crate::command::{PASSWORD, Run, command, run, text};
+use crate::command::{PASSWORD, Run, command, plain, run, text};
 use std::path::{Path, PathBuf};
 
 pub(crate) struct Two(pub(crate) tempfile::TempDir);
@@ -78,7 +78,17 @@ fn two_hospitals_found_a_chain_and_make_a_record_final_together() {
     );
     two.at("a", &["mine"]).json();
     two.at("a", &["wait", &record, "--until", "mined", "--timeout", "0"]).json();
-    // Alone it makes nothing final, however much it mines.
+    // Alone it makes nothing final, however much it mines, and says what is missing.
+    let status = two.at("a", &["status"]).json();
+    let awaited = serde_json::json!(
+        {"kind": "blocks", "height": 1, "missing": 1, "hospitals": [text(&new, "hospital")]}
+    );
+    assert_eq!((&status["finalized"], &status["awaited"]), (&0.into(), &awaited));
+    let shown = plain(&["status", "--ledger", &two.file("a")]);
+    let told = "block 1 is voted for once 1 more hospital has mined at or above it: B";
+    assert!(shown.text().contains(told), "{}", shown.text());
+    let news = two.at("a", &["export", "news", "-o", &two.file("a.news")]).json();
+    assert_eq!(news["awaited"], awaited, "no vote was cast");
     two.at("a", &["receipt", "get", "-o", &two.file("early.bin"), &record]).fails(
         3,
         "refused",
@@ -96,6 +106,8 @@ fn two_hospitals_found_a_chain_and_make_a_record_final_together() {
         }
     }
     assert!(finalized > 1, "the record's block is final");
+    let awaited = two.at("b", &["status"]).json()["awaited"].clone();
+    assert!(awaited.is_null() || awaited["height"].as_u64() > Some(1), "{awaited}");
     for who in ["a", "b"] {
         let receipt = two.file(who);
         let receipt = format!("{receipt}.receipt");
@@ -185,11 +197,71 @@ fn a_chain_of_one_hospital_admits_another_and_expels_it() {
     assert_eq!((text(says(0), "admitted"), text(says(1), "expelled")), (b.as_str(), b.as_str()));
     let refused = two.at("b", &["mine", "--empty"]);
     let message = refused.fails(3, "refused", "no_mining_key");
-    assert!(message.contains("no longer, among those of the chain"), "{message}");
+    assert!(message.contains("was expelled in block"), "{message}");
     let refused = two.at("b", &["mine", "--keep"]);
     assert_eq!(refused.fails(3, "refused", "no_mining_key"), message);
     two.at("a", &["verify"]).json();
     two.at("b", &["verify"]).json();
+}
+
+/// The block that admits it is given up for a heavier branch that has not heard of it.
+#[test]
+fn one_that_is_not_admitted_yet_is_told_so_by_mine() {
+    let three = Two(tempfile::tempdir().expect("a folder"));
+    let [card, car, proposal, other] =
+        ["card", "chain.car", "proposal", "other.car"].map(|name| three.file(name));
+    three.at("b", &["hospital", "new", "--name", "B", "-o", &card]).json();
+    let init = ["init", "--name", "A", "--bits", "207fffff", "--founder", &card];
+    let chain = text(&three.at("a", &init).json(), "chain").to_owned();
+    three.at("a", &["export", "chain", "-o", &car]).json();
+    three.at("b", &["hospital", "join", &car, "--chain", &chain]).json();
+    three.at("c", &["hospital", "new", "--name", "C", "-o", &three.file("new.card")]).json();
+    let own = ["hospital", "card", "--chain", &chain, "-o", &card, "--force"];
+    three.at("c", &own).json();
+    three.at("a", &["hospital", "propose", "--admit", &card, "-o", &proposal]).json();
+    three.at("b", &["hospital", "approve", &proposal]).json();
+    three.at("a", &["hospital", "submit", &proposal, "--wait"]).json();
+    three.at("a", &["export", "chain", "-o", &car, "--force"]).json();
+    three.at("c", &["hospital", "join", &car, "--chain", &chain]).json();
+    for _ in 0..2 {
+        three.at("b", &["mine", "--empty"]).json();
+    }
+    three.at("b", &["export", "chain", "-o", &other]).json();
+    let taken = three.at("c", &["import", "chain", &other]).json();
+    assert_eq!((&taken["added"], &taken["removed"]), (&2.into(), &1.into()));
+    let lighter = three.at("c", &["import", "chain", &car]);
+    lighter.fails(3, "refused", "forked");
+    assert!(lighter.hint().contains("`medledger import news FILE`"), "{}", lighter.stderr);
+    for how in ["--empty", "--keep"] {
+        let refused = three.at("c", &["mine", how]);
+        let message = refused.fails(3, "refused", "no_mining_key");
+        assert!(message.contains("not among those of the chain yet"), "{message}");
+        assert!(refused.hint().contains("medledger import chain"), "{}", refused.stderr);
+    }
+    // It goes on where the others are.
+    three.at("a", &["import", "chain", &other]).json();
+    three.at("a", &["mine"]).json();
+    three.at("a", &["export", "chain", "-o", &car, "--force"]).json();
+    three.at("c", &["import", "chain", &car]).json();
+    three.at("c", &["mine", "--empty"]).json();
+}
+
+/// In another folder than the one where commands look by themselves.
+#[test]
+fn what_init_says_to_do_next_names_the_folder() {
+    let two = Two(tempfile::tempdir().expect("a folder"));
+    let card = two.file("b.card");
+    two.at("b", &["hospital", "new", "--name", "B", "-o", &card]).json();
+    let folder = two.file("a folder");
+    let mut init =
+        command(&["init", "--bits", "207fffff", "--founder", &card, "--ledger", &folder]);
+    init.env("MEDLEDGER_PASSWORD", PASSWORD);
+    let told = run(init, None);
+    for next in ["medledger export chain", "medledger member add"] {
+        let line = format!("{next} --ledger '{folder}' ");
+        assert!(told.text().contains(&line), "{}", told.text());
+    }
+    assert!(told.text().contains("medledger hospital join --ledger FOLDER chain.car --chain"));
 }
 
 #[test]

@@ -68,6 +68,14 @@ fn pitfall_28_a_whole_folder_is_put_back_with_its_note_and_goes_on_unawares_with
     let found = found["findings"].as_array().unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(text(&found[0], "message").contains("wrapped key is missing"), "{found:?}");
+    // Its patient is told so as well, and not to look for another key.
+    let reports = hospital.run(&["reports", "--as", "3"]).json();
+    let report = text(&found[0], "report");
+    assert!(reports.to_string().contains(report), "{reports}");
+    let opened = hospital.path("opened");
+    let open = hospital.run(&["open", report, "--as", "3", "-o", opened.to_str().unwrap()]);
+    open.fails(5, "damaged", "key_missing");
+    assert!(open.hint().contains("backup"), "{}", open.stderr);
     put_back(false);
     // The whole chain first, then: without it the next block would be a second one at that height.
     hospital.run(&["import", "chain", whole]).json();
@@ -85,7 +93,14 @@ fn pruning_says_what_it_kept_and_the_log_goes_by_time() {
         hospital.run(&["mine", "--empty"]).json();
     }
     hospital.run(&["prune", "--keep", "3"]).fails(2, "usage", "keep");
-    let done = hospital.run(&["prune", "--keep", "10"]).json();
+    // Nobody else has this chain: what would be lost is said first.
+    let prune = ["prune", "--keep", "10"];
+    let only = hospital.run(&prune);
+    let message = only.fails(3, "refused", "only_copy");
+    assert!(message.contains("alone on its chain"), "{message}");
+    assert!(only.hint().contains("medledger export chain") && only.hint().contains("--force"));
+    assert_eq!(hospital.run(&["verify"]).json()["kept_from"], 0);
+    let done = hospital.run(&[&prune[..], &["--force"]].concat()).json();
     assert_eq!(done["records"], 0);
     assert!(done["kept"].as_u64().unwrap() > 0, "{done}");
     let verified = hospital.run(&["verify"]).json();

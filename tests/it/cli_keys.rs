@@ -121,7 +121,11 @@ fn pitfall_40_wrong_keys_are_counted_noted_and_signed_for() {
     for _ in 0..5 {
         hospital.run(&open).fails(3, "refused", "no_access");
     }
-    hospital.run(&open).fails(3, "refused", "too_many_attempts");
+    let locked_out = hospital.run(&open);
+    locked_out.fails(3, "refused", "too_many_attempts");
+    for command in ["`medledger audit list`", "`medledger audit unlock MEMBER`"] {
+        assert!(locked_out.hint().contains(command), "{}", locked_out.stderr);
+    }
     let listed = hospital.run(&["audit", "list"]).json();
     let events: Vec<_> =
         listed["entries"].as_array().unwrap().iter().map(|entry| text(entry, "event")).collect();

@@ -39,6 +39,13 @@ impl Run {
         assert!(!message.is_empty());
         message.to_owned()
     }
+
+    /// What a failed run with `--json` says to do.
+    #[track_caller]
+    pub(crate) fn hint(&self) -> String {
+        let error: Value = serde_json::from_str(&self.stderr).expect(&self.stderr);
+        error["error"]["hint"].as_str().expect("a hint").to_owned()
+    }
 }
 
 /// The command with no secret and no ledger from this process's surroundings.

@@ -215,6 +215,7 @@ classify! {
     }
     PruneError, error => {
         Self::Keep { .. } => Class::InvalidArgument,
+        Self::OnlyCopy => Class::Conflict,
         Self::Store(error) => error.class(),
         _ => Class::Base,
     }
@@ -456,6 +457,7 @@ classify! {
         Self::Message(error) => error.class(),
         Self::NoAccess => Class::NoAccess,
         Self::TooMany { .. } => Class::TooMany,
+        Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::Stale { .. } => Class::Expired,
         Self::Submit(error) => error.class(),
         Self::Store(error) => error.class(),
@@ -476,6 +478,7 @@ classify! {
         Self::TooMany { .. } => Class::TooMany,
         Self::Suspended(_) => Class::Refused(VoidCode::Suspended),
         Self::NoSlot(_) => Class::Access,
+        Self::KeyMissing => Class::Damaged,
         Self::Missing(_) | Self::Damaged(_) | Self::Envelope(_) | Self::Slot(_) => Class::Damaged,
         Self::Metadata(_) => Class::Damaged,
         Self::Unseal(UnsealError::Io(error)) => io_class(error),

@@ -169,7 +169,7 @@ pub(crate) fn groups<'py>(py: Python<'py>, ledger: &Ledger) -> PyResult<Vec<Any<
 }
 
 /// Waits for the block of a group's record if asked, and makes the group as it is then.
-fn changed<'py>(
+pub(crate) fn changed<'py>(
     py: Python<'py>,
     ledger: &Ledger,
     id: &GroupId,

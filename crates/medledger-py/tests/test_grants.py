@@ -111,7 +111,9 @@ def test_a_group_of_lost_keys_is_stale_until_its_hospital_gives_it_a_next_one(fr
     assert (stale.id, stale.epoch, stale.stale) == (group.id, 1, True)
     with pytest.raises(medledger.RefusedError):
         share(fresh, report, stale)
-    renewed = fresh.ledger.change_group(fresh.hospital, stale, fresh=True, wait=True)
+    (renewed,) = fresh.ledger.renew_stale_groups(fresh.hospital, wait=True)
+    assert fresh.ledger.renew_stale_groups(fresh.hospital) == []
+    assert renewed.id == group.id
     assert (renewed.epoch, renewed.stale) == (2, False)
     share(fresh, report, renewed)
     assert opens(fresh, fresh.reader, report) == b"a report"

@@ -45,8 +45,14 @@ def test_two_hospitals_make_a_record_final_together(two):
     _, registration = b.add_member(hospital, "doctor", "Dr Bob", PASSWORD)
     heard = give(b, a)
     assert (heard.records, heard.refused, heard.ignored) == (1, 0, 0)
+    assert a.awaited() is None
     a.mine()
     assert a.progress(registration.record).stage == "mined"
+    # Nobody votes for it before the other hospital has mined as well.
+    waits = a.awaited()
+    assert (waits.kind, waits.height, waits.missing) == ("blocks", 1, 1)
+    assert waits.hospitals == (b.hospital,)
+    assert waits.reason == "block 1 is voted for once 1 more hospital has mined at or above it"
     with pytest.raises(medledger.ReceiptError) as caught:
         a.receipt(registration.record)
     assert caught.value.reason == "not_final"

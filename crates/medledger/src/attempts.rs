@@ -150,21 +150,28 @@ impl Ledger {
         let asker = match self.acting(who)? {
             Ok(_) => Asker::Member(who.id()),
             Err(code) => {
-                let asker = Asker::Stranger(who.id());
-                // Before anything is looked up: that one's own keys are suspended depends on nothing else.
-                if code == VoidCode::Suspended
-                    && let Some(since) = self.suspension(&who.id())?
-                {
-                    self.note_or_count(&asker, target)?;
-                    return Err(E::suspended(since));
+                if code == VoidCode::Suspended {
+                    self.unless_suspended::<E>(&who.id(), target)?;
                 }
-                asker
+                Asker::Stranger(who.id())
             }
         };
         self.limited_for(before, asker, target, Tried::Key(who, key), call)
     }
 
-    /// The same for whoever is known to be the one who asks, `tried` being what is tried again where
+    /// Refuses whoever has shown to have a member's present keys where these are suspended, before anything is looked
+    /// up: it depends on nothing else, and is on the ledger for all to see.
+    pub(crate) fn unless_suspended<E: Refusal>(
+        &self,
+        member: &MemberId,
+        target: Target,
+    ) -> Result<(), E> {
+        let Some(since) = self.suspension(member)? else { return Ok(()) };
+        self.note_or_count(&Asker::Stranger(*member), target)?;
+        Err(E::suspended(since))
+    }
+
+    /// [`limited`](Self::limited) for whoever is known to be the one who asks, `tried` being what is tried again where
     /// nothing can open; what was spent is counted from `before`.
     pub(crate) fn limited_for<T, E: Refusal>(
         &self,

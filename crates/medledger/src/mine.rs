@@ -7,6 +7,7 @@ use medledger_core::engine::{Mined, OrderError, OrderJob};
 use medledger_core::ids::RecordId;
 use medledger_core::pow::Target;
 use medledger_core::registry::VoidCode;
+use medledger_core::state::State;
 use medledger_core::store::{Standing, StoreError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -282,12 +283,21 @@ impl Ledger {
         mined: &mut dyn FnMut(&Mined),
     ) -> Result<(), OrderError> {
         const PAUSE: Duration = Duration::from_millis(20);
+        // The hospitals change with a block only: asked once above each.
+        let mut of_hospital = None;
         while !control.cancel.load(Ordering::Relaxed) {
             let due = self.block_due(policy)?;
             if due == Due::Not {
-                if !self.hospitals()?.set.contains(&self.hospital()) {
-                    return Err(OrderError::NoMiningKey);
+                let view = self.view()?;
+                let newest = tip(view.as_ref())?.id;
+                if of_hospital != Some(newest) {
+                    let set = State::new(view.as_ref()).hospitals(&self.rules().genesis)?;
+                    if !set.contains(&self.hospital()) {
+                        return Err(OrderError::NoMiningKey);
+                    }
+                    of_hospital = Some(newest);
                 }
+                drop(view);
                 std::thread::sleep(PAUSE);
                 continue;
             }

@@ -12,7 +12,7 @@ use medledger_core::record::SignedRecord;
 use medledger_core::registry::limit;
 use medledger_core::state::BatchedSignatures;
 use medledger_core::store::StoreError;
-use medledger_core::vote::{Certificate, SignedVote};
+use medledger_core::vote::{Awaited, Certificate, SignedVote};
 
 /// What came of voting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Voted {
     pub reorg: Option<Reorg>,
     /// Blocks that are final now.
     pub finalized: u64,
+    /// What those that are not wait for; none where all are.
+    pub awaited: Option<Awaited>,
 }
 
 /// What came of another hospital's news.
@@ -78,6 +80,7 @@ impl Ledger {
         let mut signatures = BatchedSignatures::new(self.workers(), &mut rng);
         let cast = self.engine().vote(unit.as_mut(), self.now(), &mut signatures)?;
         let finalized = finality::final_size(unit.as_ref(), self.rules())?;
+        let awaited = ballots::awaited(unit.as_ref(), self.rules())?;
         unit.commit()?;
         if let Some(trouble) = &cast.trouble {
             tracing::warn!(?trouble, "this hospital does not vote");
@@ -87,7 +90,19 @@ impl Ledger {
             cosigned: cast.checkpoint.is_some(),
             reorg: cast.reorg,
             finalized,
+            awaited,
         })
+    }
+
+    /// What the newest blocks wait for before they are final; `None` when all of them are. A first block, for one, has
+    /// no vote until a quorum of different hospitals has mined at or above it.
+    ///
+    /// It only looks: [`vote`](Self::vote) does what there is to do.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn awaited(&self) -> Result<Option<Awaited>, StoreError> {
+        ballots::awaited(self.view()?.as_ref(), self.rules())
     }
 
     /// What this hospital has to tell the others beside its blocks: records that wait, as many as fit in

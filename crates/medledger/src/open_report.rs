@@ -65,6 +65,12 @@ pub enum OpenReportError {
     /// The permission is live, but the wrapped key is not kept here.
     #[error("no key for this permission is kept here: ask the custodian {0}")]
     NoSlot(MemberId),
+    /// It is the patient who asks, and the report's key, wrapped for the access key or for the collection, whichever was
+    /// used, is not kept here any more: no key opens what is not there.
+    #[error(
+        "the report is yours, but its key, wrapped for what you opened it with, is missing here: no key opens it that way"
+    )]
+    KeyMissing,
     /// What a custodian released cannot be used.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -138,8 +144,9 @@ impl From<ApproveError> for OpenReportError {
             ApproveError::Slot(error) => Self::Slot(error),
             ApproveError::Submit(error) => Self::Submit(error),
             ApproveError::Store(error) => Self::Store(error),
-            ApproveError::NoSlot
-            | ApproveError::NoKey
+            // Only for the patient, who has shown to be that.
+            ApproveError::NoSlot => Self::KeyMissing,
+            ApproveError::NoKey
             | ApproveError::NoAccess
             | ApproveError::Refused(_)
             | ApproveError::NeedsIdentity

@@ -3,6 +3,7 @@
 use crate::ledger::Ledger;
 use medledger_core::ids::MemberId;
 use medledger_core::prune::{self, Pruned};
+use medledger_core::state::State;
 use medledger_core::store::StoreError;
 
 /// Why nothing more was pruned; what was, stays so.
@@ -17,6 +18,13 @@ pub enum PruneError {
         /// What was asked for.
         found: u64,
     },
+    /// No other hospital is on the chain: nobody else has to have its blocks whole, and only where they are whole is a
+    /// chain exported, for others to join, to follow or to mend a copy from.
+    #[error(
+        "this hospital is alone on its chain: once pruned here, the chain can be exported nowhere, \
+         unless a whole copy is kept elsewhere"
+    )]
+    OnlyCopy,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -27,14 +35,29 @@ impl Ledger {
     pub const MIN_KEPT_BLOCKS: u64 = 10;
 
     /// Drops the records of final blocks but of the newest `keep` ones, for good. Headers, the state, every record by
-    /// or about members of this hospital, and what their receipts need stay. A hospital alone on its chain keeps all.
+    /// or about members of this hospital, and what their receipts need stay.
     ///
     /// After that [`verify`](Self::verify) judges headers, kept records and checkpoint, but replays nothing;
     /// [`export_chain`](Self::export_chain) and receipts of what others stated fail with [`StoreError::Pruned`].
     ///
     /// # Errors
-    /// See [`PruneError`].
+    /// See [`PruneError`]; `OnlyCopy` where no other hospital is on the chain: see
+    /// [`prune_only_copy`](Self::prune_only_copy).
     pub fn prune(&self, keep: u64) -> Result<Pruned, PruneError> {
+        // A number that will not do is told first: with another one nothing may be left to decide.
+        if keep >= Self::MIN_KEPT_BLOCKS && !self.is_follower() && self.is_only_hospital()? {
+            return Err(PruneError::OnlyCopy);
+        }
+        self.prune_only_copy(keep)
+    }
+
+    /// As [`prune`](Self::prune), also for a hospital that is alone on its chain. It loses no record, since all are of
+    /// its own members, but nobody can join, follow or replay the chain any more, unless a whole copy is kept elsewhere: a
+    /// [`backup`](Self::backup), a follower, a file of [`export_chain`](Self::export_chain).
+    ///
+    /// # Errors
+    /// See [`PruneError`]; never `OnlyCopy`.
+    pub fn prune_only_copy(&self, keep: u64) -> Result<Pruned, PruneError> {
         let least = Self::MIN_KEPT_BLOCKS;
         if keep < least {
             return Err(PruneError::Keep { least, found: keep });
@@ -55,6 +78,11 @@ impl Ledger {
             all.records += done.records;
             all.kept += done.kept;
         }
+    }
+
+    fn is_only_hospital(&self) -> Result<bool, StoreError> {
+        let view = self.view()?;
+        Ok(State::new(view.as_ref()).hospitals(&self.rules().genesis)?.len() == 1)
     }
 
     /// The height from which on blocks are whole here; 0 where nothing was [pruned](Self::prune).

@@ -57,6 +57,10 @@ pub enum ReleaseSlotError {
         /// When it may be tried again.
         until: Timestamp,
     },
+    /// The keys that signed the reading are suspended. Only who has them gets this answer, whatever they ask for: the
+    /// suspension is on the ledger for all to see.
+    #[error("the reader's keys are suspended {0}: they sign nothing and open nothing")]
+    Suspended(Suspension),
     /// The reading was stated too long ago, or for a time too far ahead.
     #[error("the request is of {stated}, and a slot is released within {} minutes of that", limit::RELEASE_SECONDS / 60)]
     Stale {
@@ -84,9 +88,8 @@ impl Refusal for ReleaseSlotError {
         Self::TooMany { until }
     }
 
-    /// It is the custodian who is told, not the one whose keys these are.
-    fn suspended(_: Suspension) -> Self {
-        Self::NoAccess
+    fn suspended(since: Suspension) -> Self {
+        Self::Suspended(since)
     }
 }
 
@@ -142,8 +145,13 @@ impl Ledger {
         // Whoever is not the reader records nothing, and costs the reader no attempts; what they are answered, and
         // what that takes, is the same.
         let signed = self.is_signed_by_author(hospital, &read)?;
-        let asker = if signed { Asker::Member(reader) } else { Asker::Stranger(reader) };
         let (target, id) = (Target::Report(body.report), read.id());
+        let asker = if signed {
+            self.unless_suspended::<ReleaseSlotError>(&reader, target)?;
+            Asker::Member(reader)
+        } else {
+            Asker::Stranger(reader)
+        };
         let tried = token.as_ref().map_or(Tried::Nothing, Tried::Token);
         let (member, entry, grant, stored) =
             self.limited_for(before, asker, target, tried, || {

@@ -6,6 +6,7 @@ use super::story::{
     AUTHOR, HOSPITAL, HOSPITAL_PASSWORD, LEDGER, OPENED, OUTBOX, PATIENT, Part, READER, RECEIPTS,
     STRANGER,
 };
+use crate::shell;
 use serde_json::json;
 use std::io;
 use std::path::Path;
@@ -48,12 +49,12 @@ pub(super) fn tell(tell: &mut Narrator<'_>, root: &Path, chain: &str) -> io::Res
         Ok(program) => {
             tell.say("Look on with these; each has more to it with --help. The program is")?;
             tell.line("")?;
-            tell.line(&quoted(&program.display().to_string()))?;
+            tell.line(&shell::word(&program.display().to_string()))?;
         }
         Err(_) => tell.say("Look on with these; each has more to it with --help:")?,
     }
     tell.line("")?;
-    let folder = quoted(&root.display().to_string());
+    let folder = shell::word(&root.display().to_string());
     tell.line(&format!("cd {folder}"))?;
     for command in [
         "medledger --ledger ledger log".to_owned(),
@@ -64,25 +65,4 @@ pub(super) fn tell(tell: &mut Narrator<'_>, root: &Path, chain: &str) -> io::Res
         tell.line(&command)?;
     }
     Ok(())
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:\\".contains(c);
-    if path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn paths_are_quoted_for_a_shell() {
-        assert_eq!(quoted("/tmp/a-b"), "/tmp/a-b");
-        assert_eq!(quoted("/tmp/it's here"), r"'/tmp/it'\''s here'");
-    }
 }

@@ -13,18 +13,19 @@
 //! ```
 
 use crate::chain::{Rules, block_at, tip};
-use crate::checkpoint::{Checkpoint, NoteKey, SignedNote};
 use crate::clock::Timestamp;
 use crate::engine::MiningKey;
 use crate::fork;
-use crate::ids::{BlockId, MemberId, sha256};
+use crate::ids::{BlockId, MemberId};
 use crate::state::{Signatures, State};
 use crate::store::{Drawer, StoreError, Unit, View};
 use crate::vote::{
-    BlockInfo, BlockTree, Certificate, CertificateError, Evidence, Inserted, Members, SignedVote,
-    Tally, Target, Trouble, VerifiedVote, VoteError, Voter, VoterState,
+    Awaited, Certificate, CertificateError, Evidence, Inserted, Members, SignedVote, Tally, Target,
+    Trouble, VerifiedVote, VoteError, Voter, VoterState,
 };
-use std::collections::{BTreeSet, HashMap};
+use cosignatures::cosign;
+use std::collections::BTreeSet;
+use tree::StoredTree;
 
 const STATE: &[u8] = b"s";
 const ANCHOR: &[u8] = b"a";
@@ -33,8 +34,8 @@ const QUORUM: u8 = b'q';
 const EVIDENCE: u8 = b'e';
 const PARTIAL: u8 = b'c';
 const PLEDGE: &[u8] = b"p";
-/// Checkpoints that wait for more cosignatures.
-const PARTIALS: usize = 64;
+/// In place of a hospital, for a ledger that only looks on.
+const NOBODY: MemberId = MemberId::from_bytes([0; 16]);
 
 /// What came of asking a hospital to vote.
 #[derive(Debug, Default)]
@@ -47,70 +48,6 @@ pub struct Cast {
     pub reorg: Option<fork::Reorg>,
     /// What keeps it from voting, if it is not mere lack of blocks.
     pub trouble: Option<Trouble>,
-}
-
-/// The blocks of a ledger, on all branches.
-struct StoredTree<'a> {
-    view: &'a dyn View,
-    beside: HashMap<BlockId, BlockInfo>,
-    /// Heights of the best chain at which the hospitals changed.
-    changes: BTreeSet<u64>,
-}
-
-impl<'a> StoredTree<'a> {
-    fn new(view: &'a dyn View) -> Result<Self, StoreError> {
-        let beside = fork::beside(view)?.into_iter();
-        let beside = beside.map(|(block, changes)| (block.id, info(&block, changes))).collect();
-        let changes = State::new(view).hospital_changes()?.iter().map(|set| set.since).collect();
-        Ok(Self { view, beside, changes })
-    }
-}
-
-fn info(block: &crate::store::StoredBlock, changes_set: bool) -> BlockInfo {
-    BlockInfo {
-        height: block.height,
-        parent: block.signed.header.previous,
-        miner: block.descriptor.map(|descriptor| descriptor.miner),
-        changes_set,
-    }
-}
-
-impl BlockTree for StoredTree<'_> {
-    type Error = StoreError;
-
-    fn block(&self, id: &BlockId) -> Result<Option<BlockInfo>, StoreError> {
-        match self.view.height_of(id)? {
-            Some(height) => {
-                let changes = self.changes.contains(&height);
-                Ok(Some(info(&block_at(self.view, height)?, changes)))
-            }
-            None => Ok(self.beside.get(id).copied()),
-        }
-    }
-
-    fn highest(&self) -> Result<u64, StoreError> {
-        let beside = self.beside.values().map(|block| block.height).max();
-        Ok(tip(self.view)?.height.max(beside.unwrap_or(0)))
-    }
-
-    fn ancestor(&self, block: &BlockId, height: u64) -> Result<Option<BlockId>, StoreError> {
-        let mut id = *block;
-        loop {
-            if let Some(top) = self.view.height_of(&id)? {
-                let on_chain = height <= top;
-                return if on_chain {
-                    Ok(self.view.block(height)?.map(|block| block.id))
-                } else {
-                    Ok(None)
-                };
-            }
-            match self.beside.get(&id) {
-                Some(info) if info.height == height => return Ok(Some(id)),
-                Some(info) if info.height > height => id = info.parent,
-                _ => return Ok(None),
-            }
-        }
-    }
 }
 
 fn vote_key(vote: &SignedVote, number: u8) -> Vec<u8> {
@@ -227,17 +164,6 @@ pub fn evidence(view: &dyn View) -> Result<Vec<Evidence>, StoreError> {
     rows.iter().map(|(_, row)| Evidence::decode(row).map_err(|error| damaged(&error))).collect()
 }
 
-/// Checkpoints that wait for more cosignatures, for passing on.
-///
-/// # Errors
-/// When the store fails.
-pub fn partial_checkpoints(view: &dyn View) -> Result<Vec<String>, StoreError> {
-    let rows = view.local_scan(Drawer::Votes, &[PARTIAL], None, PARTIALS)?;
-    rows.into_iter()
-        .map(|(_, row)| String::from_utf8(row).map_err(|error| damaged(&error)))
-        .collect()
-}
-
 /// The block that the best chain must contain whatever its work: the newest that a quorum is known to have
 /// voted for.
 pub(crate) fn anchor(view: &dyn View) -> Result<Option<Target>, StoreError> {
@@ -333,7 +259,7 @@ pub fn cast(
     signatures: &mut dyn Signatures,
 ) -> Result<Cast, StoreError> {
     let mut cast = Cast::default();
-    let id = key.map_or(MemberId::from_bytes([0; 16]), |key| key.hospital);
+    let id = key.map_or(NOBODY, |key| key.hospital);
     loop {
         // Anew each time: a checkpoint may have handed over to other hospitals.
         let mut tally = tally(unit, rules)?;
@@ -377,69 +303,6 @@ pub fn cast(
     }
 }
 
-/// The checkpoint that ends with a decided block, with this hospital's cosignature.
-fn cosign(
-    view: &dyn View,
-    rules: &Rules,
-    key: &MiningKey,
-    target: &Target,
-    now: Timestamp,
-) -> Result<String, StoreError> {
-    let size = target.height + 1;
-    if block_at(view, target.height)?.id != target.block {
-        return Err(damaged(&"a decided block is not on the best chain"));
-    }
-    let checkpoint = Checkpoint::new(&rules.chain, size, super::tree_root(view, size)?);
-    let mut note = SignedNote::new(checkpoint.to_string()).map_err(|error| damaged(&error))?;
-    let public = *key.key.verifying_key().as_bytes();
-    let cosigner =
-        NoteKey::cosigner(key.hospital.to_string(), public).map_err(|error| damaged(&error))?;
-    note.cosign(&cosigner, now, &mut |bytes| *key.key.sign_note(bytes).as_bytes())
-        .map_err(|error| damaged(&error))?;
-    Ok(note.to_string())
-}
-
-fn partial_key(note: &SignedNote) -> Vec<u8> {
-    [&[PARTIAL][..], &sha256(&[note.text().as_bytes()])].concat()
-}
-
-/// Adds the cosignatures of a note to those known of the same checkpoint, leaving out wrong and unknown
-/// ones; the note with all of them.
-pub(crate) fn gather(
-    unit: &mut dyn Unit,
-    note: &SignedNote,
-    cosigners: &[NoteKey],
-) -> Result<SignedNote, StoreError> {
-    let mut gathered = note.verified_only(cosigners);
-    if let Some(row) = unit.local(Drawer::Votes, &partial_key(note))? {
-        let known = SignedNote::from_bytes(&row).map_err(|error| damaged(&error))?;
-        // One that does not fit any more is no loss: of each hospital one is enough.
-        let _ = gathered.merge(&known);
-    }
-    if gathered.signatures().is_empty() {
-        return Ok(gathered);
-    }
-    let key = partial_key(note);
-    let rows = unit.local_scan(Drawer::Votes, &[PARTIAL], None, PARTIALS + 1)?;
-    let new = !rows.iter().any(|(known, _)| *known == key);
-    if rows.len() < PARTIALS || !new {
-        unit.set_local(Drawer::Votes, &key, Some(gathered.to_string().as_bytes()))?;
-    }
-    Ok(gathered)
-}
-
-/// Forgets checkpoints that cover no more than `size` blocks, which are final.
-pub(crate) fn forget_partials(unit: &mut dyn Unit, size: u64) -> Result<(), StoreError> {
-    for (key, row) in unit.local_scan(Drawer::Votes, &[PARTIAL], None, PARTIALS + 1)? {
-        let note = SignedNote::from_bytes(&row).map_err(|error| damaged(&error))?;
-        let covers = note.text().parse::<Checkpoint>().map_or(0, |checkpoint| checkpoint.size);
-        if covers <= size {
-            unit.set_local(Drawer::Votes, &key, None)?;
-        }
-    }
-    Ok(())
-}
-
 /// Whether this hospital should mine a block though no record waits, so that the block at `height` can
 /// become final: see [`Voter::should_mine`].
 ///
@@ -452,15 +315,47 @@ pub(crate) fn should_mine(
     height: u64,
 ) -> Result<bool, StoreError> {
     let tally = tally(view, rules)?;
-    let voter = match state(view)? {
-        Some(state) => Voter::restored(*hospital, rules.chain, state),
-        None => Voter::new(*hospital, tally.members(), 0),
-    };
+    let voter = voter(view, rules, &tally, *hospital)?;
     voter.should_mine(&StoredTree::new(view)?, &tip(view)?.id, &tally, height)
 }
 
+fn voter(view: &dyn View, rules: &Rules, tally: &Tally, id: MemberId) -> Result<Voter, StoreError> {
+    Ok(match state(view)? {
+        Some(state) => Voter::restored(id, rules.chain, state),
+        None => Voter::new(id, tally.members(), 0),
+    })
+}
+
+/// What the newest blocks wait for before they are final; `None` when all are, or when a hospital on its own makes them
+/// so by mining. It tells of what is here: ask [`cast`] first.
+///
+/// # Errors
+/// When the store fails.
+pub fn awaited(view: &dyn View, rules: &Rules) -> Result<Option<Awaited>, StoreError> {
+    if super::alone(view, rules)? {
+        return Ok(None);
+    }
+    let tally = tally(view, rules)?;
+    let voter = voter(view, rules, &tally, NOBODY)?;
+    let decided = voter.state().last_final();
+    if decided.height >= super::final_size(view, rules)?.max(1) {
+        return Ok(Some(Awaited::Cosignatures(decided)));
+    }
+    let mut awaited = voter.awaits(&StoredTree::new(view)?, &tip(view)?.id, tally.members())?;
+    if let Some(Awaited::Blocks { of, .. }) = &mut awaited {
+        // Who is expelled above mines no more.
+        let now = State::new(view).hospitals(&rules.genesis)?;
+        of.retain(|hospital| now.contains(hospital));
+    }
+    Ok(awaited)
+}
+
+mod cosignatures;
 mod pledge;
 #[cfg(test)]
 mod tests;
+mod tree;
 
+pub use cosignatures::partial_checkpoints;
+pub(crate) use cosignatures::{forget_partials, gather};
 pub use pledge::{bind, pledge};

@@ -60,6 +60,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod awaited;
 mod certificate;
 mod evidence;
 mod headers;
@@ -73,6 +74,7 @@ mod tests;
 mod tree;
 mod voter;
 
+pub use awaited::Awaited;
 pub use certificate::{Certificate, CertificateError};
 pub use evidence::{Evidence, EvidenceError};
 pub use headers::HeaderPath;

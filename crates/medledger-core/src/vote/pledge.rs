@@ -51,17 +51,19 @@ impl VoterState {
     /// Binds this state to what was voted after it; says whether that was more than it knew of. Of another set of
     /// hospitals nothing binds.
     ///
-    /// What it prevoted is not known any more, so it precommits in no round up to the newest of these. Where it is not
-    /// shown that what it is locked on was justified, it prevotes nothing before it hears so.
+    /// What it prevoted is not known any more, so it precommits in no round before the newest of these: a prevote in a later
+    /// round may have been for something else. After the newest there is none. Where it is not shown that what it is
+    /// locked on was justified, it prevotes nothing before it hears so.
     pub fn bind(&mut self, pledge: &Pledge) -> bool {
         if pledge.base != self.base || !pledge.is_later(&self.pledge()) {
             return false;
         }
         self.voted = self.voted.max(pledge.voted);
-        self.forgotten = self.voted;
         self.prevotes.clear();
         let locks = [self.lock, pledge.lock].into_iter().flatten();
         self.lock = locks.max_by_key(|lock| lock.round);
+        let locked = self.lock.map_or(0, |lock| lock.round);
+        self.forgotten = self.voted.saturating_sub(1).max(locked);
         let round = |known: &&Certificate| known.ballot().round;
         let prevotes = pledge.shown.iter().filter(|shown| !shown.is_precommit());
         self.justified = prevotes.chain(&self.justified).max_by_key(round).cloned();
@@ -102,9 +104,13 @@ mod tests {
         }
         // A precommit in a round that was prevoted before.
         assert!(state.bind(&pledge(7, 10, Some(9))));
-        assert_eq!((state.voted, state.forgotten, state.lock), (10, 10, Some(ballot(9))));
+        assert_eq!((state.voted, state.forgotten, state.lock), (10, 9, Some(ballot(9))));
         assert!(state.bind(&pledge(7, 14, None)));
-        assert_eq!((state.voted, state.forgotten, state.lock), (14, 14, Some(ballot(9))));
+        assert_eq!((state.voted, state.forgotten, state.lock), (14, 13, Some(ballot(9))));
+        assert_eq!(VoterState::decode(&state.encode()), Ok(state.clone()));
+        // A precommit in the newest round, for all that is known of it.
+        assert!(state.bind(&pledge(7, 15, Some(15))));
+        assert_eq!((state.voted, state.forgotten, state.lock), (15, 15, Some(ballot(15))));
         assert_eq!(VoterState::decode(&state.encode()), Ok(state));
     }
 

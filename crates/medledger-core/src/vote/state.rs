@@ -18,7 +18,8 @@ pub struct VoterState {
     pub voted: u64,
     /// What it prevoted, oldest first, at most [`limit::VOTE_ROUNDS`] of it.
     pub prevotes: Vec<Ballot>,
-    /// Round of the newest prevote that is not among these, or may have been cast; 0 if none is missing.
+    /// The newest round after which it may have cast a prevote that is not among these, or in which it cast one: it
+    /// precommits in none up to it. 0 if none is missing.
     pub forgotten: u64,
     /// What it precommitted last, which it is locked on.
     pub lock: Option<Ballot>,

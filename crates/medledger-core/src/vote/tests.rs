@@ -10,6 +10,8 @@ use crate::keys::{Signature, SigningKey};
 use crate::merkle::{InclusionProof, root_of_hashes};
 use crate::pow::{Bits, Header};
 use crate::{log_tree, registry::domain};
+use std::collections::HashMap;
+use std::convert::Infallible;
 
 fn key(hospital: u8) -> SigningKey {
     SigningKey::from_seed(&[hospital; 32])
@@ -350,4 +352,68 @@ fn windows_that_overlap_meet_in_round_numbers() {
             assert_eq!(Some(found.trailing_zeros()), best);
         }
     }
+}
+
+struct Blocks(HashMap<BlockId, BlockInfo>);
+
+impl BlockTree for Blocks {
+    type Error = Infallible;
+
+    fn block(&self, id: &BlockId) -> Result<Option<BlockInfo>, Infallible> {
+        Ok(self.0.get(id).copied())
+    }
+
+    fn highest(&self) -> Result<u64, Infallible> {
+        Ok(self.0.values().map(|block| block.height).max().unwrap_or(0))
+    }
+}
+
+/// Blocks 1, 2, ... above genesis, by these hospitals, of which one may change them.
+fn mined(by: &[u8], change: Option<u8>) -> (Blocks, BlockId) {
+    let info = |height: u8, parent: BlockId, miner: Option<MemberId>| BlockInfo {
+        height: height.into(),
+        parent,
+        miner,
+        changes_set: Some(height) == change,
+    };
+    let mut blocks = HashMap::from([(set(), info(0, set(), None))]);
+    let mut tip = set();
+    for (height, miner) in (1..).zip(by) {
+        blocks.insert(block(height), info(height, tip, Some(hospital(*miner))));
+        tip = block(height);
+    }
+    (Blocks(blocks), tip)
+}
+
+#[test]
+fn what_is_awaited_is_the_block_that_lacks_the_fewest_hospitals() {
+    let members = four();
+    let voter = Voter::new(hospital(1), &members, 0);
+    let awaits = |by: &[u8], change| {
+        let (tree, tip) = mined(by, change);
+        let awaited = voter.awaits(&tree, &tip, &members).unwrap();
+        // Whoever has to wait for blocks has nothing to vote for, and the other way round.
+        let step = voter.step(&tree, &tip, &Tally::new(members.clone())).unwrap();
+        let votes = matches!(awaited, Some(Awaited::Votes(_)));
+        assert_eq!(votes, !step.votes.is_empty(), "{by:?}: {awaited:?}");
+        awaited
+    };
+    let blocks = |height: u8, missing, of: &[u8]| {
+        let target = Target { height: height.into(), block: block(height) };
+        let of = of.iter().map(|number| hospital(*number)).collect();
+        Some(Awaited::Blocks { target, missing, of })
+    };
+    let votes =
+        |height: u8| Some(Awaited::Votes(Target { height: height.into(), block: block(height) }));
+    assert_eq!(awaits(&[], None), None);
+    assert_eq!(awaits(&[1], None), blocks(1, 2, &[2, 3, 4]));
+    assert_eq!(awaits(&[1, 1], None), blocks(2, 2, &[2, 3, 4]), "both, by the same blocks");
+    assert_eq!(awaits(&[1, 1, 2], None), blocks(2, 1, &[3, 4]));
+    assert_eq!(awaits(&[1, 1, 2, 3], None), votes(2));
+    // A change does with one fewer, and nothing above it is voted for before it is final.
+    assert_eq!(awaits(&[1, 1], Some(1)), blocks(1, 1, &[2, 3, 4]));
+    assert_eq!(awaits(&[1, 1, 2], Some(1)), votes(1));
+    assert_eq!(awaits(&[1, 2, 2], Some(2)), blocks(2, 1, &[1, 3, 4]));
+    let text = awaits(&[1], None).unwrap().to_string();
+    assert_eq!(text, "block 1 is voted for once 2 more hospitals have mined at or above it");
 }

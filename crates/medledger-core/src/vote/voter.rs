@@ -1,6 +1,8 @@
 //! When a hospital votes, and for what.
 
-use super::{Ballot, BlockInfo, BlockTree, Members, Phase, Tally, Target, Vote, VoterState};
+use super::{
+    Awaited, Ballot, BlockInfo, BlockTree, Members, Phase, Tally, Target, Vote, VoterState,
+};
 use crate::ids::{BlockId, ChainId, MemberId};
 use crate::registry::limit;
 use std::collections::BTreeSet;
@@ -280,9 +282,20 @@ impl Voter {
         let Some(target) = support(&path, members) else { return Ok(false) };
         let here = Ballot { round: top, target };
         let newest = self.state.voted.max(self.state.newest_justified().map_or(0, |b| b.round));
-        // A later vote elsewhere keeps it from precommitting here, even where it has prevoted.
-        let agrees = [self.state.prevotes.last().copied(), self.state.lock];
-        let agrees = agrees.contains(&Some(here)) || self.state.newest_justified() == Some(here);
+        // A later vote elsewhere keeps it from precommitting here, even where it has prevoted. Of a state that was put back
+        // only those votes help that somebody heard: it casts none of them again.
+        let forgotten = self.state.forgotten >= top;
+        let [prevote, precommit] = tally.newest_of(&self.id);
+        let agrees = match self.state.lock {
+            Some(lock) if lock.round >= top => {
+                lock == here && (!forgotten || precommit == Some(here))
+            }
+            _ if forgotten => false,
+            _ => {
+                let own = [self.state.prevotes.last().copied(), prevote];
+                own.contains(&Some(here)) || self.state.newest_justified() == Some(here)
+            }
+        };
         if newest > top || (newest == top && !agrees) {
             return Ok(true);
         }
@@ -298,6 +311,30 @@ impl Voter {
             newest >= top && newest <= highest && !votes.contains(&Some(here))
         };
         Ok(members.ids().any(spent))
+    }
+
+    /// What the blocks between the last final one and the tip wait for; `None` if there are none, or if these are on
+    /// another branch. Of the blocks that may be voted for next it is the one that lacks the fewest hospitals.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn awaits<T: BlockTree>(
+        &self,
+        tree: &T,
+        tip: &BlockId,
+        members: &Members,
+    ) -> Result<Option<Awaited>, T::Error> {
+        let Some(path) = self.path(tree, tip)? else { return Ok(None) };
+        let nearest = lacking(&path, members).min_by_key(|(_, missing)| *missing);
+        Ok(nearest.map(|(target, missing)| {
+            if missing == 0 {
+                return Awaited::Votes(target);
+            }
+            let above = path.iter().take_while(|below| below.info.height >= target.height);
+            let miners: BTreeSet<MemberId> = above.filter_map(|below| below.info.miner).collect();
+            let of = members.ids().filter(|id| !miners.contains(id)).copied().collect();
+            Awaited::Blocks { target, missing, of }
+        }))
     }
 
     /// The voter under the set of hospitals that its last final block made, once its caller has a tally
@@ -320,18 +357,24 @@ impl Voter {
 /// the present set has decided brings another into force. Above that block one hospital may be gone and not able to mine,
 /// beside those that a quorum does without: for it, one fewer will do.
 fn support(path: &[Below], members: &Members) -> Option<Target> {
+    lacking(path, members).find(|(_, missing)| *missing == 0).map(|(target, _)| target)
+}
+
+/// Which blocks of such a path may be voted for, newest first, each with how many more hospitals have to mine at
+/// or above it before it is.
+fn lacking(path: &[Below], members: &Members) -> impl Iterator<Item = (Target, usize)> {
     let change = path.iter().rposition(|below| below.info.changes_set);
     let mut miners = BTreeSet::new();
-    let chosen = path.iter().enumerate().find(|(at, below)| {
+    path.iter().enumerate().filter_map(move |(at, below)| {
         miners.extend(below.info.miner.filter(|miner| members.contains(miner)));
         let needed = match change {
-            Some(change) if *at < change => return false,
-            Some(change) if *at == change => members.quorum().saturating_sub(1).max(1),
+            Some(change) if at < change => return None,
+            Some(change) if at == change => members.quorum().saturating_sub(1).max(1),
             _ => members.quorum(),
         };
-        miners.len() >= needed
-    });
-    chosen.map(|(_, below)| Target { height: below.info.height, block: below.id })
+        let target = Target { height: below.info.height, block: below.id };
+        Some((target, needed.saturating_sub(miners.len())))
+    })
 }
 
 /// The number in `low..=high` that the greatest power of two divides. Hospitals that look at different

@@ -17,6 +17,8 @@ pub(crate) enum Mutation {
     VotesAboveAChange,
     /// Hospitals let go of the old votes as soon as these have decided, before there is a checkpoint.
     HandoverByVotes,
+    /// Who is put back to before a change, and has noted votes of after it, votes meanwhile.
+    VotesBehindItsNote,
 }
 
 /// What is explored.
@@ -31,7 +33,8 @@ pub(crate) struct Bounds {
     /// A hospital that a block mined may admit, or expel if it is one.
     pub(crate) other: Option<usize>,
     pub(crate) crashes: usize,
-    /// Whether a crash takes all that a hospital stored with it, but what is noted of its votes outside.
+    /// Whether a crash takes all that a hospital stored with it, the change of hospitals included, but what is noted of its
+    /// votes outside.
     pub(crate) restores: bool,
     pub(crate) mutation: Option<Mutation>,
     /// Whether each state found must be able to go on once the network heals.
@@ -55,7 +58,8 @@ pub(crate) struct Found {
     pub(crate) changed: usize,
     /// States in which two blocks are justified that lie on different branches.
     pub(crate) torn: usize,
-    /// Steps to two conflicting decisions, if there are such.
+    /// Steps to two conflicting decisions, if there are such; or, without a rule, to two votes of an honest hospital in one
+    /// round.
     pub(crate) conflict: Option<usize>,
     /// Why a state cannot go on when the network heals, if there is such a state.
     pub(crate) stuck: Option<String>,

@@ -43,7 +43,7 @@ fn all_is_well(name: &str, bounds: Bounds, world: World) {
     assert!(found.changed > 0, "no change ever became final");
 }
 
-/// States that are looked at of each of the nine longer worlds with `MEDLEDGER_EXPLORE=wide`, the nearest first; some have
+/// States that are looked at of each of the eleven longer worlds with `MEDLEDGER_EXPLORE=wide`, the nearest first; some have
 /// fewer. At the 15,000 a second of one core that the first 100,000 of each took, all of them end within half an hour, and
 /// they take some gigabytes. What is printed tells how many were `left`.
 const WIDE: usize = 2_000_000;
@@ -162,4 +162,36 @@ fn with_a_handover_by_votes_some_are_left_behind() {
     let mutation = Some(Mutation::HandoverByVotes);
     let found = explore("handover by votes", Bounds { mutation, ..bounds(3, true) }, world);
     assert!(found.stuck.is_some_and(|why| why.contains("left behind")));
+}
+
+/// One hospital goes back to before its first vote. In a test run some of the states are looked at, the nearest first.
+fn put_back(world: World, misbehaves: bool, mutation: Option<Mutation>) -> (Bounds, World) {
+    let (crashes, most) = (of_run(1, 2), of_run(Some(120_000), Some(WIDE)));
+    let heals = mutation.is_none();
+    (Bounds { crashes, restores: true, most, mutation, heals, ..bounds(3, misbehaves) }, world)
+}
+
+/// Three expel one of them, on both branches. Whoever goes back sees the other one first.
+fn one_expelled() -> World {
+    with(World::new(3), &[&[change(0, 2), by(1)], &[change(1, 2), by(0), by(1)]])
+}
+
+#[test]
+fn one_that_is_put_back_to_before_an_expulsion_is_bound_by_its_votes_after_it() {
+    let (limits, world) = put_back(one_expelled(), false, None);
+    all_is_well("three expel one, one is restored", limits, world);
+}
+
+#[test]
+fn one_that_is_put_back_to_before_an_admission_is_bound_by_its_votes_after_it() {
+    let world =
+        with(World::new(3), &[&[change(0, 3), by(1), by(2), by(0)], &[change(0, 3), by(2)]]);
+    let (limits, world) = put_back(world, true, None);
+    all_is_well("three admit one that misbehaves, one is restored", limits, world);
+}
+
+#[test]
+fn where_votes_are_cast_behind_the_note_one_votes_twice_in_a_round() {
+    let (limits, world) = put_back(one_expelled(), false, Some(Mutation::VotesBehindItsNote));
+    assert!(explore("votes behind the note", limits, world).conflict.is_some());
 }

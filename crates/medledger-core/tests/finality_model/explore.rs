@@ -93,6 +93,9 @@ impl Explorer {
 
     pub(crate) fn intern(&mut self, mut local: Local) -> u32 {
         local.state = canonical(&self.world.members(local.set()), local.state);
+        if let Some(noted) = local.noted.take() {
+            local.noted = Some(canonical(&self.world.members(number(&noted.set)), noted));
+        }
         if let Some(known) = self.numbers.get(&local) {
             return *known;
         }
@@ -226,8 +229,8 @@ impl Explorer {
         pairs.any(|(a, b)| self.world.conflict(a, b))
     }
 
-    /// That no honest hospital has voted twice in one set, round and phase.
-    fn check_votes(&self, global: &Global) {
+    /// Two votes of an honest hospital in one set, round and phase.
+    fn voted_twice(&self, global: &Global) -> Option<String> {
         let votes: Vec<_> = self.signed(global).collect();
         for (at, (_, a, by_a)) in votes.iter().enumerate() {
             for (_, b, by_b) in &votes[at + 1..] {
@@ -236,9 +239,12 @@ impl Explorer {
                     continue;
                 };
                 let same = (set, phase, first.round) == (other, also, second.round);
-                assert!(!same || by_a & by_b == 0, "{first:?} and {second:?} by {:b}", by_a & by_b);
+                if same && by_a & by_b != 0 {
+                    return Some(format!("{first:?} and {second:?} by {:b}", by_a & by_b));
+                }
             }
         }
+        None
     }
 
     /// Explores; stops at the first conflict of two decisions, and at the first state that cannot go on.
@@ -270,8 +276,13 @@ impl Explorer {
                 found.conflict = Some(steps);
                 break;
             }
-            if self.bounds.mutation.is_none() {
-                self.check_votes(&global);
+            match self.bounds.mutation {
+                None => assert_eq!(self.voted_twice(&global), None),
+                Some(Mutation::VotesBehindItsNote) if self.voted_twice(&global).is_some() => {
+                    found.conflict = Some(steps);
+                    break;
+                }
+                Some(_) => {}
             }
             if self.bounds.heals
                 && let Err(why) = self.heal(&global)
@@ -317,7 +328,8 @@ impl Explorer {
             signed.push((matter, kept));
         }
         let states = locals().map(|local| local.state.clone()).collect();
-        let start = heal::Start { states, blocks: global.blocks, signed };
+        let noted = locals().map(|local| local.noted.clone()).collect();
+        let start = heal::Start { states, noted, blocks: global.blocks, signed };
         let new = self.bounds.mutation == Some(Mutation::CheckpointOfTheNewSet);
         self.healed.check(&self.world, new, start)
     }

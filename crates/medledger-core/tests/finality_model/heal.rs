@@ -1,6 +1,7 @@
 //! Going on after the network has healed: everybody learns everything, and whoever is asked to mines.
 
 use crate::explore::Matter;
+use crate::local::bind;
 use crate::world::{Bits, Seen, World, canonical, hospital, id, members, number, verified};
 use medledger_core::checkpoint::quorum;
 use medledger_core::vote::{Phase, Tally, Vote, Voter, VoterState};
@@ -10,6 +11,8 @@ use std::collections::{BTreeMap, HashSet};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Start {
     pub(crate) states: Vec<VoterState>,
+    /// What they have noted of votes in a set of hospitals that they do not know yet.
+    pub(crate) noted: Vec<Option<VoterState>>,
     pub(crate) blocks: Bits,
     /// What somebody still has, and who signed it.
     pub(crate) signed: Vec<(Matter, u8)>,
@@ -49,6 +52,7 @@ struct Healed {
     world: World,
     known: Bits,
     voters: Vec<Voter>,
+    noted: Vec<Option<VoterState>>,
     /// For each set of hospitals.
     tallies: BTreeMap<usize, Tally>,
     /// Who signed the checkpoint of a change.
@@ -108,7 +112,8 @@ impl Healed {
                 }
             }
         }
-        Self { world, known, voters, tallies, cosigned, counted_by_new }
+        let noted = start.noted.clone();
+        Self { world, known, voters, noted, tallies, cosigned, counted_by_new }
     }
 
     /// Lets all do what there is to do until nothing comes; returns the tip.
@@ -145,11 +150,13 @@ impl Healed {
         }
         *quiet &= step.votes.is_empty() && step.cosign.is_none();
         self.voters[who] = step.voter;
-        for vote in step.votes {
+        let silent = self.noted[who].is_some();
+        for vote in step.votes.into_iter().filter(|_| !silent) {
             tally.insert(verified(vote));
         }
         let change = step.cosign.map(|target| number(&target.block));
         if let Some(change) = change.filter(|block| self.world.changes_set(*block))
+            && !silent
             && self.world.is_hospital(who, at)
         {
             *self.cosigned.entry(change).or_default() |= 1 << who;
@@ -164,8 +171,11 @@ impl Healed {
         if let Some(change) = self.cosigned.iter().find_map(counts) {
             *quiet = false;
             let target = self.world.target(change);
-            let state = VoterState::new(target.block, target.height);
-            let chain = self.world.members(0).chain();
+            let mut state = VoterState::new(target.block, target.height);
+            self.noted[who] = self.noted[who].take().and_then(|noted| bind(&mut state, noted));
+            let members = self.world.members(change);
+            let chain = members.chain();
+            self.tallies.entry(change).or_insert_with(|| Tally::new(members)).restore(&state);
             self.voters[who] = Voter::restored(hospital(who), chain, state);
         }
         Ok(tip)

@@ -13,6 +13,8 @@ pub(crate) struct Local {
     /// Quorums of votes it knows, those of its set of hospitals.
     pub(crate) quorums: Bits,
     pub(crate) state: VoterState,
+    /// What it has noted of its votes in a set of hospitals that has yet to come here again.
+    pub(crate) noted: Option<VoterState>,
     /// What it remembers for other sets; only where it votes by one that is not final.
     pub(crate) aside: Vec<VoterState>,
 }
@@ -45,7 +47,7 @@ impl Local {
         let mut blocks = Bits::default();
         blocks.add(0);
         let (quorums, aside) = (Bits::default(), Vec::new());
-        Self { blocks, quorums, state: VoterState::new(id(0), 0), aside }
+        Self { blocks, quorums, state: VoterState::new(id(0), 0), noted: None, aside }
     }
 
     /// The block that made its hospitals.
@@ -57,7 +59,21 @@ impl Local {
     fn hand_over(&mut self, change: Target) {
         self.state = VoterState::new(change.block, change.height);
         self.quorums = Bits::default();
+        self.noted = self.noted.take().and_then(|noted| bind(&mut self.state, noted));
     }
+
+    /// Goes back to before the first vote, also of a set of hospitals before.
+    fn put_back(&mut self) {
+        let first = VoterState::new(id(0), 0);
+        let known = std::mem::replace(&mut self.state, first);
+        self.noted = bind(&mut self.state, self.noted.take().unwrap_or(known));
+    }
+}
+
+/// Binds a state to what was noted; what is of a later set of hospitals waits for that.
+pub(crate) fn bind(state: &mut VoterState, noted: VoterState) -> Option<VoterState> {
+    state.bind(&noted.pledge());
+    (noted.base.height > state.base.height).then_some(noted)
 }
 
 fn chain() -> ChainId {
@@ -127,20 +143,23 @@ impl Explorer {
             let set = local.set();
             local.state = step.voter.state().clone();
             let before = signed.len();
-            for vote in &step.votes {
+            let silent =
+                self.bounds.mutation != Some(Mutation::VotesBehindItsNote) && local.noted.is_some();
+            for vote in step.votes.iter().filter(|_| !silent) {
                 self.sign(Matter::of(vote), &mut signed);
             }
             let cosigned =
                 step.cosign.filter(|target| self.world.changes_set(number(&target.block)));
             if let Some(change) = cosigned {
-                if self.world.is_hospital(who, set) {
+                if self.world.is_hospital(who, set) && !silent {
                     self.sign(Matter::Cosign(number(&change.block)), &mut signed);
                 }
                 if self.bounds.mutation == Some(Mutation::HandoverByVotes) {
                     local.hand_over(change);
                 }
             }
-            if signed.len() == before && step.cosign.is_none() {
+            let more = if silent { !step.votes.is_empty() } else { signed.len() > before };
+            if !more && step.cosign.is_none() {
                 return (local, signed);
             }
         }
@@ -213,9 +232,7 @@ impl Explorer {
                     local.state = VoterState::new(local.state.set, local.state.base.height);
                 }
                 if self.bounds.restores {
-                    let noted = local.state.pledge();
-                    local.state = VoterState::new(local.state.set, local.state.base.height);
-                    local.state.bind(&noted);
+                    local.put_back();
                 }
             }
             Event::Mine(changes) => mined = self.mine(who, &mut local, changes),

@@ -13,6 +13,7 @@ from medledger._types import (
     Access,
     Approved,
     AuditReport,
+    Awaited,
     Backup,
     Block,
     BlockCheck,
@@ -353,6 +354,9 @@ class Ledger:
     def import_news(self, news: Buffer) -> HeardNews:
         """Take in what another hospital tells, then vote."""
 
+    def awaited(self) -> Awaited | None:
+        """What the newest blocks wait for before they are final; None when all of them are."""
+
     def hospitals(self) -> tuple[Hospital, ...]:
         """The hospitals of the chain."""
 
@@ -491,6 +495,9 @@ class Ledger:
     ) -> Group:
         """Let members join and leave a group; as it is then."""
 
+    def renew_stale_groups(self, hospital: Identity, *, wait: bool = False) -> list[Group]:
+        """Give each stale group of the hospital's a next key; these groups, as they are then."""
+
     def rotate(
         self, patient: Identity, report: str, *, access_key: _Key | None = None, wait: bool = False
     ) -> Rotated:
@@ -626,7 +633,7 @@ class Ledger:
     def backup(self, to: str | PathLike[str]) -> Backup:
         """Copy the ledger while it may be written to; without the node key."""
 
-    def prune(self, *, keep: int) -> Pruned:
+    def prune(self, *, keep: int, only_copy: bool = False) -> Pruned:
         """Drop the records of final blocks but of the newest ones."""
 
     def verify(self, *, full: bool = True) -> VerifyReport:

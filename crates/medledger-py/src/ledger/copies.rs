@@ -36,11 +36,16 @@ impl Ledger {
     /// Drop the records of final blocks but of the newest `keep` ones, for good; returns Pruned.
     ///
     /// Headers, the state, and own records with what their receipts need stay. After that the chain can no longer
-    /// be replayed or exported from here. Raises InvalidArgumentError when `keep` is less than 10.
-    #[pyo3(signature = (*, keep))]
-    fn prune<'py>(&self, py: Python<'py>, keep: u64) -> PyResult<Any<'py>> {
+    /// be replayed or exported from here. A hospital that is alone on its chain says with `only_copy` that it keeps a whole
+    /// copy elsewhere. Raises InvalidArgumentError when `keep` is less than 10, ConflictError without `only_copy`.
+    #[pyo3(signature = (*, keep, only_copy = false))]
+    fn prune<'py>(&self, py: Python<'py>, keep: u64, only_copy: bool) -> PyResult<Any<'py>> {
         let ledger = self.get()?;
-        let done = py.detach(|| ledger.prune(keep)).map_err(raise)?;
+        let done = py.detach(|| match only_copy {
+            true => ledger.prune_only_copy(keep),
+            false => ledger.prune(keep),
+        });
+        let done = done.map_err(raise)?;
         results::pruned(py, &done)
     }
 

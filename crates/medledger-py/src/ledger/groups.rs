@@ -2,6 +2,7 @@
 
 use super::{Any, Ledger};
 use crate::args::parse;
+use crate::errors::raise;
 use crate::grants::{self, ReaderArgument};
 use crate::identity::Identity;
 use medledger::Role;
@@ -65,5 +66,22 @@ impl Ledger {
         let ledger = self.get()?;
         let changes = (&join[..], &leave[..], fresh);
         grants::change(py, ledger.as_ref(), &hospital.0, &group.0, changes, wait)
+    }
+
+    /// Give each of the hospital's groups that is stale a next key, for all members whose keys are not suspended;
+    /// returns these groups as they are then, as a list of Group.
+    #[pyo3(signature = (hospital, *, wait = false))]
+    fn renew_stale_groups<'py>(
+        &self,
+        py: Python<'py>,
+        hospital: &Identity,
+        wait: bool,
+    ) -> PyResult<Vec<Any<'py>>> {
+        let ledger = self.get()?;
+        let renewed = py.detach(|| ledger.renew_stale_groups(&hospital.0)).map_err(raise)?;
+        let renewed = renewed.into_iter();
+        renewed
+            .map(|(id, record)| grants::changed(py, ledger.as_ref(), &id, record, wait))
+            .collect()
     }
 }

@@ -10,6 +10,7 @@ use crate::results::Maker;
 use crate::wait::wait_mined;
 use medledger::core::hospital::Proposal;
 use medledger::core::record::HospitalChange;
+use medledger::core::vote::Awaited;
 use medledger::{Approvals, ChainId, HospitalCard, HospitalOptions, NewsTaken};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -86,6 +87,13 @@ impl Ledger {
         let ledger = self.get()?;
         let taken = py.detach(|| ledger.import_news(&news)).map_err(raise)?;
         heard(py, &taken)
+    }
+
+    /// What the newest blocks wait for before they are final: Awaited, or None when all of them are.
+    fn awaited<'py>(&self, py: Python<'py>) -> PyResult<Option<Any<'py>>> {
+        let ledger = self.get()?;
+        let waits = py.detach(|| ledger.awaited()).map_err(raise)?;
+        waits.map(|waits| awaited(py, &waits)).transpose()
     }
 
     /// The hospitals of the chain: a tuple of Hospital, in order of their ids.
@@ -209,6 +217,22 @@ fn card_of<'py>(py: Python<'py>, card: &HospitalCard) -> PyResult<Any<'py>> {
         .set("chain", card.application.chain().map(ToString::to_string))?
         .set("data", PyBytes::new(py, &card.encode()))?
         .make("HospitalCard")
+}
+
+fn awaited<'py>(py: Python<'py>, waits: &Awaited) -> PyResult<Any<'py>> {
+    let (kind, missing, of) = match waits {
+        Awaited::Blocks { missing, of, .. } => ("blocks", *missing, of.as_slice()),
+        Awaited::Votes(_) => ("votes", 0, &[][..]),
+        Awaited::Cosignatures(_) => ("cosignatures", 0, &[][..]),
+        _ => ("unknown", 0, &[][..]),
+    };
+    Maker::new(py)
+        .set("kind", kind)?
+        .set("height", waits.target().height)?
+        .set("missing", missing)?
+        .set("hospitals", PyTuple::new(py, of.iter().map(ToString::to_string))?)?
+        .text("reason", waits)?
+        .make("Awaited")
 }
 
 fn heard<'py>(py: Python<'py>, taken: &NewsTaken) -> PyResult<Any<'py>> {

@@ -159,3 +159,52 @@ fn pitfall_35_a_custodian_refuses_a_slot_alike_whatever_is_wrong() {
     w.ledger.release_slot(&w.hospital, &good).unwrap();
     assert_eq!(reads(), 1);
 }
+
+#[test]
+fn pitfall_35_a_custodian_tells_of_a_suspension_those_alone_who_have_the_keys() {
+    let w = world();
+    let (one, _) = w.upload(b"one");
+    let bob = w.add(Role::Doctor, "Dr Bob");
+    let shared = share(&w, one.report, &bob, ReaderKey::Identity);
+    w.ledger.wait_mined(&w.ledger.suspend(&w.hospital, &bob.id()).unwrap()).unwrap();
+    let since = w.ledger.suspension(&bob.id()).unwrap().expect("suspended");
+    let ask = |by: &Identity, report: ReportId, grant: GrantId| {
+        let head = medledger::core::ids::BlockId::from_bytes([1; 32]);
+        let record = Record {
+            chain: w.ledger.chain(),
+            nonce: RecordNonce::random(&mut rng()),
+            author: by.id(),
+            time: w.ledger.now(),
+            body: Read { grant: Some(grant), report, version: 1, head }.into(),
+        };
+        let request = SlotRequest { read: record.sign(by), token: None };
+        let to = w.hospital.public().hpke_key();
+        let bytes = request.seal(&w.hospital.id(), &to, &mut rng());
+        counted(|| w.ledger.release_slot(&w.hospital, &bytes).unwrap_err())
+    };
+    // The first of a day makes a row to count the others in.
+    ask(&bob, one.report, shared.grant);
+    // The same whether there is such a report and permission or not.
+    let (there, effort) = ask(&bob, one.report, shared.grant);
+    assert!(matches!(there, ReleaseSlotError::Suspended(found) if found == since), "{there}");
+    assert!(there.to_string().contains(&since.to_string()), "{there}");
+    let (none, nothing) = (GrantId::from_bytes([9; 16]), ReportId::from_bytes([9; 16]));
+    let (absent, same) = ask(&bob, nothing, none);
+    assert_eq!((absent.to_string(), same), (there.to_string(), effort));
+    // Who only claims to be that reader is told what strangers are told.
+    let forged = Identity::with_id(
+        bob.id(),
+        medledger::core::keys::SigningKey::generate(&mut rng()),
+        medledger::core::keys::HpkeSecretKey::generate(&mut rng()),
+    );
+    let (stranger, _) = ask(&forged, one.report, shared.grant);
+    assert!(matches!(stranger, ReleaseSlotError::NoAccess), "{stranger}");
+    // It costs the reader no attempts: with new keys nothing has to be waited for.
+    for _ in 0..20 {
+        ask(&bob, one.report, shared.grant);
+    }
+    let (next, succession) = w.ledger.replace_keys(&w.hospital, &bob.id(), "new").unwrap();
+    w.ledger.wait_mined(&succession.record).unwrap();
+    let (refused, _) = ask(&next, nothing, none);
+    assert!(matches!(refused, ReleaseSlotError::NoAccess), "{refused}");
+}

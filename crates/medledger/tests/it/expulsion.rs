@@ -1,9 +1,9 @@
 //! Hospitals that are expelled while they are away or while others wait for their vote, with ledgers on disk.
 
 use crate::admission::{check, decide, healthy};
-use crate::hospitals::{House, exchange, founders, settle};
+use crate::hospitals::{House, exchange, founders, new_hospital, settle};
 use crate::restored::{chain_of, copy_of, mine};
-use crate::support::member;
+use crate::support::{PASSWORD, member};
 use medledger::core::engine::OrderError;
 use medledger::core::registry::VoidCode;
 use medledger::{BlockPolicy, Due, ImportError, Ledger, MiningControl, Role, WaitError};
@@ -86,6 +86,48 @@ fn one_that_is_away_is_expelled_and_told_so_when_it_comes_back() {
     settle(&[&a, &b, &c, &away]);
     check(&away, &last.record, 3, 3);
     healthy(&[&a, &b, &c, &away]);
+}
+
+/// The block that admits it is given up for a heavier branch, by a hospital that has not heard of it.
+#[test]
+fn one_whose_admission_was_given_up_is_told_so_and_mines_once_it_is_admitted() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b]: [House; 2] = founders(dir.path(), 2).try_into().ok().unwrap();
+    let (folder, chain) = (dir.path().join("c"), a.ledger.chain());
+    new_hospital(&folder, "C");
+    let card = Ledger::hospital_card(&folder, Some(chain), PASSWORD).unwrap();
+    let proposal = a.ledger.propose_admission(&a.identity, &card).unwrap();
+    let admission = decide(proposal, &[&b, &a]);
+    a.ledger.wait_mined(&admission).unwrap();
+    let (ledger, _) = Ledger::join(&folder, &chain, &chain_of(&a)[..], &mut |_| {}).unwrap();
+    let identity = ledger.unlock(&ledger.hospital(), PASSWORD).unwrap();
+    let c = House { ledger, identity };
+    assert!(is_hospital(&c, &c));
+    for _ in 0..2 {
+        mine(&b.ledger);
+    }
+    let taken = c.ledger.import_chain(&chain_of(&b)[..], &mut |_| {}).unwrap();
+    assert_eq!((taken.added, taken.removed), (2, 1));
+    assert!(!is_hospital(&c, &c));
+    // The record waits again, and what waits is due at once: it does not mine it either.
+    let c = restarted(c, &folder);
+    assert_eq!(c.ledger.waiting().unwrap(), 1);
+    let soon = BlockPolicy { records: 1, ..BlockPolicy::default() };
+    for policy in [BlockPolicy::default(), soon] {
+        let mut none = |_: &_| panic!("it mines nothing");
+        let told = c.ledger.keep_mining(&policy, &MiningControl::new(), &mut none).unwrap_err();
+        assert!(matches!(told, OrderError::NoMiningKey), "{told}");
+    }
+    assert!(c.ledger.hospitals().unwrap().expelled.is_empty());
+    settle(&[&a, &b]);
+    c.ledger.import_chain(&chain_of(&a)[..], &mut |_| {}).unwrap();
+    settle(&[&a, &b, &c]);
+    assert!(is_hospital(&c, &c));
+    mine(&c.ledger);
+    let (_, at_c) = member(&c.ledger, &c.identity, Role::Doctor, "Dr Cem");
+    settle(&[&a, &b, &c]);
+    check(&a, &at_c.record, 3, 3);
+    healthy(&[&a, &b, &c]);
 }
 
 /// What the model of finality found: the one that is expelled has voted for the block with its expulsion, then in a

@@ -6,6 +6,7 @@ use medledger::core::identity::LockParams;
 use medledger::core::keys::SigningKey;
 use medledger::core::news::News;
 use medledger::core::receipt::Receipt;
+use medledger::core::vote::Awaited;
 use medledger::{
     CreateError, HospitalCard, HospitalError, HospitalOptions, Identity, ImportError, Ledger,
     NewsError, OpenError, RecordId, Role,
@@ -127,6 +128,43 @@ fn two_founders_keep_one_chain_in_two_folders_by_files_alone() {
         a.ledger.checkpoint().unwrap().map(|note| note.text().to_owned()),
         b.ledger.checkpoint().unwrap().map(|note| note.text().to_owned())
     );
+}
+
+/// By rule: work remains part of finality.
+#[test]
+fn a_first_block_has_no_vote_before_a_quorum_has_mined_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let houses = founders(dir.path(), 3);
+    let [a, b, c] = &houses[..] else { unreachable!() };
+    let others = [b, c].map(|house| house.identity.id());
+    assert_eq!(a.ledger.awaited().unwrap(), None, "nothing is mined");
+    let (_, at_a) = member(&a.ledger, &a.identity, Role::Doctor, "Dr Ada");
+    a.ledger.wait_mined(&at_a.record).unwrap();
+    for (mined, missing) in [(b, 2), (c, 1)] {
+        while exchange(&[a, b, c]) {}
+        for house in &houses {
+            let voted = house.ledger.vote().unwrap();
+            let Some(Awaited::Blocks { target, missing: found, of }) = voted.awaited else {
+                panic!("{voted:?}")
+            };
+            assert_eq!((target.height, found, voted.votes), (1, missing, 0));
+            let left: Vec<_> = others.iter().filter(|id| of.contains(id)).collect();
+            assert_eq!(left.len(), missing, "{of:?}");
+            assert!(of.contains(&mined.identity.id()) && !of.contains(&a.identity.id()));
+        }
+        mined.ledger.mine_with(&medledger::MiningControl::new(), true).unwrap().unwrap();
+    }
+    // The third block is the first round with something to vote for, and its miner votes at once.
+    let voted = c.ledger.vote().unwrap();
+    assert_eq!((voted.votes, voted.finalized), (1, 0));
+    let waits = voted.awaited.unwrap();
+    assert!(matches!(waits, Awaited::Votes(target) if target.height == 1), "{waits}");
+    while exchange(&[a, b, c]) {}
+    for house in &houses {
+        assert!(is_final(house, &at_a.record));
+        let waits = house.ledger.awaited().unwrap().unwrap();
+        assert!(matches!(waits, Awaited::Blocks { target, .. } if target.height > 1), "{waits}");
+    }
 }
 
 #[test]

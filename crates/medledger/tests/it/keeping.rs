@@ -214,7 +214,11 @@ fn a_hospital_alone_prunes_nothing_it_needs() {
     let before = world.ledger.receipt(&uploaded.record).unwrap();
     let error = world.ledger.prune(9).unwrap_err();
     assert!(matches!(error, PruneError::Keep { least: 10, found: 9 }), "{error:?}");
-    let done = world.ledger.prune(10).unwrap();
+    let error = world.ledger.prune(10).unwrap_err();
+    assert!(matches!(error, PruneError::OnlyCopy), "{error:?}");
+    assert_eq!(world.ledger.kept_from().unwrap(), 0);
+    world.ledger.export_chain(&mut Vec::new(), false, &mut |_, _| {}).unwrap();
+    let done = world.ledger.prune_only_copy(10).unwrap();
     assert!(done.records == 0 && done.kept >= 3 && done.kept_from > 3, "{done:?}");
     assert_eq!(world.ledger.kept_from().unwrap(), done.kept_from);
     assert_eq!(world.ledger.receipt(&uploaded.record).unwrap(), before);
@@ -231,6 +235,13 @@ fn a_hospital_alone_prunes_nothing_it_needs() {
     assert!(
         world.ledger.view().unwrap().local_scan(Drawer::Paths, &[], None, 9).unwrap().len() > 2
     );
+}
+
+#[test]
+fn one_of_two_hospitals_prunes_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let houses = crate::hospitals::founders(dir.path(), 2);
+    assert_eq!(houses[0].ledger.prune(10).unwrap().blocks, 0);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod admission;
 mod alike;
 mod attempts;
 mod blocks;
+mod branches;
 mod cars;
 mod claims;
 mod consent;

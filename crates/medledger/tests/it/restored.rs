@@ -30,8 +30,17 @@ pub(crate) fn copy_of(ledger: &Ledger, to: &Path) -> Ledger {
     Ledger::open(to).unwrap()
 }
 
+/// A backup, with these files of the folder that was lost.
+fn put_back(backup: &Path, to: &Path, lost: &Path, files: &[&str]) -> Ledger {
+    copy(backup, to);
+    for file in files {
+        fs::copy(lost.join(file), to.join(file)).unwrap();
+    }
+    Ledger::open(to).unwrap()
+}
+
 /// What this hospital prevoted, by round.
-fn prevotes(ledger: &Ledger) -> BTreeMap<u64, Ballot> {
+pub(crate) fn prevotes(ledger: &Ledger) -> BTreeMap<u64, Ballot> {
     let news = News::decode(&ledger.export_news().unwrap()).unwrap();
     let votes = news.votes.iter().map(|bytes| *SignedVote::decode(bytes).unwrap().vote());
     let own = votes.filter(|vote| {
@@ -83,13 +92,8 @@ impl Story {
     /// The backup with the node key, and with what was noted of the head and of the votes.
     fn restored(&self, name: &str, noted: bool) -> Ledger {
         let to = self.dir.path().join(name);
-        copy(&self.dir.path().join("backup"), &to);
-        for file in ["node.key", "head"] {
-            if noted || file != "head" {
-                fs::copy(self.voter().folder().join(file), to.join(file)).unwrap();
-            }
-        }
-        Ledger::open(&to).unwrap()
+        let files = if noted { &["node.key", "head"][..] } else { &["node.key"] };
+        put_back(&self.dir.path().join("backup"), &to, self.voter().folder(), files)
     }
 
     /// Rounds in which this one voted for another block than before.
@@ -148,5 +152,51 @@ fn a_restored_hospital_goes_on_with_the_others() {
         let receipt = house.ledger.receipt(&record.record).unwrap();
         assert_eq!(receipt.check(&house.ledger.chain()).unwrap().quorum, 3);
         assert_eq!(house.ledger.evidence().unwrap(), []);
+    }
+}
+
+/// What the model of finality found. All three votes are needed, and nobody mines without a reason: what waits is in the first
+/// block, and each has mined above it.
+#[test]
+fn a_restored_hospital_whose_vote_is_needed_precommits_or_mines_for_another_round() {
+    for (heard, precommitted) in [(true, false), (false, false), (false, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b, c]: [House; 3] = founders(dir.path(), 3).try_into().ok().unwrap();
+        let (_, doctor) = member(&a.ledger, &a.identity, Role::Doctor, "Dr Ada");
+        a.ledger.wait_mined(&doctor.record).unwrap();
+        for (from, to) in [(&a, &b), (&b, &c)] {
+            to.ledger.import_chain(&chain_of(from)[..], &mut |_| {}).unwrap();
+            mine(&to.ledger);
+        }
+        let backup = dir.path().join("backup");
+        c.ledger.backup(&backup, &mut |_, _| {}).unwrap();
+        let chain = chain_of(&c);
+        if precommitted {
+            for house in [&a, &b] {
+                house.ledger.import_chain(&chain[..], &mut |_| {}).unwrap();
+                c.ledger.import_news(&house.ledger.export_news().unwrap()).unwrap();
+            }
+        }
+        assert_eq!(prevotes(&c.ledger).keys().collect::<Vec<_>>(), [&3]);
+        if heard {
+            a.ledger.import_chain(&chain[..], &mut |_| {}).unwrap();
+            a.ledger.import_news(&c.ledger.export_news().unwrap()).unwrap();
+        }
+        let House { ledger, identity } = c;
+        let note = fs::read_to_string(ledger.folder().join("head")).unwrap();
+        let locked = !note.lines().nth(2).unwrap().trim_end().ends_with('-');
+        assert_eq!(locked, precommitted, "{note}");
+        let to = dir.path().join("restored");
+        let restored = put_back(&backup, &to, ledger.folder(), &["node.key", "head"]);
+        drop(ledger);
+        let c = House { ledger: restored, identity };
+        settle(&[&a, &b, &c]);
+        for house in [&a, &b, &c] {
+            house.ledger.receipt(&doctor.record).unwrap();
+            assert_eq!(house.ledger.evidence().unwrap(), []);
+        }
+        // One that was heard goes on with what it voted; another takes a block.
+        let height = a.ledger.view().unwrap().tip().unwrap().unwrap().height;
+        assert_eq!(height == 3, heard, "{height} blocks, heard {heard}");
     }
 }

@@ -4,7 +4,7 @@ mod changes;
 
 use super::*;
 use crate::block::Block;
-use crate::checkpoint::{FinalityError, VerifyError};
+use crate::checkpoint::{Checkpoint, FinalityError, SignedNote, VerifyError};
 use crate::engine::Finality;
 use crate::engine::Position;
 use crate::fork::tests::{FOUNDERS, fingerprint, genesis};

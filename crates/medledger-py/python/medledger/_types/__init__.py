@@ -15,6 +15,7 @@ from medledger._types.chain import (
     VerifyReport,
 )
 from medledger._types.people import (
+    Awaited,
     HeardNews,
     Hospital,
     HospitalCard,
@@ -70,6 +71,7 @@ __all__ = [
     "Access",
     "Approved",
     "AuditReport",
+    "Awaited",
     "Backup",
     "Block",
     "BlockCheck",

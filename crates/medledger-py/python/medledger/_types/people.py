@@ -135,6 +135,22 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """What has to come before more blocks are final."""
+
+    kind: Literal["blocks", "votes", "cosignatures", "unknown"]
+    """Blocks of more hospitals, or votes, or cosignatures."""
+    height: int
+    """Height of the block that becomes final next."""
+    missing: int
+    """Hospitals that have to mine at or above it before it is voted for."""
+    hospitals: tuple[str, ...]
+    """Those that have not mined there."""
+    reason: str
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeardNews:
     """What another hospital's news brought."""
 
