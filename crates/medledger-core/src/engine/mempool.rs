@@ -12,6 +12,7 @@ use crate::fork::final_height;
 use crate::ids::{BlockId, MemberId, RecordId};
 use crate::record::SignedRecord;
 use crate::registry::{VoidCode, limit};
+use crate::rows::Faults;
 use crate::state::{ApplyError, Changes, Signatures, apply};
 use crate::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,38 @@ pub(crate) fn sweep(unit: &mut dyn Unit) -> Result<(), StoreError> {
             .is_some_and(|record| matches!(record.standing, Standing::Accepted { .. }));
         if !waits {
             unit.set_local(Drawer::Queue, &key, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks the notes on records that wait. Those on records that wait no more are swept away in time.
+pub(crate) fn check_notes(view: &dyn View, faults: &mut Faults) -> Result<(), StoreError> {
+    for (key, row) in view.local_scan(Drawer::Queue, &[], None, usize::MAX)? {
+        let Some((kind, Ok(id))) =
+            key.split_first().map(|(kind, id)| (*kind, RecordId::try_from(id)))
+        else {
+            faults.add(Drawer::Queue, &key, "it belongs to no record");
+            continue;
+        };
+        let Some(record) = view.record(&id)? else {
+            faults.add(Drawer::Queue, &key, "its record is not here");
+            continue;
+        };
+        if kind == GUEST {
+            let Some(guest) = faults.read(Drawer::Queue, &key, parse::<Guest>(&id, &row))? else {
+                continue;
+            };
+            if guest.author != record.author || guest.bytes != record.bytes.len() as u64 {
+                faults.add(Drawer::Queue, &key, "it is about another record than it stands for");
+            }
+        } else if kind == DOUBT {
+            let doubt = faults.read(Drawer::Queue, &key, parse::<Doubt>(&id, &row))?;
+            if doubt.is_some_and(|doubt| VoidCode::from_code(doubt.code).is_none()) {
+                faults.add(Drawer::Queue, &key, "it gives no reason that there is");
+            }
+        } else {
+            faults.add(Drawer::Queue, &key, "it is no note on a record");
         }
     }
     Ok(())

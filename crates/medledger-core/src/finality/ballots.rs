@@ -459,8 +459,10 @@ pub(crate) fn should_mine(
     voter.should_mine(&StoredTree::new(view)?, &tip(view)?.id, &tally, height)
 }
 
+mod check;
 mod pledge;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::check;
 pub use pledge::{bind, pledge};
