@@ -16,7 +16,7 @@ pub(crate) enum Fault {
     Refused,
     /// What was named is not there.
     NotFound,
-    /// What is stored is damaged, or a check found something.
+    /// What is stored, or a file that came from elsewhere, is damaged, or a check found something.
     Damaged,
     /// The machine, its disk, its network, or another process.
     Environment,
@@ -29,7 +29,12 @@ impl Fault {
         (Self::Usage, 2, "usage", "a wrong argument or value, a missing secret"),
         (Self::Refused, 3, "refused", "by a rule or a permission; wrong password or key"),
         (Self::NotFound, 4, "not_found", "no such ledger, member, report, record, file"),
-        (Self::Damaged, 5, "damaged", "stored data is damaged, or a check found something"),
+        (
+            Self::Damaged,
+            5,
+            "damaged",
+            "stored data or a file is damaged, or a check found something",
+        ),
         (
             Self::Environment,
             6,

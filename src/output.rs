@@ -334,6 +334,16 @@ pub(crate) fn grouped(number: u128) -> String {
     text
 }
 
+/// So many things: `1 block`, `2 blocks`. The thing takes a plain `s`.
+pub(crate) fn count(number: impl TryInto<u128>, thing: &str) -> String {
+    match number.try_into() {
+        Ok(1) => format!("1 {thing}"),
+        Ok(number) => format!("{number} {thing}s"),
+        // No count is below zero.
+        Err(_) => format!("no {thing}s"),
+    }
+}
+
 /// Bytes as people read them.
 pub(crate) fn bytes(count: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]

@@ -13,7 +13,6 @@ use medledger_core::registry::domain;
 use medledger_core::replay::replay;
 use medledger_core::state::{BatchedSignatures, Rebuilt};
 use medledger_core::store::Store;
-use serde_bytes::ByteBuf;
 use std::cell::LazyCell;
 
 /// Records of others that arrive together.
@@ -94,8 +93,8 @@ fn arriving(bench: &mut Bench) {
             let mut rng = UnwrapErr(getrandom::SysRng);
             let threads = Threads::default();
             let news = News::decode(&news).unwrap();
-            let read = |bytes: &ByteBuf| SignedRecord::decode(bytes).unwrap();
-            let records: Vec<SignedRecord> = news.records.iter().map(read).collect();
+            let records = news.records.iter().map(|bytes| SignedRecord::decode(bytes).unwrap());
+            let records: Vec<SignedRecord> = records.collect();
             let mut unit = world.store.unit().unwrap();
             let signatures = &mut BatchedSignatures::new(&threads, &mut rng);
             let now = world.now();

@@ -4,12 +4,12 @@ mod words;
 
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
-use crate::output::{Column, Done, Show, bytes, fields, table};
+use crate::output::{Column, Done, Show, bytes, count, fields, table};
 use clap::{Args, Subcommand};
 use medledger::core::clock::Timestamp;
 use medledger::ipfs::check::{Broken, StoreCheck};
 use medledger::ipfs::collect::CollectOptions;
-use medledger::{RepairSource, show_time};
+use medledger::{RepairSource, UnkeptReport, show_time};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -81,6 +81,28 @@ struct Checked {
     unreferenced: u64,
     unreferenced_bytes: u64,
     strays: Vec<String>,
+    /// Reports on the ledger of which no root is kept.
+    not_kept: Vec<NotKept>,
+}
+
+#[derive(Serialize)]
+struct NotKept {
+    report: String,
+    label: Option<String>,
+    envelope: String,
+    /// Whether its blocks are here all the same.
+    here: bool,
+}
+
+impl From<&UnkeptReport> for NotKept {
+    fn from(unkept: &UnkeptReport) -> Self {
+        Self {
+            report: unkept.report.to_string(),
+            label: unkept.label.clone(),
+            envelope: unkept.envelope.to_string(),
+            here: unkept.here,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -96,10 +118,10 @@ impl From<&Broken> for BrokenBlock {
     }
 }
 
-impl From<&StoreCheck> for Checked {
-    fn from(check: &StoreCheck) -> Self {
+impl Checked {
+    fn new(check: &StoreCheck, unkept: &[UnkeptReport]) -> Self {
         Self {
-            ok: check.is_healthy(),
+            ok: check.is_healthy() && unkept.is_empty(),
             pins: check.pins,
             blocks: check.blocks,
             bytes: check.bytes,
@@ -109,6 +131,7 @@ impl From<&StoreCheck> for Checked {
             unreferenced: check.unreferenced,
             unreferenced_bytes: check.unreferenced_bytes,
             strays: check.strays.iter().map(|path| path.display().to_string()).collect(),
+            not_kept: unkept.iter().map(Into::into).collect(),
         }
     }
 }
@@ -124,6 +147,7 @@ impl Show for Checked {
                     "kept by nothing",
                     format!("{}, {}", self.unreferenced, bytes(self.unreferenced_bytes)),
                 ),
+                ("reports not kept", self.not_kept.len().to_string()),
             ],
         )?;
         let lists = [
@@ -139,6 +163,12 @@ impl Show for Checked {
                 }
             }
         }
+        for unkept in &self.not_kept {
+            let label =
+                unkept.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+            let how = if unkept.here { "is here, and kept by nothing" } else { "is not here" };
+            writeln!(out, "NOT KEPT: report {}{label}: {} {how}", unkept.report, unkept.envelope)?;
+        }
         for stray in &self.strays {
             writeln!(out, "not ours: {stray}")?;
         }
@@ -149,13 +179,32 @@ impl Show for Checked {
 fn check(context: &Context) -> Result<()> {
     let ledger = context.open_read_only()?;
     let check = ledger.check_blocks()?;
-    context.print(&Checked::from(&check))?;
-    if check.is_healthy() {
+    let unkept = ledger.unkept_reports()?;
+    context.print(&Checked::new(&check, &unkept))?;
+    if !check.is_healthy() {
+        let broken = check.damaged.len() + check.missing.len() + check.malformed.len();
+        let are = if broken == 1 { "is" } else { "are" };
+        let what = format!(
+            "{} {are} not as {} should be",
+            count(broken, "block"),
+            if broken == 1 { "it" } else { "they" }
+        );
+        return Err(Failure::new(Fault::Damaged, "blocks", what).hint(
+            "`medledger blocks repair --from PLACE` fetches them from another store, a gateway or the node",
+        ));
+    }
+    if unkept.is_empty() {
         return Ok(());
     }
-    let count = check.damaged.len() + check.missing.len() + check.malformed.len();
-    Err(Failure::new(Fault::Damaged, "blocks", format!("{count} blocks are not as they should be"))
-        .hint("`medledger blocks repair --from PLACE` fetches them from another store, a gateway or the node"))
+    let are = if unkept.len() == 1 { "is" } else { "are" };
+    let what = format!("{} on the ledger {are} not kept here", count(unkept.len(), "report"));
+    let hint = if unkept.iter().all(|unkept| unkept.here) {
+        "`medledger blocks collect` keeps them again before it removes anything"
+    } else {
+        "`medledger blocks collect` keeps again what is here; what is not comes back with `medledger import report FILE` \
+         or from a backup"
+    };
+    Err(Failure::new(Fault::Damaged, "not_kept", what).hint(hint))
 }
 
 #[derive(Serialize)]
@@ -181,13 +230,8 @@ impl Show for CollectedBlocks {
         for report in &self.pinned {
             writeln!(out, "{would}kept again: report {report}")?;
         }
-        writeln!(
-            out,
-            "{} blocks {removed}, {}; {} kept",
-            self.removed,
-            bytes(self.bytes),
-            self.kept
-        )
+        let blocks = count(self.removed, "block");
+        writeln!(out, "{blocks} {removed}, {}; {} kept", bytes(self.bytes), self.kept)
     }
 }
 
@@ -205,7 +249,7 @@ fn collect(context: &Context, args: &CollectArgs) -> Result<()> {
         pinned: done.pinned.iter().map(ToString::to_string).collect(),
         blind: done.collected.blind.len(),
     };
-    let what = format!("{} blocks removed", shown.removed);
+    let what = format!("{} removed", count(shown.removed, "block"));
     context.print_done(&shown, &Done::new(what, "only what nothing keeps"))
 }
 
@@ -224,7 +268,8 @@ struct RepairedBlocks {
 
 impl Show for RepairedBlocks {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{} blocks repaired, {}", self.repaired.len(), bytes(self.bytes))?;
+        let repaired = count(self.repaired.len(), "block");
+        writeln!(out, "{repaired} repaired, {}", bytes(self.bytes))?;
         let lists = [
             ("NOT THERE", &self.absent),
             ("WRONG BYTES THERE", &self.wrong),
@@ -256,13 +301,13 @@ fn repair(context: &Context, args: &RepairArgs) -> Result<()> {
         wrong: texts(&done.wrong),
         failed: done.failed.iter().map(|(cid, _)| cid.to_string()).collect(),
     };
-    let what = format!("{} blocks repaired", shown.repaired.len());
+    let what = format!("{} repaired", count(shown.repaired.len(), "block"));
     context.print_done(&shown, &Done::new(what, "`medledger blocks check` says what is left"))?;
     if shown.ok {
         return Ok(());
     }
     let left = shown.absent.len() + shown.wrong.len() + shown.failed.len();
-    Err(Failure::new(Fault::Damaged, "blocks", format!("{left} blocks are still broken"))
+    Err(Failure::new(Fault::Damaged, "blocks", format!("still broken: {}", count(left, "block")))
         .hint("try another store with --from"))
 }
 

@@ -1,9 +1,10 @@
 //! `medledger checkpoint show`, `checkpoint consistency` and `checkpoint evidence`.
 
+use super::import::about;
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
 use crate::failures;
-use crate::output::{self, Show, fields};
+use crate::output::{self, Show, count, fields};
 use crate::target::{ForceArg, Readers, Target};
 use clap::{Args, Subcommand};
 use medledger::core::checkpoint::{Checkpoint, Evidence, Misconduct};
@@ -77,12 +78,19 @@ struct Consistent {
 
 impl Show for Consistent {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
-        let rows = [
-            ("older", format!("{} blocks, root {}", self.older, self.older_root)),
-            ("newer", format!("{} blocks, root {}", self.newer, self.newer_root)),
-            ("proof", self.proof.join("\n")),
+        let (older, newer) = (count(self.older, "block"), count(self.newer, "block"));
+        let mut rows = vec![
+            ("older", format!("{older}, root {}", self.older_root)),
+            ("newer", format!("{newer}, root {}", self.newer_root)),
         ];
+        // Between a checkpoint and itself there is nothing to prove.
+        if !self.proof.is_empty() {
+            rows.push(("proof", self.proof.join("\n")));
+        }
         fields(out, &rows)?;
+        if self.older == self.newer {
+            return writeln!(out, "both checkpoints are over the same blocks");
+        }
         writeln!(out, "the newer checkpoint continues the older one: the chain only grew")
     }
 }
@@ -114,8 +122,8 @@ impl Piece {
 
     fn sentence(&self) -> String {
         let hospitals = self.hospitals.join(", ");
-        let (older, newer) = (self.older, self.newer);
-        format!("{hospitals} signed two histories: over {older} and over {newer} blocks")
+        let (older, newer) = (self.older, count(self.newer, "block"));
+        format!("{hospitals} signed two histories: over {older} and over {newer}")
     }
 }
 
@@ -184,7 +192,8 @@ fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<()> {
         file.take(most).read_to_end(&mut note).map_err(failed)?;
     }
     let ledger = context.open_read_only()?;
-    match ledger.compare_checkpoint(&note)? {
+    let compared = ledger.compare_checkpoint(&note);
+    match compared.map_err(|error| about(&args.file, error))? {
         Compared::Consistent { older, newer, proof } => context.print(&Consistent {
             older: older.size,
             newer: newer.size,
@@ -193,7 +202,10 @@ fn consistency(context: &Context, args: &ConsistencyArgs) -> Result<()> {
             proof: proof.path.iter().map(ToString::to_string).collect(),
         }),
         Compared::Ahead { size, blocks } => {
-            let text = format!("the checkpoint covers {size} blocks, and only {blocks} are here");
+            let text = format!(
+                "the checkpoint covers {}, and only {blocks} are here",
+                count(size, "block")
+            );
             Err(Failure::new(Fault::Refused, "ahead", text)
                 .hint("bring this copy up to date first: `medledger import chain`"))
         }

@@ -1,15 +1,12 @@
 //! `medledger export report` and `export chain`: CAR files, for other machines and for safety.
 
 use super::awaited::Waits;
-use crate::commands::hospital::read_bounded;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::{Show, bytes, fields};
 use crate::target::{ForceArg, Readers, Target};
 use crate::{lookup, progress};
 use clap::{Args, Subcommand};
-use medledger::core::news::News;
-use medledger::core::registry::limit;
 use medledger::{Exported, Ledger};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -38,7 +35,7 @@ pub(crate) struct ReportArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct NewsArgs {
-    /// Where the file goes, - is standard output; it replaces news that are there, anything else only with --force
+    /// Where the file goes; - is standard output
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
@@ -70,11 +67,7 @@ fn news(context: &Context, args: &NewsArgs) -> Result<()> {
         let written = out.write_all(&news).and_then(|()| out.flush());
         return written.map_err(|error| Failure::stdout(&error));
     }
-    // They are written again and again; whatever else is there was not meant.
-    let older = args.output.is_file()
-        && News::decode(&read_bounded(&args.output, limit::NEWS_BYTES)?).is_ok();
-    let target =
-        Target::of(&args.output, args.replace.force || older)?.outside(context.folder())?;
+    let target = Target::of(&args.output, args.replace.force)?.outside(context.folder())?;
     let ledger = context.open()?;
     let news = ledger.export_news()?;
     target.write(&news, Readers::Owner)?;

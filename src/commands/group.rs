@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
-use crate::output::{Column, Done, Show, fields, short, table};
+use crate::output::{Column, Done, Show, count, fields, short, table};
 use crate::secret::PasswordArgs;
 use clap::{ArgGroup, Args, Subcommand};
 use medledger::{Group, Identity, Ledger, MemberId, RecordId, Role};
@@ -249,7 +249,7 @@ fn renew(context: &Context, args: &RenewArgs) -> Result<()> {
         records.push(record);
     }
     let done = Done::new(
-        format!("{} groups have a new key", records.len()),
+        format!("a new key for {}", count(records.len(), "group")),
         "do not repeat it: `medledger group list` shows them",
     );
     context.all_accepted(&ledger, &Renewed(Groups { groups }), &done, &records, args.wait)

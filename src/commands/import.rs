@@ -3,7 +3,7 @@
 use super::awaited::Waits;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::output::{Done, Show, bytes, fields};
+use crate::output::{Done, Show, bytes, count, fields};
 use crate::{failures, interrupt, progress};
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
@@ -63,7 +63,7 @@ impl Show for Heard {
             ("records taken in", format!("{}, refused {}", self.records, self.refused)),
             ("votes counted", format!("{}, ignored {}", self.votes, self.ignored)),
             ("own votes", format!("{}{cosigned}", self.votes_cast)),
-            ("final", format!("{} blocks", self.finalized)),
+            ("final", count(self.finalized, "block")),
         ];
         lines.extend(Waits::line(self.awaited.as_ref()));
         fields(out, &lines)
@@ -101,7 +101,7 @@ impl Show for Healed {
         fields(
             out,
             &[
-                ("whole again", self.reports.join("\n")),
+                ("whole here", self.reports.join("\n")),
                 ("IPFS blocks", format!("{}, {}", self.blocks, bytes(self.length))),
             ],
         )
@@ -142,9 +142,9 @@ impl Show for Taken {
             &[
                 ("chain", self.chain.clone()),
                 ("newest block", format!("{}  {}", self.height, self.head)),
-                ("blocks added", format!("{}, with {} records", self.added, self.records)),
+                ("blocks added", format!("{}, with {}", self.added, count(self.records, "record"))),
                 ("blocks taken off", self.removed.to_string()),
-                ("final", format!("{} blocks", self.finalized)),
+                ("final", count(self.finalized, "block")),
                 ("reports", self.reports.to_string()),
             ],
         )
@@ -199,8 +199,19 @@ pub(crate) fn run(context: &Context, command: &ImportCommand) -> Result<()> {
 
 /// A failure to take in a file, with the file where it is about that.
 pub(crate) fn about(file: &Path, error: impl Into<Failure>) -> Failure {
-    const ABOUT_THE_FILE: [&str; 7] =
-        ["not_a_chain", "not_a_car", "car", "cid", "genesis", "not_news", "update_needed"];
+    const ABOUT_THE_FILE: [&str; 11] = [
+        "not_a_chain",
+        "not_a_car",
+        "car",
+        "cid",
+        "genesis",
+        "not_news",
+        "news",
+        "not_a_checkpoint",
+        "checkpoint",
+        "other_chain",
+        "update_needed",
+    ];
     let failure = error.into();
     if ABOUT_THE_FILE.contains(&failure.code()) {
         failure.doing(&file.display().to_string())

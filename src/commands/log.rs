@@ -5,7 +5,7 @@ use super::says::{Said, says};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::lookup;
-use crate::output::{Column, Show, short, table};
+use crate::output::{Column, Show, count, short, table};
 use clap::Args;
 use medledger::core::registry::Kind;
 use medledger::core::store::{RecordQuery, Standing};
@@ -191,7 +191,8 @@ pub(crate) fn run(context: &Context, args: &LogArgs) -> Result<()> {
     let left_out = size - records.len();
     context.print(&Log { size, records })?;
     if left_out > 0 {
-        context.note(&format!("{left_out} older records are not shown: --limit N shows more"));
+        context
+            .note(&format!("not shown: {}; --limit N shows more", count(left_out, "older record")));
     }
     Ok(())
 }

@@ -164,7 +164,7 @@ fn keep(context: &Context, ledger: &Ledger, args: &MineArgs) -> Result<()> {
                 serde_json::json!({"height": height, "id": id.to_string(), "records": records})
             )
         } else {
-            format!("block {height}  {records} records  {id}\n")
+            format!("block {height}  {}  {id}\n", output::count(records, "record"))
         };
         failed = failed.take().or(output::write(&text).err());
     };

@@ -126,7 +126,8 @@ impl Show for Reports {
             .map(|report| {
                 [
                     short(&report.report),
-                    report.label.clone(),
+                    // Where nobody named it, the id stands there already.
+                    if report.label == report.report { "-".into() } else { report.label.clone() },
                     report.patient_name.clone(),
                     report.author_name.clone(),
                     report.block.map_or_else(|| report.state.into(), |block| block.to_string()),

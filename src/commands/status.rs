@@ -3,7 +3,8 @@
 use super::awaited::Waits;
 use crate::context::Context;
 use crate::exit::Result;
-use crate::output::{Show, bytes, fields, grouped};
+use crate::failures;
+use crate::output::{Show, bytes, count, fields, grouped};
 use crate::progress::expected_tries;
 use medledger::core::registry::Kind;
 use medledger::core::store::{Drawer, RecordQuery};
@@ -31,6 +32,8 @@ struct Status {
     letters_waiting: usize,
     mail: &'static str,
     cache: Cache,
+    /// The file of what a node is owed, where it cannot be read, and why.
+    owed_damaged: Option<String>,
 }
 
 /// Of this process: a server's grows, a single command's says little.
@@ -63,11 +66,15 @@ impl Show for Status {
             ("work", self.chain_work.clone()),
             ("members", self.members.to_string()),
             ("reports", self.reports.to_string()),
-            ("waiting", format!("{} records to be mined", self.records_waiting)),
-            ("mail", format!("{}, {} letters waiting", self.mail, self.letters_waiting)),
+            ("waiting", format!("{} to be mined", count(self.records_waiting, "record"))),
+            ("mail", format!("{}, {} waiting", self.mail, count(self.letters_waiting, "letter"))),
             ("cache", format!("{} of ciphertext at most", bytes(self.cache.capacity))),
         ]);
-        fields(out, &lines)
+        fields(out, &lines)?;
+        match &self.owed_damaged {
+            Some(what) => writeln!(out, "DAMAGED: {what}\n  help: {}", failures::OWED),
+            None => Ok(()),
+        }
     }
 }
 
@@ -115,5 +122,6 @@ pub(crate) fn run(context: &Context) -> Result<()> {
             misses: cache.misses,
             hit_ratio: cache.hit_ratio(),
         },
+        owed_damaged: ledger.storage().fault.map(|fault| fault.to_string()),
     })
 }

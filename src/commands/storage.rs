@@ -5,7 +5,8 @@ mod sources;
 
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
-use crate::output::{Done, Show, bytes, fields};
+use crate::failures;
+use crate::output::{Done, Show, bytes, count, fields};
 use crate::progress;
 use clap::{Args, Subcommand};
 use medledger::{KuboSettings, StorageMode, StorageSettings, SwitchOptions};
@@ -72,6 +73,8 @@ struct Storage {
     mode: StorageMode,
     node: Option<String>,
     behind: usize,
+    /// The file of what the node is owed, where it cannot be read, and why: how far the node is behind is not known.
+    owed_damaged: Option<String>,
 }
 
 impl Show for Storage {
@@ -82,18 +85,28 @@ impl Show for Storage {
         }
         if self.mode == StorageMode::Both {
             let behind = match self.behind {
+                _ if self.owed_damaged.is_some() => "nobody knows how far".to_owned(),
                 0 => "no".to_owned(),
                 n => format!("{n} to make up for: `medledger storage sync`"),
             };
             rows.push(("node is behind", behind));
         }
-        fields(out, &rows)
+        fields(out, &rows)?;
+        match &self.owed_damaged {
+            Some(what) => writeln!(out, "DAMAGED: {what}\n  help: {}", failures::OWED),
+            None => Ok(()),
+        }
     }
 }
 
 fn show(context: &Context) -> Result<()> {
     let status = context.open_read_only()?.storage();
-    context.print(&Storage { mode: status.mode, node: status.node, behind: status.behind })
+    context.print(&Storage {
+        mode: status.mode,
+        node: status.node,
+        behind: status.behind,
+        owed_damaged: status.fault.map(|fault| fault.to_string()),
+    })
 }
 
 #[derive(Serialize)]
@@ -109,14 +122,18 @@ struct Moved {
 
 impl Show for Moved {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
-        let copied =
-            format!("{} roots, {} blocks, {}", self.copied, self.blocks, bytes(self.bytes));
+        let copied = format!(
+            "{}, {}, {}",
+            count(self.copied, "root"),
+            count(self.blocks, "block"),
+            bytes(self.bytes)
+        );
         fields(
             out,
             &[
                 ("reports lie in", self.to.to_string()),
                 ("copied", copied),
-                ("read back and hashed", format!("{} roots", self.verified)),
+                ("read back and hashed", count(self.verified, "root")),
             ],
         )?;
         if self.left_over {
@@ -182,8 +199,10 @@ impl Show for Synced {
         let bytes = bytes(self.bytes);
         writeln!(
             out,
-            "{} roots copied ({} blocks, {bytes}), {} let go",
-            self.copied, self.blocks, self.released
+            "{} copied ({}, {bytes}), {} let go",
+            count(self.copied, "root"),
+            count(self.blocks, "block"),
+            self.released
         )
     }
 }

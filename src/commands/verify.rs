@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
+use crate::failures;
 use crate::output::{Show, bytes, fields};
 use crate::progress;
 use clap::Args;
@@ -18,6 +19,7 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Serialize)]
 struct Verified {
+    /// Everything was looked at, and is well.
     ok: bool,
     blocks: u64,
     records: u64,
@@ -28,13 +30,18 @@ struct Verified {
     /// Accepted records in no block: nothing of this covers them.
     waiting: u64,
     findings: Vec<Found>,
+    /// What could not be looked at, and why.
+    unchecked: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct Found {
-    /// `chain`, `behind`, `state`, `checkpoint`, `missing_block` or `damaged_block`.
+    /// `chain`, `behind`, `state`, `checkpoint`, `row`, `name`, `mining_key`, `audit_log`, `owed`, `missing_block`,
+    /// `damaged_block` or `other`.
     what: &'static str,
     message: String,
+    /// What to do.
+    help: &'static str,
     report: Option<String>,
     cid: Option<String>,
 }
@@ -47,6 +54,12 @@ impl From<&Finding> for Found {
             Finding::Behind { .. } => ("behind", None, None),
             Finding::State { .. } => ("state", None, None),
             Finding::Checkpoint { .. } => ("checkpoint", None, None),
+            Finding::Row { .. } | Finding::Local { .. } => ("row", None, None),
+            Finding::NoLabel { report } => ("name", Some(report), None),
+            Finding::NoContact { .. } | Finding::NoName { .. } => ("name", None, None),
+            Finding::MiningKey { .. } => ("mining_key", None, None),
+            Finding::Audit(_) => ("audit_log", None, None),
+            Finding::Owed(_) => ("owed", None, None),
             Finding::Missing { report, cid, .. } => ("missing_block", Some(report), Some(cid)),
             Finding::Damaged { report, cid, .. } => ("damaged_block", Some(report), Some(cid)),
             Finding::NoSlot { report, .. } => ("no_slot", Some(report), None),
@@ -55,6 +68,7 @@ impl From<&Finding> for Found {
         Self {
             what,
             message: crate::exit::with_sources(finding),
+            help: failures::finding(finding),
             report: report.map(ToString::to_string),
             cid: cid.map(ToString::to_string),
         }
@@ -80,18 +94,34 @@ impl Show for Verified {
             1 => writeln!(out, "one record waits in no block: not part of the chain yet")?,
             n => writeln!(out, "{n} records wait in no block: not part of the chain yet")?,
         }
-        if self.ok {
-            return writeln!(out, "all is as it should be");
-        }
         for finding in &self.findings {
             writeln!(out, "FOUND: {}", finding.message)?;
         }
-        Ok(())
+        // Many things are mended in one way.
+        let mut told = Vec::new();
+        for finding in &self.findings {
+            if !told.contains(&finding.help) {
+                writeln!(out, "  help: {}", finding.help)?;
+                told.push(finding.help);
+            }
+        }
+        for what in &self.unchecked {
+            writeln!(out, "NOT CHECKED: {what}")?;
+        }
+        match (self.findings.is_empty(), self.unchecked.is_empty()) {
+            (true, true) => writeln!(out, "all is as it should be"),
+            (true, false) => writeln!(out, "all that could be checked is as it should be"),
+            (false, _) => Ok(()),
+        }
     }
 }
 
 pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
-    let ledger = context.open_read_only()?;
+    // Whoever asks for this very command is not told to run it.
+    let ledger = context.open_read_only().map_err(|failure| match failure.code() {
+        "damaged" => failure.hint(failures::RESTORE),
+        _ => failure,
+    })?;
     let height = ledger.view()?.tip()?.map_or(0, |tip| tip.height);
     let bar = progress::blocks("checking", height);
     let depth = if args.fast { VerifyDepth::Headers } else { VerifyDepth::Full };
@@ -100,7 +130,7 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let report = report?;
     let count = report.findings.len();
     context.print(&Verified {
-        ok: count == 0,
+        ok: count == 0 && report.unchecked.is_empty(),
         blocks: report.blocks,
         records: report.records,
         kept_from: report.kept_from,
@@ -108,16 +138,19 @@ pub(crate) fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         bytes: report.bytes,
         waiting: ledger.waiting()?,
         findings: report.findings.iter().map(Found::from).collect(),
+        unchecked: report.unchecked.iter().map(|what| crate::exit::with_sources(what)).collect(),
     })?;
-    if count == 0 {
-        return Ok(());
+    if count > 0 {
+        let what = if count == 1 {
+            "one thing is not as it should be: see the finding".to_owned()
+        } else {
+            format!("{count} things are not as they should be: see the findings")
+        };
+        return Err(Failure::new(Fault::Damaged, "verify", what)
+            .hint("what helps stands below the findings; docs/backup.md says how to restore"));
     }
-    let things = if count == 1 { "one thing is" } else { "things are" };
-    let count = if count == 1 { String::new() } else { format!("{count} ") };
-    Err(Failure::new(
-        Fault::Damaged,
-        "verify",
-        format!("{count}{things} not as they should be: see the findings"),
-    )
-    .hint("restore what is damaged from a backup"))
+    match report.unchecked.first() {
+        None => Ok(()),
+        Some(what) => Err(failures::unchecked(what)),
+    }
 }

@@ -1,6 +1,6 @@
 //! Errors of exports and imports, and of folders.
 
-use super::{UPDATE, block_store, create, file, hinted, io, open, store};
+use super::{FETCH_AGAIN, OTHER_CHAIN, UPDATE, block_store, create, file, hinted, io, open, store};
 use crate::exit::Failure;
 use crate::exit::Fault::{Bug, Damaged, NotFound, Refused, Usage};
 use medledger::core::block::BlockDecodeError;
@@ -48,10 +48,15 @@ pub(super) fn import(error: &ImportError) -> Failure {
         ImportError::NotABlock { error: BlockDecodeError::UnknownVersion { .. }, .. } => {
             hinted(Failure::of(crate::exit::Fault::Environment, "update_needed", error))
         }
-        ImportError::NotABlock { .. } => Failure::of(Usage, "not_a_chain", error)
-            .hint("`medledger export chain` writes the file that is needed"),
-        ImportError::Genesis(_) => Failure::of(Refused, "genesis", error),
-        ImportError::OtherChain { .. } => Failure::of(Refused, "other_chain", error),
+        ImportError::NotABlock { .. } => Failure::of(Usage, "not_a_chain", error).hint(
+            "`medledger export chain` writes the file that is needed; one of a report goes to `medledger import report`",
+        ),
+        ImportError::Genesis(_) => Failure::of(Refused, "genesis", error).hint(
+            "whoever made this file founded no chain: ask for one that `medledger export chain` wrote",
+        ),
+        ImportError::OtherChain { .. } => {
+            Failure::of(Refused, "other_chain", error).hint(OTHER_CHAIN)
+        }
         ImportError::JoinedBefore(_) => Failure::of(Usage, "joined_before", error)
             .hint("`medledger import chain` takes what came later"),
         ImportError::NotAHospital { .. } => Failure::of(Refused, "not_a_hospital", error)
@@ -65,7 +70,7 @@ pub(super) fn import(error: &ImportError) -> Failure {
         ImportError::NotFinal { .. } => Failure::of(Refused, "not_final", error)
             .hint("ask for a new file: this one is not what the hospital exports"),
         ImportError::Copy(CopyError::Store(error)) => block_store(error),
-        ImportError::Copy(_) => Failure::of(Damaged, "car", error),
+        ImportError::Copy(_) => Failure::of(Damaged, "car", error).hint(FETCH_AGAIN),
         ImportError::Spool { source, .. } => io(source),
         ImportError::Create(error) => create(error),
         ImportError::Open(error) => open(error),
@@ -79,12 +84,14 @@ fn car(error: &CarError) -> Failure {
     match error {
         CarError::Io(error) => io(error),
         CarError::Header | CarError::HeaderTooLong { .. } | CarError::NoRoots => {
-            Failure::of(Usage, "not_a_car", error)
+            Failure::of(Usage, "not_a_car", error).hint(
+                "`medledger export report` and `medledger export chain` write the files that are needed",
+            )
         }
         CarError::Version { .. } => Failure::of(Usage, "not_a_car", error).hint(UPDATE),
         CarError::Cid { .. } => Failure::of(Refused, "cid", error),
         _ => Failure::of(Damaged, "car", error)
-            .hint("the file was cut or changed on its way: fetch it again"),
+            .hint(FETCH_AGAIN),
     }
 }
 

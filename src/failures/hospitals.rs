@@ -1,8 +1,8 @@
 //! Errors of hospitals among themselves.
 
-use super::{hinted, identity, open, store, submit};
+use super::{FETCH_AGAIN, OTHER_CHAIN, hinted, identity, open, store, submit};
 use crate::exit::Failure;
-use crate::exit::Fault::{Bug, Environment, NotFound, Refused, Usage};
+use crate::exit::Fault::{Bug, Damaged, Environment, NotFound, Refused, Usage};
 use medledger::core::hospital::{ApplicationError, ProposalError};
 use medledger::core::news::NewsError as DecodeError;
 use medledger::{HospitalChangeError, HospitalError, NewsError};
@@ -48,7 +48,9 @@ pub(super) fn proposal(error: &ProposalError) -> Failure {
         }
         ProposalError::Malformed(_) => Failure::of(Usage, "not_a_proposal", error)
             .hint("`medledger hospital propose` writes the file that is needed"),
-        ProposalError::OtherChain { .. } => Failure::of(Refused, "other_chain", error),
+        ProposalError::OtherChain { .. } => {
+            Failure::of(Refused, "other_chain", error).hint(OTHER_CHAIN)
+        }
         ProposalError::OtherSet => Failure::of(Refused, "other_set", error),
         ProposalError::Application(error) => card(error),
         ProposalError::Approval(_) => Failure::of(Refused, "approval", error),
@@ -62,9 +64,14 @@ pub(super) fn news(error: &NewsError) -> Failure {
         NewsError::Decode(DecodeError::UnknownVersion { .. }) => {
             hinted(Failure::of(Environment, "update_needed", error))
         }
+        NewsError::Decode(DecodeError::Damaged(_)) => {
+            Failure::of(Damaged, "news", error).hint(FETCH_AGAIN)
+        }
         NewsError::Decode(_) => Failure::of(Usage, "not_news", error)
             .hint("`medledger export news` writes the file that is needed"),
-        NewsError::OtherChain { .. } => Failure::of(Refused, "other_chain", error),
+        NewsError::OtherChain { .. } => {
+            Failure::of(Refused, "other_chain", error).hint(OTHER_CHAIN)
+        }
         NewsError::Checkpoint(_) => Failure::of(Refused, "checkpoint", error).hint(
             "hospitals signed two histories: `medledger checkpoint evidence` shows what is known",
         ),

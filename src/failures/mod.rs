@@ -3,6 +3,7 @@
 //! A test reads the service's sources and finds every variant named here.
 
 mod cars;
+mod findings;
 mod grants;
 mod hospitals;
 mod keys;
@@ -13,6 +14,7 @@ mod use_cases;
 mod variants;
 mod voids;
 
+pub(crate) use findings::{OWED, RESTORE, finding, unchecked};
 pub(crate) use receipts::RECEIPT_EXITS;
 pub(crate) use use_cases::unseal;
 
@@ -93,6 +95,8 @@ pub(crate) fn file(path: &std::path::Path, error: &io::Error) -> Failure {
 
 const VERIFY: &str = "`medledger verify` says what else is damaged; restore it from a backup";
 const FREE_SPACE: &str = "free some space and repeat the command: nothing was accepted";
+const FETCH_AGAIN: &str = "the file was cut or changed on its way: fetch it again";
+const OTHER_CHAIN: &str = "compare the chain's id with that of someone you trust; `medledger status` shows that of this ledger";
 const UPDATE: &str = "install a newer medledger";
 const IN_USE: &str = "repeat the command when the other process has ended";
 

@@ -1,6 +1,6 @@
 //! Why a receipt proves nothing, with an exit code for each reason; checkpoints and evidence.
 
-use super::{Bug, Damaged, Environment, NotFound, Refused, Usage, hinted, store};
+use super::{Bug, Damaged, Environment, NotFound, OTHER_CHAIN, Refused, Usage, hinted, store};
 use crate::exit::Failure;
 use medledger::CheckEvidenceError;
 use medledger::core::checkpoint::{EvidenceError, FinalityError};
@@ -43,9 +43,13 @@ pub(super) fn check(error: &CheckError) -> Failure {
 /// A checkpoint that could not be compared with the chain here.
 pub(super) fn compare(error: &CompareError) -> Failure {
     match error {
-        CompareError::Note(_) => Failure::of(Usage, "not_a_checkpoint", error),
+        CompareError::Note(_) | CompareError::Checkpoint(FinalityError::Checkpoint(_)) => {
+            let text = format!("this is no signed checkpoint: {}", root_of(error));
+            Failure::new(Usage, "not_a_checkpoint", text)
+                .hint("`medledger checkpoint show --output FILE` writes the file that is needed")
+        }
         CompareError::Checkpoint(FinalityError::OtherChain { .. }) => {
-            Failure::of(Refused, "other_chain", error)
+            Failure::of(Refused, "other_chain", error).hint(OTHER_CHAIN)
         }
         CompareError::Checkpoint(_) | CompareError::Empty => {
             Failure::of(Refused, "checkpoint", error)
@@ -54,6 +58,15 @@ pub(super) fn compare(error: &CompareError) -> Failure {
         CompareError::Store(error) => store(error),
         _ => Failure::of(Bug, "unknown", error),
     }
+}
+
+/// What the innermost of an error and those below it says.
+fn root_of(error: &dyn std::error::Error) -> String {
+    let mut below = error;
+    while let Some(next) = below.source() {
+        below = next;
+    }
+    below.to_string()
 }
 
 /// Evidence that is kept here was checked before: what does not hold now is damaged.

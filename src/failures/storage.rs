@@ -37,6 +37,7 @@ pub(super) fn storage(error: &StorageError) -> Failure {
         StorageError::NoKeepers => Failure::of(Usage, "no_keepers", error).hint(
             "`medledger storage replicas add NAME --cluster URL`, or --service URL, adds one",
         ),
+        StorageError::Owed(fault) => super::findings::owed(fault),
         StorageError::Replication(_) => Failure::of(Environment, "replicas", error),
         #[cfg(feature = "kubo")]
         StorageError::Spread(_) => Failure::of(Usage, "peers", error),

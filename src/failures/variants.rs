@@ -14,7 +14,7 @@ const MAPPED: &[(&str, &[&str])] = &[
     ("crates/medledger-core/src/seal/format.rs", &["SealError", "UnsealError"]),
     ("crates/medledger-core/src/slot.rs", &["SlotError"]),
     ("crates/medledger-ipfs/src/store/error.rs", &["StoreError"]),
-    ("crates/medledger/src/ledger.rs", &["OpenError"]),
+    ("crates/medledger/src/ledger/opening.rs", &["OpenError"]),
     ("crates/medledger/src/blocks.rs", &["BlocksError"]),
     ("crates/medledger/src/backup.rs", &["BackupError"]),
     ("crates/medledger/src/prune.rs", &["PruneError"]),

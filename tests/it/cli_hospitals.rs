@@ -28,7 +28,7 @@ impl Two {
     /// One gives the other everything it has; blocks that are final there then.
     pub(crate) fn give(&self, from: &str, to: &str) -> u64 {
         let (car, news) = (self.file("chain.car"), self.file("news"));
-        self.at(from, &["export", "news", "-o", &news]).json();
+        self.at(from, &["export", "news", "-o", &news, "--force"]).json();
         self.at(from, &["export", "chain", "-o", &car, "--with-reports", "--force"]).json();
         self.at(to, &["import", "chain", &car]).json();
         let heard = self.at(to, &["import", "news", &news]).json();
@@ -296,7 +296,7 @@ fn cards_and_news_that_are_none_are_refused_by_name() {
     two.at("a", &["import", "news", &garbage]).fails(2, "usage", "not_news");
     let (mine, news) = (two.file("b.card"), two.file("news"));
     two.at("b", &["init", "--bits", "207fffff", "--name", "Other"]).json();
-    two.at("b", &["export", "news", "-o", &news]).json();
+    two.at("b", &["export", "news", "-o", &news, "--force"]).json();
     two.at("a", &["import", "news", &news]).fails(3, "refused", "other_chain");
     // A card that is given twice is one founder less than meant.
     two.at("e", &["hospital", "new", "--name", "E", "-o", &two.file("e.card")]).json();

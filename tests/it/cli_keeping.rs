@@ -66,8 +66,9 @@ fn pitfall_28_a_whole_folder_is_put_back_with_its_note_and_goes_on_unawares_with
     verify.fails(5, "damaged", "verify");
     let found: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
     let found = found["findings"].as_array().unwrap();
-    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found.len(), 2, "{found:?}");
     assert!(text(&found[0], "message").contains("wrapped key is missing"), "{found:?}");
+    assert!(text(&found[1], "message").contains("its label is missing"), "{found:?}");
     // Its patient is told so as well, and not to look for another key.
     let reports = hospital.run(&["reports", "--as", "3"]).json();
     let report = text(&found[0], "report");

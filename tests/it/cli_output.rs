@@ -434,9 +434,4 @@ fn no_command_replaces_a_file_unless_it_is_told_to() {
         hospital.run(&[command, &[&path[..], "--force"]].concat()).json();
         assert_ne!(std::fs::read(&path).unwrap(), b"not needed", "{command:?}");
     }
-    // News are written again and again to one place.
-    let news = hospital.path("news").to_str().unwrap().to_owned();
-    for _ in 0..2 {
-        hospital.run(&["export", "news", "-o", &news]).json();
-    }
 }

@@ -14,6 +14,7 @@ use crate::hospital::HospitalSet;
 use crate::ids::{BlockId, TreeHash};
 use crate::log_tree::{LogTree, LogTreeError, MemoryNodes, TreeNodes};
 use crate::merkle::InclusionProof;
+use crate::rows::Faults;
 use crate::state::{State, StateRead};
 use crate::store::{Drawer, StoreError, StoredBlock, Unit, View};
 
@@ -305,6 +306,13 @@ pub(crate) fn keep(unit: &mut dyn Unit, note: &SignedNote, size: u64) -> Result<
         ballots::hand_over(unit, height)?;
     }
     Ok(())
+}
+
+/// Checks what is kept of checkpoints that contradict the chain, and of handovers. The newest checkpoint, and that each
+/// handover proves its change, is for whoever checks the chain.
+pub(crate) fn check_rows(view: &dyn View, faults: &mut Faults) -> Result<(), StoreError> {
+    compare::check_rows(view, faults)?;
+    handover::check_rows(view, faults)
 }
 
 /// How many blocks are final.

@@ -50,6 +50,7 @@ pub mod record;
 pub mod registry;
 pub mod release;
 pub mod replay;
+pub mod rows;
 pub mod seal;
 pub mod simulate;
 pub mod slot;

@@ -31,6 +31,9 @@ pub enum NewsError {
     /// Not the canonical DAG-CBOR of news.
     #[error("not the news of a hospital: {0}")]
     Malformed(#[from] DecodeError),
+    /// They begin as news do and are not the canonical DAG-CBOR of any.
+    #[error("the news were cut or changed on their way: {0}")]
+    Damaged(DecodeError),
     /// Written by another version of the format.
     #[error(
         "the news have format version {found}; this version reads {FORMAT_VERSION}: update needed"
@@ -40,6 +43,9 @@ pub enum NewsError {
         found: u16,
     },
 }
+
+/// What all news of this version begin with: a map of six, `v` and its value, `chain`, and that 32 bytes come.
+const HEAD: &[u8] = b"\xa6\x61v\x01\x65chain\x58\x20";
 
 impl News {
     /// No news of a chain.
@@ -66,10 +72,14 @@ impl News {
     /// # Errors
     /// See [`NewsError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, NewsError> {
-        if let Some(found) = cbor::check_version(bytes, limit::NEWS_BYTES)? {
+        let wrong = |error| match bytes.starts_with(HEAD) {
+            true => NewsError::Damaged(error),
+            false => NewsError::Malformed(error),
+        };
+        if let Some(found) = cbor::check_version(bytes, limit::NEWS_BYTES).map_err(wrong)? {
             return Err(NewsError::UnknownVersion { found });
         }
-        Ok(cbor::decode(bytes, limit::NEWS_BYTES)?)
+        cbor::decode(bytes, limit::NEWS_BYTES).map_err(wrong)
     }
 }
 
@@ -88,6 +98,13 @@ mod tests {
         assert_eq!(News::decode(&later.encode()), Err(NewsError::UnknownVersion { found: 2 }));
         let mut longer = news.encode();
         longer.push(0);
-        assert!(matches!(News::decode(&longer), Err(NewsError::Malformed(_))));
+        assert!(matches!(News::decode(&longer), Err(NewsError::Damaged(_))));
+        let whole = news.encode();
+        for cut in HEAD.len()..whole.len() {
+            assert!(matches!(News::decode(&whole[..cut]), Err(NewsError::Damaged(_))), "{cut}");
+        }
+        for other in [&b""[..], b"no news", &cbor::encode(&"text"), &whole[..HEAD.len() - 1]] {
+            assert!(matches!(News::decode(other), Err(NewsError::Malformed(_))), "{other:?}");
+        }
     }
 }

@@ -13,8 +13,9 @@ use crate::finality;
 use crate::ids::{MemberId, RecordId};
 use crate::merkle::{self, InclusionProof};
 use crate::replay;
+use crate::rows::Faults;
 use crate::state::State;
-use crate::store::{Drawer, StoreError, Unit, View};
+use crate::store::{Drawer, Standing, StoreError, Unit, View};
 
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,28 @@ pub fn path(view: &dyn View, id: &RecordId) -> Result<Option<InclusionProof>, St
     cbor::decode(&bytes, MAX_PATH)
         .map(Some)
         .map_err(|error| StoreError::Damaged(format!("path of record {id}: {error}")))
+}
+
+/// Checks that each path can be read and leads from a record that is here in a block that was pruned. That it leads to
+/// the root is checked with the block.
+pub(crate) fn check_paths(view: &dyn View, faults: &mut Faults) -> Result<(), StoreError> {
+    // Told elsewhere where it cannot be read.
+    let kept_from = match kept_from(view) {
+        Err(StoreError::Damaged(_)) => u64::MAX,
+        other => other?,
+    };
+    for (key, _) in view.local_scan(Drawer::Paths, &[], None, usize::MAX)? {
+        let Ok(id) = RecordId::try_from(key.as_slice()) else {
+            faults.add(Drawer::Paths, &key, "it belongs to no record");
+            continue;
+        };
+        faults.read(Drawer::Paths, &key, path(view, &id))?;
+        let pruned = matches!(view.standing(&id), Ok(Some(Standing::Mined { height, .. })) if height < kept_from);
+        if !pruned {
+            faults.add(Drawer::Paths, &key, "its record is in no block that was pruned");
+        }
+    }
+    Ok(())
 }
 
 /// Drops the records of final blocks but of the newest `keep` ones, at most a thousand blocks in one unit: repeat

@@ -3,11 +3,13 @@
 use crate::block::Block;
 use crate::chain::{BlockError, Rules, block_at, tip};
 use crate::clock::Timestamp;
+use crate::fork;
 use crate::ids::BlockId;
 use crate::prune;
 use crate::registry::VoidCode;
-use crate::state::{PutOff, Rebuilt, Signatures, StateRead, apply};
+use crate::state::{Change, Changes, PutOff, Rebuilt, Signatures, StateKey, StateRead, apply};
 use crate::store::{StoreError, StoredBlock, View};
+use std::collections::BTreeMap;
 
 /// What a replay found to be in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,12 @@ pub enum ReplayError {
         height: u64,
         /// What differs.
         what: &'static str,
+    },
+    /// What is kept to take a block back is not what was there before it.
+    #[error("what is kept to take block {height} back is not what was there before it")]
+    Undo {
+        /// Its height.
+        height: u64,
     },
     /// The genesis block is that of another chain.
     #[error("the genesis block is {found}, that of the chain is {expected}")]
@@ -114,19 +122,48 @@ fn blocks(
         let block = block(view, &stored)?;
         places.push((signatures.waiting(), height));
         let signatures = &mut PutOff(signatures);
-        let judged = judge(view, rules, &newest, &block, now, signatures, into);
+        let kept = fork::write::kept(view, height)?;
+        let mut before = kept.as_ref().map(|_| Before::default());
+        let judged = judge(view, rules, &newest, &block, now, signatures, into, &mut before);
         let checked = judged.map_err(|error| ReplayError::Rule { height, error })?;
         if signatures.faulty() {
             return Ok(());
         }
         compare(&stored, &checked)?;
+        if let (Some(kept), Some(before)) = (kept, before)
+            && !before.is_as_kept(&kept)
+        {
+            return Err(ReplayError::Undo { height });
+        }
         newest.push(checked);
         done(height, block.records.len() as u64);
     }
     Ok(())
 }
 
-/// As [`Rules::check_block`], but that what changes is folded into `state` at once.
+/// The entries that a block changes, as they were before it.
+#[derive(Default)]
+struct Before(BTreeMap<StateKey, Option<Vec<u8>>>);
+
+impl Before {
+    fn note(&mut self, changes: &[Change], state: &dyn StateRead) -> Result<(), StoreError> {
+        for Change { key, .. } in changes {
+            if !self.0.contains_key(key) {
+                self.0.insert(key.clone(), state.state(key.as_bytes())?);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_as_kept(&self, kept: &Changes) -> bool {
+        let here = self.0.iter().map(|(key, value)| (key.as_bytes(), value.as_deref()));
+        here.eq(kept.iter())
+    }
+}
+
+/// As [`Rules::check_block`], but that what changes is folded into `state` at once. `before` is told what it was, where
+/// that is asked for.
+#[expect(clippy::too_many_arguments, reason = "one step of the function above")]
 fn judge(
     view: &dyn View,
     rules: &Rules,
@@ -135,12 +172,16 @@ fn judge(
     now: Timestamp,
     signatures: &mut dyn Signatures,
     state: &mut Rebuilt,
+    before: &mut Option<Before>,
 ) -> Result<StoredBlock, BlockError> {
     let tip = newest.tip();
     rules.check_frame(&SoFar { view, newest, state }, tip, block, now)?;
     let at = rules.at(tip);
     Rules::check_records(block, signatures, &mut |record, signatures| {
         let changes = apply(state, record, &at, signatures)?;
+        if let Some(before) = before {
+            before.note(&changes, state)?;
+        }
         state.write(changes);
         Ok(())
     })?;

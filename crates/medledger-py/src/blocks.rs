@@ -1,12 +1,12 @@
 //! Results about the store of ciphertext.
 
 use crate::results::{Maker, datetime};
-use medledger::BlocksCollected;
 use medledger::core::Cid;
 use medledger::ipfs::CacheStats;
 use medledger::ipfs::check::{Broken, StoreCheck};
 use medledger::ipfs::repair::Repaired;
 use medledger::ipfs::store::{Keep, Pin};
+use medledger::{BlocksCollected, UnkeptReport};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -34,7 +34,12 @@ pub(crate) fn pins<'py>(py: Python<'py>, pins: &[Pin]) -> Result<'py> {
     Ok(PyTuple::new(py, pins)?.into_any())
 }
 
-pub(crate) fn checked<'py>(py: Python<'py>, check: &StoreCheck) -> Result<'py> {
+pub(crate) fn checked<'py>(
+    py: Python<'py>,
+    check: &StoreCheck,
+    unkept: &[UnkeptReport],
+) -> Result<'py> {
+    let not_kept: Vec<_> = unkept.iter().map(|unkept| unkept.report).collect();
     let cids = |broken: &[Broken]| broken.iter().map(|broken| broken.cid).collect::<Vec<Cid>>();
     let malformed: Vec<Cid> = check.malformed.iter().map(|(broken, _)| broken.cid).collect();
     let strays: Vec<String> = check.strays.iter().map(|p| p.display().to_string()).collect();
@@ -48,6 +53,7 @@ pub(crate) fn checked<'py>(py: Python<'py>, check: &StoreCheck) -> Result<'py> {
         .set("unreferenced", check.unreferenced)?
         .set("unreferenced_bytes", check.unreferenced_bytes)?
         .set("strays", texts(py, &strays)?)?
+        .set("not_kept", texts(py, &not_kept)?)?
         .make("BlockCheck")
 }
 

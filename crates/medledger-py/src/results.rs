@@ -270,12 +270,14 @@ pub(crate) fn block<'py>(py: Python<'py>, value: &Mined) -> PyResult<Bound<'py, 
 
 pub(crate) fn verified<'py>(py: Python<'py>, value: &VerifyReport) -> PyResult<Bound<'py, PyAny>> {
     let findings: Vec<String> = value.findings.iter().map(ToString::to_string).collect();
+    let unchecked: Vec<String> = value.unchecked.iter().map(ToString::to_string).collect();
     Maker::new(py)
         .set("blocks", value.blocks)?
         .set("records", value.records)?
         .set("reports", value.reports)?
         .set("bytes", value.bytes)?
         .set("findings", PyTuple::new(py, findings)?)?
+        .set("unchecked", PyTuple::new(py, unchecked)?)?
         .make("VerifyReport")
 }
 

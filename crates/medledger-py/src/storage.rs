@@ -38,6 +38,7 @@ pub(crate) fn status<'py>(py: Python<'py>, status: &StorageStatus) -> Result<'py
         .text("mode", status.mode)?
         .set("node", status.node.clone())?
         .set("behind", status.behind)?
+        .set("owed_damaged", status.fault.as_ref().map(ToString::to_string))?
         .make("StorageStatus")
 }
 

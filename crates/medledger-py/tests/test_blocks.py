@@ -19,7 +19,7 @@ def test_blocks_are_kept_checked_repaired_and_collected(fresh, tmp_path):
     assert [reason.reason for reason in pin.reasons] == [f"report {uploaded.report}"]
     assert pin.reasons[0].since is not None
     check = ledger.check_blocks()
-    assert check.ok and check.unreferenced == 0 and check.strays == ()
+    assert check.ok and check.unreferenced == 0 and check.strays == () and check.not_kept == ()
 
     folder = ledger.path
     copy = tmp_path / "copy"
@@ -37,6 +37,12 @@ def test_blocks_are_kept_checked_repaired_and_collected(fresh, tmp_path):
     collected = ledger.collect_blocks()
     assert (collected.removed, collected.released, collected.pinned) == (0, (), ())
     assert collected.kept == check.blocks
+    for kept in (folder / "blocks" / "pins").iterdir():
+        kept.unlink()
+    loose = ledger.check_blocks()
+    assert not loose.ok and loose.not_kept == (uploaded.report,)
+    assert ledger.collect_blocks().pinned == (uploaded.report,)
+    assert ledger.check_blocks().ok
     stats = ledger.cache_stats()
     assert stats.capacity > 0 and 0.0 <= stats.hit_ratio <= 1.0
 

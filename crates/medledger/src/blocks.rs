@@ -7,7 +7,7 @@ use medledger_core::Cid;
 use medledger_core::ids::ReportId;
 use medledger_core::registry::Kind;
 use medledger_core::state::{State, StateRead};
-use medledger_core::store::{RecordQuery, StoreError};
+use medledger_core::store::{Drawer, RecordQuery, StoreError, View};
 use medledger_ipfs::BlockRead;
 use medledger_ipfs::check::{StoreCheck, check_store};
 use medledger_ipfs::collect::{
@@ -52,6 +52,20 @@ pub struct BlocksCollected {
     pub pinned: Vec<ReportId>,
     /// What was removed.
     pub collected: Collected,
+}
+
+/// A report on the ledger that the store of blocks does not keep: no root of it is pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnkeptReport {
+    /// The report.
+    pub report: ReportId,
+    /// Its envelope.
+    pub envelope: Cid,
+    /// What people call it; none where nobody named it here.
+    pub label: Option<String>,
+    /// Whether the envelope is here all the same. The next [collection](Ledger::collect_blocks) keeps it again then.
+    pub here: bool,
 }
 
 /// Reports whose blocks are being stored, or stored and not yet on the ledger.
@@ -146,6 +160,54 @@ impl Ledger {
         }
         // What counts is what lies on the disk.
         Ok(check_store(own, threads, progress)?)
+    }
+
+    /// Reports on the ledger that nothing keeps here: those whose envelope is here and not pinned, and those of this
+    /// hospital that are not here at all. A [check](Ledger::check_blocks) of the store knows nothing of the ledger.
+    ///
+    /// # Errors
+    /// When a store fails.
+    pub fn unkept_reports(&self) -> Result<Vec<UnkeptReport>, BlocksError> {
+        let blocks = self.own_blocks();
+        let pinned: BTreeSet<Cid> = blocks.pinned()?.into_iter().map(|pin| pin.root).collect();
+        let view = self.view()?;
+        let mut unkept = Vec::new();
+        for (report, envelope) in self.envelopes()? {
+            if pinned.contains(&envelope) {
+                continue;
+            }
+            let here = blocks.has(&envelope)?;
+            if here || self.must_have(view.as_ref(), &report, &envelope)? {
+                // A label that does not open is for `verify` to tell.
+                let named = view.local(Drawer::Labels, report.as_bytes())?.is_some();
+                let label = if named { self.label(view.as_ref(), &report).ok() } else { None };
+                unkept.push(UnkeptReport { report, envelope, label, here });
+            }
+        }
+        Ok(unkept)
+    }
+
+    /// Whether this is the envelope of a report of this hospital now and once all that waits is mined: around a rotation
+    /// there are two, and one is enough.
+    fn must_have(
+        &self,
+        view: &dyn View,
+        report: &ReportId,
+        envelope: &Cid,
+    ) -> Result<bool, StoreError> {
+        let is = |state: &dyn StateRead| -> Result<bool, StoreError> {
+            let entry = State::new(state).report(report)?;
+            Ok(entry.is_some_and(|it| it.hospital == self.hospital() && it.envelope == *envelope))
+        };
+        if self.is_follower() || !is(view)? {
+            return Ok(false);
+        }
+        let mut ahead = false;
+        self.engine().with_pending(view, &mut |state| {
+            ahead = is(state)?;
+            Ok(())
+        })?;
+        Ok(ahead)
     }
 
     /// Brings pins and ledger to agreement, then removes every block that nothing keeps. Uploads may go

@@ -355,12 +355,14 @@ pub(crate) mod follower;
 pub(crate) mod joining;
 mod pace;
 
+pub(crate) use follower::ROW as FOLLOWER;
+
 #[cfg(feature = "sqlite")]
 pub use joining::{HospitalError, HospitalOptions};
 pub use pace::Pace;
 
-const MINING_KEY: &[u8] = b"mining-key";
-const HOSPITAL: &[u8] = b"hospital";
+pub(crate) const MINING_KEY: &[u8] = b"mining-key";
+pub(crate) const HOSPITAL: &[u8] = b"hospital";
 
 /// What a store says of its ledger.
 pub(crate) struct Opened {
@@ -372,8 +374,13 @@ pub(crate) struct Opened {
     pub(crate) engine: Box<dyn Engine>,
 }
 
-/// The engine of the chain in a store, with this node's mining key.
-pub(crate) fn engine(store: &dyn Store, node_key: &NodeKey) -> Result<Opened, StoreError> {
+/// The engine of the chain in a store, with this node's mining key. Reading needs none: one that is damaged is for
+/// `verify` to find.
+pub(crate) fn engine(
+    store: &dyn Store,
+    node_key: &NodeKey,
+    read_only: bool,
+) -> Result<Opened, StoreError> {
     let view = store.view()?;
     let damaged = |what: &str| StoreError::Damaged(what.to_owned());
     let header = view.block(0)?.ok_or_else(|| damaged("there is no genesis block"))?.signed.header;
@@ -386,7 +393,10 @@ pub(crate) fn engine(store: &dyn Store, node_key: &NodeKey) -> Result<Opened, St
         .local(Drawer::Node, HOSPITAL)?
         .and_then(|bytes| MemberId::try_from(bytes.as_slice()).ok())
         .ok_or_else(|| damaged("this node's hospital is not noted"))?;
-    let key = mining_key(view.as_ref(), node_key)?;
+    let key = match mining_key(view.as_ref(), node_key) {
+        Err(StoreError::Damaged(_)) if read_only => None,
+        key => key?,
+    };
     let key = key.map(|key| MiningKey { hospital, key });
     let engine: Box<dyn Engine> = match rules.genesis.consensus {
         Consensus::Log => Box::new(LogEngine::new(rules.clone(), key)),
@@ -397,7 +407,10 @@ pub(crate) fn engine(store: &dyn Store, node_key: &NodeKey) -> Result<Opened, St
 }
 
 /// This node's mining key, if it has one.
-fn mining_key(view: &dyn View, node_key: &NodeKey) -> Result<Option<SigningKey>, StoreError> {
+pub(crate) fn mining_key(
+    view: &dyn View,
+    node_key: &NodeKey,
+) -> Result<Option<SigningKey>, StoreError> {
     let Some(sealed) = view.local(Drawer::Node, MINING_KEY)? else { return Ok(None) };
     let bytes = node_key.unseal(Drawer::Node, MINING_KEY, &sealed)?;
     let bytes = <[u8; 32]>::try_from(bytes.as_slice())

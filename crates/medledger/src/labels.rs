@@ -6,7 +6,7 @@ use medledger_core::ids::{MemberId, ReportId};
 use medledger_core::store::{Drawer, StoreError, Unit, View};
 
 /// Row of the labels given within the newest second: the second, then each patient that got one.
-const NEWEST_SECOND: &[u8] = b"labels-of-second";
+pub(crate) const NEWEST_SECOND: &[u8] = b"labels-of-second";
 
 impl Ledger {
     /// Names a new report by hospital, patient, day and time, such as `8_8_30-04-2024_10-41-06`; a

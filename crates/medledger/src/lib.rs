@@ -116,7 +116,7 @@ pub use approve::{ApproveError, Approved, Key, ReaderKey};
 pub use audit::{AuditEntry, AuditError, AuditEvent, AuditFinding, AuditGlance, AuditReport};
 #[cfg(feature = "sqlite")]
 pub use backup::{Backup, BackupError};
-pub use blocks::{BlocksCollected, BlocksError};
+pub use blocks::{BlocksCollected, BlocksError, UnkeptReport};
 pub use checkpoints::CheckEvidenceError;
 pub use create::{CreateError, CreateOptions, Difficulty, EngineChoice, Pace, hash_rate};
 #[cfg(feature = "sqlite")]
@@ -151,9 +151,9 @@ pub use rotate::{Confirmed, RotateError, RotateOutcomes, Rotated};
 pub use settings::{MailSettings, Settings, SettingsError};
 pub use steps::{Observer, Step};
 pub use storage::{
-    Keeper, KeeperKind, KuboSettings, RepairSource, ReplicaKeeper, ReplicaReport, ReplicaSettings,
-    SourceSettings, StorageError, StorageMode, StorageSettings, StorageStatus, SwitchOptions,
-    Switched, auth_variable,
+    Keeper, KeeperKind, KuboSettings, OwedFault, RepairSource, ReplicaKeeper, ReplicaReport,
+    ReplicaSettings, SourceSettings, StorageError, StorageMode, StorageSettings, StorageStatus,
+    SwitchOptions, Switched, auth_variable,
 };
 pub use succeed::{Succession, SuccessionError};
 pub use suspension::Suspension;
@@ -161,7 +161,7 @@ pub use system::{SystemClock, Threads, os_rng};
 pub use time::{parse_time, show_time};
 pub use upload::{Delivery, Upload, UploadError, UploadOptions, Uploaded};
 pub use verifier::RECEIPT_VERIFIER;
-pub use verify::{Finding, VerifyDepth, VerifyReport};
+pub use verify::{Finding, Unchecked, VerifyDepth, VerifyReport};
 
 pub use medledger_core as core;
 pub use medledger_core::access_key::AccessKey;

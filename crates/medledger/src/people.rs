@@ -279,6 +279,20 @@ impl Ledger {
         contact_row(view, self.node_key(), member)
     }
 
+    /// The highest registration number that was given here; 0 when none was. Contacts that do not open are passed over.
+    pub(crate) fn highest_number(&self, view: &dyn View) -> Result<u32, StoreError> {
+        let mut highest = 0;
+        for (key, _) in view.local_scan(Drawer::Contacts, &[], None, usize::MAX)? {
+            let Ok(member) = MemberId::try_from(key.as_slice()) else { continue };
+            match self.number(view, &member) {
+                Ok(number) => highest = highest.max(number),
+                Err(StoreError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(highest)
+    }
+
     pub(crate) fn describe_member(
         &self,
         view: &dyn View,
@@ -457,7 +471,7 @@ pub(crate) fn check_contact(contact: &Contact) -> Result<(), RegisterError> {
 }
 
 /// Row of the last registration number.
-const LAST_MEMBER: &[u8] = b"last-member";
+pub(crate) const LAST_MEMBER: &[u8] = b"last-member";
 
 /// Counts from 1, in a row of its own.
 pub(crate) fn next_number(

@@ -9,7 +9,7 @@ use medledger_core::store::{Drawer, StoreError, View};
 use serde::{Deserialize, Serialize};
 
 /// Rows of losses: this, then the height and the id of the block that was given up.
-const LOSS: &[u8] = b"loss/";
+pub(crate) const LOSS: &[u8] = b"loss/";
 
 /// More than any loss takes.
 const MAX_LOSS: usize = 512;
@@ -67,7 +67,7 @@ impl Ledger {
         let store = crate::sqlite::SqliteStore::open(&folder.join(crate::create::DATABASE), false)?;
         let key_path = node_key_path(folder, &settings);
         let node_key = crate::node_key::NodeKey::load(&key_path)?;
-        let crate::create::Opened { rules, .. } = crate::create::engine(&store, &node_key)?;
+        let crate::create::Opened { rules, .. } = crate::create::engine(&store, &node_key, false)?;
         let paths = head::paths(folder, &key_path, &rules);
         let mut unit = store.unit()?;
         let Some(head) = head::lost(unit.as_ref(), &rules, &paths)? else { return Ok(None) };
@@ -77,7 +77,7 @@ impl Ledger {
         let tip = medledger_core::chain::tip(unit.as_ref())?;
         let time = crate::SystemClock.now();
         let loss = Loss { above: tip.height, height: head.height, id: head.id, time };
-        let key = [LOSS, &head.height.to_be_bytes(), head.id.as_bytes()].concat();
+        let key = key_of(&loss);
         unit.set_local(Drawer::Node, &key, Some(&cbor::encode(&loss)))?;
         // Its blocks are given up, its votes never.
         let note = head::bind(unit.as_mut(), &paths)?;
@@ -98,6 +98,15 @@ impl Ledger {
     pub fn losses(&self) -> Result<Vec<Loss>, StoreError> {
         losses(self.view()?.as_ref())
     }
+}
+
+fn key_of(loss: &Loss) -> Vec<u8> {
+    [LOSS, &loss.height.to_be_bytes(), loss.id.as_bytes()].concat()
+}
+
+/// Whether a row is an accepted loss, in its place.
+pub(crate) fn is_loss(key: &[u8], row: &[u8]) -> bool {
+    cbor::decode::<Loss>(row, MAX_LOSS).is_ok_and(|loss| key_of(&loss) == key)
 }
 
 fn losses(view: &dyn View) -> Result<Vec<Loss>, StoreError> {

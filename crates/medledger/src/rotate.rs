@@ -313,7 +313,13 @@ impl Ledger {
 }
 
 /// Rows of reports to be rotated: patient, then report.
-const ROTATE: &[u8] = b"rotate/";
+pub(crate) const ROTATE: &[u8] = b"rotate/";
+
+/// The patient and the report of a mark.
+pub(crate) fn marked(key: &[u8]) -> Option<(MemberId, ReportId)> {
+    let (patient, report) = key.strip_prefix(ROTATE)?.split_at_checked(MemberId::LEN)?;
+    Some((MemberId::try_from(patient).ok()?, ReportId::try_from(report).ok()?))
+}
 
 fn mark(patient: &MemberId, report: &ReportId) -> Vec<u8> {
     [ROTATE, patient.as_bytes(), report.as_bytes()].concat()

@@ -3,6 +3,10 @@
 //! the same with two grants to the nurse.
 #![cfg(feature = "sqlite")]
 
+#[path = "it/copy.rs"]
+mod copy;
+
+use copy::copy;
 use medledger::sqlite::SqliteStore;
 use medledger::{Ledger, OpenError, VerifyDepth};
 use medledger_core::clock::Timestamp;
@@ -14,19 +18,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const NEWEST: i64 = 6;
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).unwrap();
-        }
-    }
-}
 
 /// A copy of a committed ledger, and its database.
 fn committed(name: &str, dir: &Path) -> (PathBuf, PathBuf) {

@@ -4,7 +4,7 @@ use crate::commands::says::{Said, says};
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::failures::{self, RECEIPT_EXITS};
-use crate::output::{Show, fields};
+use crate::output::{Show, count, fields};
 use clap::Args;
 use medledger::core::registry::limit;
 use medledger::{ChainId, Receipt, show_time};
@@ -76,7 +76,7 @@ impl Show for Proven {
         let by = self.cosigned.iter().map(|by| format!("{} on {}", by.hospital, by.time));
         rows.push(("cosigned by", by.collect::<Vec<_>>().join("\n")));
         rows.push(("quorum", format!("{} of {} hospitals", self.quorum, self.hospitals)));
-        rows.push(("checkpoint", format!("signed over {} blocks", self.checkpoint_size)));
+        rows.push(("checkpoint", format!("signed over {}", count(self.checkpoint_size, "block"))));
         fields(out, &rows)?;
         writeln!(out, "\nnot proven:")?;
         NOT_PROVEN.iter().try_for_each(|text| writeln!(out, "  {text}"))

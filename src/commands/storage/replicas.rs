@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
-use crate::output::{Column, Done, Show, fields, table};
+use crate::output::{Column, Done, Show, count, fields, table};
 use clap::{Args, Subcommand};
 use medledger::{KeeperKind, ReplicaKeeper, ReplicaReport, ReplicaSettings, auth_variable};
 use serde::Serialize;
@@ -238,7 +238,7 @@ fn told(context: &Context, report: ReplicaReport, hint: &'static str) -> Result<
         n => Err(Failure::new(
             Fault::Environment,
             "short_of_replicas",
-            format!("{n} reports have fewer replicas than wanted"),
+            format!("fewer replicas than wanted: of {}", count(n, "report")),
         )
         .hint(hint)),
     }

@@ -7,10 +7,12 @@ use crate::clock::Timestamp;
 use crate::ids::{MemberId, RecordId};
 use crate::record::SignedRecord;
 use crate::registry::{VoidCode, limit};
+use crate::rows::Faults;
 use crate::store::{Drawer, StoreError, Unit, View};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
 /// What is answered to a record whose author is unknown, so that nobody can check its signature.
 pub(super) const UNSIGNED: Taken = Taken::WaitsFor(VoidCode::UnknownAuthor);
@@ -75,12 +77,50 @@ impl Party {
         Self { since: since.as_secs(), entries: bytes.into() }
     }
 
-    fn entries(&self, first: &RecordId) -> Result<Vec<Entry>, StoreError> {
-        let read = self.entries.chunks(Entry::LEN).map(Entry::read).collect();
-        let damaged =
-            || StoreError::Damaged(format!("note on the waiting record {first} and others"));
-        Option::ok_or_else(read, damaged)
+    fn read(first: &RecordId, row: &[u8]) -> Result<(Timestamp, Vec<Entry>), StoreError> {
+        let damaged = |what: &dyn Display| {
+            let about = format!("note on the waiting record {first} and others");
+            StoreError::Damaged(format!("{about}: {what}"))
+        };
+        let party: Self = cbor::decode(row, PARTY_BYTES).map_err(|error| damaged(&error))?;
+        let entries: Option<Vec<Entry>> =
+            party.entries.chunks(Entry::LEN).map(Entry::read).collect();
+        let entries = entries.filter(|entries| !entries.is_empty());
+        let entries = entries.ok_or_else(|| damaged(&"cut, or without any"))?;
+        Ok((Timestamp::from_secs(party.since), entries))
     }
+}
+
+/// Checks a note, if it is on records of others: `false` if it is another one.
+pub(super) fn check_note(
+    view: &dyn View,
+    key: &[u8],
+    row: &[u8],
+    id: &RecordId,
+    faults: &mut Faults,
+) -> Result<bool, StoreError> {
+    let noted: Vec<(RecordId, MemberId, u64)> = match key.first() {
+        Some(&GUEST) => {
+            let guest = faults.read(Drawer::Queue, key, parse::<Guest>(id, row))?;
+            guest.into_iter().map(|guest| (*id, guest.author, guest.bytes)).collect()
+        }
+        Some(&PARTY) => {
+            let party = faults.read(Drawer::Queue, key, Party::read(id, row))?;
+            let entries = party.into_iter().flat_map(|(_, entries)| entries);
+            entries.map(|entry| (entry.id, entry.author, entry.bytes.into())).collect()
+        }
+        _ => return Ok(false),
+    };
+    for (id, author, bytes) in noted {
+        match view.record(&id)? {
+            None => faults.add(Drawer::Queue, key, "its record is not here"),
+            Some(record) if (author, bytes) != (record.author, record.bytes.len() as u64) => {
+                faults.add(Drawer::Queue, key, "it is about another record than it stands for");
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(true)
 }
 
 fn key(kind: u8, id: &RecordId) -> Vec<u8> {
@@ -102,13 +142,8 @@ impl Notes {
         }
         for (key, row) in view.local_scan(Drawer::Queue, &[PARTY], None, usize::MAX)? {
             let first = id_of(&key)?;
-            let party: Party = cbor::decode(&row, PARTY_BYTES).map_err(|error| {
-                StoreError::Damaged(format!(
-                    "note on the waiting record {first} and others: {error}"
-                ))
-            })?;
-            let since = Timestamp::from_secs(party.since);
-            parties.push((first, since, party.entries(&first)?));
+            let (since, entries) = Party::read(&first, &row)?;
+            parties.push((first, since, entries));
         }
         Ok(Self { alone, parties })
     }

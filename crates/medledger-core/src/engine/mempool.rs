@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::fork::final_height;
 use crate::ids::{BlockId, MemberId, RecordId};
 use crate::registry::{VoidCode, limit};
+use crate::rows::Faults;
 use crate::store::{Drawer, Standing, StoreError, StoredBlock, StoredRecord, Unit, View};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
@@ -143,6 +144,30 @@ pub(crate) fn sweep(unit: &mut dyn Unit) -> Result<(), StoreError> {
     for (key, _) in unit.local_scan(Drawer::Queue, &[DOUBT], None, usize::MAX)? {
         if !waits(unit, &id_of(&key)?)? {
             unit.set_local(Drawer::Queue, &key, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks the notes on records that wait. Those on records that wait no more are swept away in time.
+pub(crate) fn check_notes(view: &dyn View, faults: &mut Faults) -> Result<(), StoreError> {
+    for (key, row) in view.local_scan(Drawer::Queue, &[], None, usize::MAX)? {
+        let (Some(kind), Ok(id)) = (key.first().copied(), id_of(&key)) else {
+            faults.add(Drawer::Queue, &key, "it belongs to no record");
+            continue;
+        };
+        if guests::check_note(view, &key, &row, &id, faults)? {
+            continue;
+        }
+        if view.record(&id)?.is_none() {
+            faults.add(Drawer::Queue, &key, "its record is not here");
+        } else if kind == DOUBT {
+            let doubt = faults.read(Drawer::Queue, &key, parse::<Doubt>(&id, &row))?;
+            if doubt.is_some_and(|doubt| VoidCode::from_code(doubt.code).is_none()) {
+                faults.add(Drawer::Queue, &key, "it gives no reason that there is");
+            }
+        } else {
+            faults.add(Drawer::Queue, &key, "it is no note on a record");
         }
     }
     Ok(())

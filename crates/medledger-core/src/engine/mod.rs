@@ -25,6 +25,7 @@ pub use blocks::{BlockEngine, LogEngine, NoWork, PowEngine, Work};
 pub use chain::EngineChain;
 pub use draft::Draft;
 pub use mempool::Taken;
+pub(crate) use mempool::check_notes;
 pub use subject::describe;
 
 use crate::block::Block;

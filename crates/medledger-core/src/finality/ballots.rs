@@ -350,12 +350,14 @@ pub fn awaited(view: &dyn View, rules: &Rules) -> Result<Option<Awaited>, StoreE
     Ok(awaited)
 }
 
+mod check;
 mod cosignatures;
 mod pledge;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub(crate) use check::check;
 pub use cosignatures::partial_checkpoints;
 pub(crate) use cosignatures::{forget_partials, gather};
 pub use pledge::{bind, pledge};

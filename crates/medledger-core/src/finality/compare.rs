@@ -8,6 +8,7 @@ use crate::checkpoint::{
 use crate::ids::sha256;
 use crate::log_tree::LogTree;
 use crate::merkle::ConsistencyProof;
+use crate::rows::Faults;
 use crate::store::{Drawer, StoreError, Unit, View};
 
 /// Rows of evidence kept: this, then the SHA-256 of the row's value.
@@ -140,6 +141,16 @@ pub fn evidence(view: &dyn View) -> Result<Vec<Evidence>, StoreError> {
         Evidence::decode(bytes).map_err(|error| StoreError::Damaged(format!("evidence: {error}")))
     };
     rows.iter().map(read).collect()
+}
+
+/// Checks that each piece of evidence is the one its key names.
+pub(super) fn check_rows(view: &dyn View, faults: &mut Faults) -> Result<(), StoreError> {
+    for (key, bytes) in view.local_scan(Drawer::Node, EVIDENCE, None, usize::MAX)? {
+        if key[EVIDENCE.len()..] != sha256(&[&bytes]) {
+            faults.add(Drawer::Node, &key, "it is no longer the evidence that was kept");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::merkle::{InclusionProof, ProofError, leaf_hash};
 use crate::pow::Header;
 use crate::record::{Body, HospitalChange, RecordError, SignedRecord};
 use crate::registry::{VoidCode, limit};
+use crate::rows::Faults;
 use crate::state::{State, StateRead};
 use crate::store::{Drawer, StoreError, Unit, View};
 use crate::{log_tree, merkle};
@@ -263,4 +264,19 @@ pub(crate) fn missing(
         }
     }
     Ok(None)
+}
+
+/// Checks that each handover can be read and is that of a change of hospitals.
+pub(super) fn check_rows(view: &dyn View, faults: &mut Faults) -> Result<(), StoreError> {
+    let changes = State::new(view).hospital_changes()?;
+    for (key, _) in view.local_scan(Drawer::Node, HANDOVER, None, usize::MAX)? {
+        let height = <[u8; 8]>::try_from(&key[HANDOVER.len()..]).ok().map(u64::from_be_bytes);
+        match height.filter(|height| changes.iter().any(|set| set.since == *height)) {
+            Some(height) => drop(faults.read(Drawer::Node, &key, get(view, height))?),
+            None => {
+                faults.add(Drawer::Node, &key, "there is no change of hospitals at this height");
+            }
+        }
+    }
+    Ok(())
 }

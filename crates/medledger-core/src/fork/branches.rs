@@ -117,7 +117,7 @@ pub(crate) fn put(unit: &mut dyn Unit, mut kept: Kept, block: &Block) -> Result<
     let parts = std::iter::once(nodes.root).chain(nodes.pages);
     let body = cbor::encode(&Body(parts.map(|(_, bytes)| ByteBuf::from(bytes)).collect()));
     kept.bytes = body.len() as u64;
-    kept.changes_set = block.records.iter().any(|record| record.record().kind() == Kind::Admit);
+    kept.changes_set = changes_set(block);
     unit.set_local(Drawer::Branches, &key(BODY, &node), Some(&body))?;
     put_row(unit, &kept)
 }
@@ -152,6 +152,53 @@ pub(crate) fn body(view: &dyn View, node: &Cid) -> Result<Block, StoreError> {
     }
     let page = |cid: &Cid| pages.iter().find(|page| cid.matches(page)).map(|page| page.to_vec());
     Block::from_nodes(root, page).map_err(|error| damaged(node, &error))
+}
+
+/// What a row of the drawer is about.
+pub(super) enum Place {
+    /// A block beside the chain, whole.
+    Block(Box<Kept>),
+    /// The body of one, or a node that broke a rule.
+    Other,
+}
+
+/// Checks a row by itself and, of a block, against its body.
+pub(super) fn check(view: &dyn View, key: &[u8], row: &[u8]) -> Result<Place, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged(what.to_owned());
+    let (kind, node) = key.split_first().ok_or_else(|| damaged("it is of no block"))?;
+    let node = Cid::from_bytes(node).map_err(|_| damaged("it is of no block"))?;
+    match *kind {
+        ROW => {
+            let kept = parse(node, row)?;
+            let block = body(view, &node)?;
+            let signed = &kept.stored.signed;
+            let same = block.header == signed.header
+                && Some(block.signature) == signed.signature
+                && block.descriptor == kept.descriptor
+                && block.records.len() as u64 == u64::from(kept.stored.records)
+                && changes_set(&block) == kept.changes_set
+                && body_bytes(view, &node)? == Some(kept.bytes);
+            if same {
+                Ok(Place::Block(Box::new(kept)))
+            } else {
+                Err(damaged("it is another block than its body"))
+            }
+        }
+        BODY if get(view, &node)?.is_none() => {
+            Err(damaged("what is known of the block is missing"))
+        }
+        CONDEMNED if row.len() != 8 => Err(damaged("it names no height")),
+        BODY | CONDEMNED => Ok(Place::Other),
+        _ => Err(damaged("it is of no block")),
+    }
+}
+
+fn changes_set(block: &Block) -> bool {
+    block.records.iter().any(|record| record.record().kind() == Kind::Admit)
+}
+
+fn body_bytes(view: &dyn View, node: &Cid) -> Result<Option<u64>, StoreError> {
+    Ok(view.local(Drawer::Branches, &key(BODY, node))?.map(|body| body.len() as u64))
 }
 
 pub(crate) fn remove(unit: &mut dyn Unit, node: &Cid) -> Result<(), StoreError> {

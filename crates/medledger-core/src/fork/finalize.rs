@@ -5,11 +5,12 @@ use super::branches::{self, Kept};
 use super::choose::{self, Judged, Reorg, change_over, judge};
 use super::view::BranchView;
 use crate::chain::{Rules, tip};
-use crate::checkpoint::{self, Checkpoint, FinalityError, NoteError, SignedNote};
+use crate::checkpoint::{self, Checkpoint, FinalityError, NoteError, SignedNote, VerifyError};
 use crate::clock::Timestamp;
 use crate::finality;
 use crate::hospital::HospitalSet;
 use crate::ids::sha256;
+use crate::rows::Faults;
 use crate::state::Signatures;
 use crate::store::{Drawer, StoreError, Unit, View};
 
@@ -150,6 +151,35 @@ fn old(
 pub fn conflicts(view: &dyn View) -> Result<Vec<Vec<u8>>, StoreError> {
     let rows = view.local_scan(Drawer::Node, CONFLICT, None, CONFLICTS)?;
     Ok(rows.into_iter().map(|(_, note)| note).collect())
+}
+
+/// Checks the checkpoint that waits for its blocks, and those that contradict the chain.
+pub(super) fn check_rows(
+    view: &dyn View,
+    rules: &Rules,
+    faults: &mut Faults,
+) -> Result<(), StoreError> {
+    let keys = finality::all_cosigners(view, rules)?;
+    // Who signed may not be known here yet.
+    let right =
+        |note: &SignedNote| !matches!(note.verify(&keys), Err(VerifyError::WrongSignature { .. }));
+    let waiting = faults.read(Drawer::Node, AHEAD, ahead(view))?.flatten();
+    if waiting.is_some_and(|(note, _)| !right(&note)) {
+        faults.add(
+            Drawer::Node,
+            AHEAD,
+            "the checkpoint that waits for its blocks is wrongly signed",
+        );
+    }
+    for (key, row) in view.local_scan(Drawer::Node, CONFLICT, None, usize::MAX)? {
+        let whole = SignedNote::from_bytes(&row).is_ok_and(|note| {
+            key[CONFLICT.len()..] == sha256(&[note.text().as_bytes()]) && right(&note)
+        });
+        if !whole {
+            faults.add(Drawer::Node, &key, "it is no longer the checkpoint that was kept");
+        }
+    }
+    Ok(())
 }
 
 fn keep_conflict(unit: &mut dyn Unit, note: &SignedNote) -> Result<(), StoreError> {

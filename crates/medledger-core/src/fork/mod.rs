@@ -18,6 +18,7 @@ mod choose;
 mod finalize;
 #[cfg(test)]
 mod interleavings;
+mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
@@ -26,6 +27,7 @@ pub(crate) mod write;
 pub use choose::Reorg;
 pub(crate) use choose::prune;
 pub use finalize::{CheckpointError, Checkpointed, conflicts, receive_checkpoint};
+pub(crate) use rows::check_rows;
 
 use crate::Cid;
 use crate::block::Block;

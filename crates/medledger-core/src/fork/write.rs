@@ -73,6 +73,14 @@ pub(crate) fn undo(view: &dyn View, height: u64) -> Result<Changes, StoreError> 
     Ok(changes)
 }
 
+/// The same, where it is kept and can be read.
+pub(crate) fn kept(view: &dyn View, height: u64) -> Result<Option<Changes>, StoreError> {
+    match undo(view, height) {
+        Err(StoreError::Damaged(_)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// Takes the newest block off. Its records wait again, at the end of the queue from `seq` on.
 pub(crate) fn pop(unit: &mut dyn Unit, seq: u64) -> Result<Block, StoreError> {
     let top = tip(unit)?;

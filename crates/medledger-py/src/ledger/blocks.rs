@@ -4,6 +4,7 @@ use super::{Any, Ledger};
 use crate::args::parse;
 use crate::errors::{Class, raise};
 use crate::{blocks, storage};
+use medledger::BlocksError;
 use medledger::ipfs::collect::CollectOptions;
 use medledger::ipfs::store::Word;
 use pyo3::prelude::*;
@@ -36,8 +37,9 @@ impl Ledger {
     /// Hash every block again and walk all that is kept; returns BlockCheck, which tells what is wrong.
     fn check_blocks<'py>(&self, py: Python<'py>) -> PyResult<Any<'py>> {
         let ledger = self.get()?;
-        let check = py.detach(|| ledger.check_blocks()).map_err(raise)?;
-        blocks::checked(py, &check)
+        let look = || Ok((ledger.check_blocks()?, ledger.unkept_reports()?));
+        let (check, unkept) = py.detach(look).map_err(|error: BlocksError| raise(error))?;
+        blocks::checked(py, &check, &unkept)
     }
 
     /// Remove blocks that nothing keeps, such as those of uploads that failed; returns CollectedBlocks.

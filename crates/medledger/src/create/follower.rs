@@ -12,7 +12,7 @@ use medledger_ipfs::FileStore;
 use std::path::Path;
 
 /// Row that marks a follower.
-pub(super) const ROW: &[u8] = b"follower";
+pub(crate) const ROW: &[u8] = b"follower";
 
 /// Makes the parts of the folder that is being built, and has `fill` write the chain: all of it in one
 /// unit of work.

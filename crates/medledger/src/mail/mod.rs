@@ -171,7 +171,14 @@ pub(crate) fn message(from: &str, id: &LetterId, letter: &Letter) -> Result<Mess
 }
 
 /// Row of the number of the last letter.
-const LAST_LETTER: &[u8] = b"last-letter";
+pub(crate) const LAST_LETTER: &[u8] = b"last-letter";
+
+/// The highest number of a letter that waits; 0 when none does.
+pub(crate) fn highest_number(view: &dyn View) -> Result<u32, StoreError> {
+    let waiting = view.local_scan(Drawer::Mail, &[], None, usize::MAX)?;
+    let number = |key: &[u8]| key.first_chunk().copied().map_or(0, u32::from_be_bytes);
+    Ok(waiting.iter().map(|(key, _)| number(key)).max().unwrap_or(0))
+}
 
 /// Puts a letter into the queue.
 pub(crate) fn enqueue(

@@ -13,6 +13,7 @@
 //!   SQLite itself finds broken, is [`StoreError::Damaged`]. [`SqliteStore::check`] looks at every page.
 
 mod absent;
+mod check;
 mod read;
 mod schema;
 mod state;
@@ -198,19 +199,6 @@ impl SqliteStore {
             commits: AtomicU64::new(0),
             known: Known::default(),
         }
-    }
-
-    /// Looks at every page, index and constraint. Takes as long as reading the whole file does.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] with the first thing found, or when the store fails.
-    pub fn check(&self) -> Result<(), StoreError> {
-        let doing = "checking the ledger";
-        let reader = self.reader()?;
-        let found: String = reader
-            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-            .map_err(|error| failed(doing, error))?;
-        if found == "ok" { Ok(()) } else { Err(StoreError::Damaged(format!("{doing}: {found}"))) }
     }
 
     /// Copies the database as it is at one moment to `to`, where nothing may be; the id of its newest block. Others may

@@ -1,6 +1,8 @@
 //! Stores that have a node in them.
 
-use super::{Follower, KuboSettings, OWED, StorageError, StorageMode, StorageSettings, Stores};
+use super::{
+    Follower, KuboSettings, OWED, OwedFault, StorageError, StorageMode, StorageSettings, Stores,
+};
 use medledger_ipfs::http::{Auth, Endpoint, EndpointError, EndpointOptions, Patience, Retry};
 use medledger_ipfs::kubo::{Kubo, KuboStore, KuboStoreOptions, Reach};
 use medledger_ipfs::store::{BlockStore, CatchUpError, CaughtUp, FileStore, Mirror, StoreError};
@@ -90,10 +92,11 @@ pub(super) fn open(
     folder: &Path,
     settings: &StorageSettings,
     files: impl FnOnce() -> Result<FileStore, StoreError>,
+    read_only: bool,
 ) -> Result<Stores, StorageError> {
     if settings.mode == StorageMode::Kubo {
         let own: Arc<dyn BlockStore> = Arc::new(settings.kubo.unchecked(folder, settings)?);
-        return Ok(Stores { blocks: Arc::clone(&own), own, follower: None });
+        return Ok(Stores { blocks: Arc::clone(&own), own, follower: None, fault: None });
     }
     // Who commits waits for this node, so not for long, and not again at once.
     let patience = Patience { answer: FOLLOWS_WITHIN, idle: FOLLOWS_WITHIN, ..Patience::default() };
@@ -102,9 +105,22 @@ pub(super) fn open(
         settings.kubo.node_with(EndpointOptions { patience, retry, ..Default::default() })?;
     let node = KuboStore::later(node, settings.kubo.options(folder, settings));
     let own = Arc::new(files()?);
-    let mirror = Arc::new(Mirror::open(Arc::clone(&own), node, folder.join(OWED))?);
+    let mirror = match Mirror::open(Arc::clone(&own), node, folder.join(OWED)) {
+        Ok(mirror) => Arc::new(mirror),
+        Err(StoreError::Corrupt { path, reason }) => {
+            let fault = OwedFault { path, reason };
+            // What is owed matters to no reader: the folder has everything.
+            if read_only {
+                let own: Arc<dyn BlockStore> = own;
+                let blocks = Arc::clone(&own);
+                return Ok(Stores { blocks, own, follower: None, fault: Some(fault) });
+            }
+            return Err(StorageError::Owed(fault));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let (blocks, follower) = (Arc::clone(&mirror) as _, Some(mirror as _));
-    Ok(Stores { blocks, own, follower })
+    Ok(Stores { blocks, own, follower, fault: None })
 }
 
 impl Follower for Mirror<Arc<FileStore>, KuboStore> {

@@ -204,6 +204,9 @@ pub enum StorageError {
     /// Nobody was named who could keep replicas.
     #[error("nobody is set up to keep replicas")]
     NoKeepers,
+    /// The file of what the node is owed cannot be read.
+    #[error(transparent)]
+    Owed(OwedFault),
     /// Back ends that cannot be put together.
     #[error(transparent)]
     Replication(#[from] medledger_ipfs::replication::ReplicationError),
@@ -239,6 +242,8 @@ pub struct StorageStatus {
     pub node: Option<String>,
     /// Roots that the node has still to be given, or told to let go.
     pub behind: usize,
+    /// The file that says how far, where it cannot be read.
+    pub fault: Option<OwedFault>,
 }
 
 /// Something that follows the folder.
@@ -253,6 +258,19 @@ pub(crate) struct Stores {
     /// The store that must hold everything by itself: what is checked and mended.
     pub(crate) own: Arc<dyn BlockStore>,
     pub(crate) follower: Option<Arc<dyn Follower>>,
+    /// The file of what the node is owed, where it cannot be read: nothing follows then.
+    pub(crate) fault: Option<OwedFault>,
+}
+
+/// A file of what a node is owed that cannot be read, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is not usable: {reason}", .path.display())]
+#[non_exhaustive]
+pub struct OwedFault {
+    /// The file.
+    pub path: std::path::PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// Opens what the settings say. A node is not asked anything yet: it may be away.
@@ -267,12 +285,12 @@ pub(crate) fn open(
     };
     let mut stores = if settings.mode == StorageMode::Embedded {
         let own: Arc<dyn BlockStore> = Arc::new(files()?);
-        Stores { blocks: Arc::clone(&own), own, follower: None }
+        Stores { blocks: Arc::clone(&own), own, follower: None, fault: None }
     } else {
         #[cfg(not(feature = "kubo"))]
         return Err(StorageError::NotBuilt);
         #[cfg(feature = "kubo")]
-        kubo::open(folder, settings, files)?
+        kubo::open(folder, settings, files, read_only)?
     };
     stores.blocks = sources::behind(stores.blocks, &settings.sources)?;
     Ok(stores)
@@ -287,6 +305,7 @@ impl Ledger {
             mode: *mode,
             node: mode.in_node().then(|| kubo.address.clone()),
             behind: self.follower_of_blocks().map_or(0, Follower::behind),
+            fault: self.owed_fault().cloned(),
         }
     }
 

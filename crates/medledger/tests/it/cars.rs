@@ -208,11 +208,13 @@ fn pitfall_28_a_restored_backup_catches_up_and_its_waiting_records_are_mined_onc
     let standing = view.record(&uploaded.record).unwrap().unwrap().standing;
     assert!(matches!(standing, Standing::Mined { .. }));
     drop(view);
-    assert!(findings(&restored).is_empty(), "{:?}", findings(&restored));
+    // Of a member who was registered after the backup, the name is lost with the database.
+    let nameless = |found: &[Finding]| matches!(found, [Finding::NoContact { .. }]);
+    assert!(nameless(&findings(&restored)), "{:?}", findings(&restored));
     // And goes on where the other one stopped.
     let more = restored.upload(&w.doctor, &w.patient.id(), &b"more"[..]).unwrap();
     restored.wait_mined(&more.record).unwrap();
-    assert!(findings(&restored).is_empty());
+    assert!(nameless(&findings(&restored)));
     let car = chain_car(&restored, false);
     assert_eq!(import(&w.ledger, &car).unwrap().added, 1);
 

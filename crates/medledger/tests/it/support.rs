@@ -6,9 +6,10 @@ use medledger::{
     AccessKey, Contact, CreateOptions, Delivery, Difficulty, EngineChoice, Identity, Ledger,
     MailSettings, OpenOptions, Role, SystemClock, Uploaded,
 };
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+pub(crate) use crate::copy::copy;
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -127,18 +128,4 @@ pub(crate) fn pick_up(delivery: &mut Delivery) -> AccessKey {
 pub(crate) fn key_in(letter: &str) -> AccessKey {
     let line = letter.lines().find_map(|line| line.trim().strip_prefix("key ")).unwrap();
     line.trim().parse().unwrap()
-}
-
-/// Copies a folder with all that is in it.
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).unwrap();
-        }
-    }
 }

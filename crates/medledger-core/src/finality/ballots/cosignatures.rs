@@ -83,6 +83,6 @@ pub(super) fn cosign(
     Ok(note.to_string())
 }
 
-fn partial_key(note: &SignedNote) -> Vec<u8> {
+pub(super) fn partial_key(note: &SignedNote) -> Vec<u8> {
     [&[PARTIAL][..], &sha256(&[note.text().as_bytes()])].concat()
 }

@@ -81,13 +81,16 @@ struct State {
 impl Owed {
     pub(super) fn open(path: PathBuf) -> Result<Self, StoreError> {
         let mut text = String::new();
+        let corrupt = |reason: String| StoreError::Corrupt { path: path.clone(), reason };
         match File::open(&path) {
             Ok(file) => file.take(MAX_BYTES + 1).read_to_string(&mut text),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(e) => Err(e),
         }
-        .map_err(|e| StoreError::at(&path, e))?;
-        let corrupt = |reason: String| StoreError::Corrupt { path: path.clone(), reason };
+        .map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidData => corrupt("it is no text".into()),
+            _ => StoreError::at(&path, e),
+        })?;
         if text.len() as u64 > MAX_BYTES {
             return Err(corrupt(format!("more than {MAX_BYTES} bytes")));
         }

@@ -91,11 +91,13 @@ class VerifyReport:
     """Bytes of ciphertext hashed."""
     findings: tuple[str, ...]
     """What is not as it should be; empty when all is well."""
+    unchecked: tuple[str, ...]
+    """What could not be looked at, because whatever keeps it does not answer."""
 
     @property
     def ok(self) -> bool:
-        """Whether all is well."""
-        return not self.findings
+        """Whether everything was looked at and is well."""
+        return not (self.findings or self.unchecked)
 
 
 @dataclass(frozen=True, slots=True)

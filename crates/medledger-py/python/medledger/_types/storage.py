@@ -16,6 +16,8 @@ class StorageStatus:
     """Address of the node."""
     behind: int
     """Roots that the node has still to be given, or told to let go."""
+    owed_damaged: str | None
+    """What is wrong with the file that says how far; None where it can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,13 @@ class BlockCheck:
     unreferenced_bytes: int
     strays: tuple[str, ...]
     """Files that are none of the store's own."""
+    not_kept: tuple[str, ...]
+    """Reports on the ledger that nothing keeps here; ``collect_blocks`` keeps again what is here of them."""
 
     @property
     def ok(self) -> bool:
-        """Whether every block that is kept is there and healthy."""
-        return not (self.damaged or self.missing or self.malformed)
+        """Whether every block that is kept is there and healthy, and every report kept."""
+        return not (self.damaged or self.missing or self.malformed or self.not_kept)
 
 
 @dataclass(frozen=True, slots=True)
