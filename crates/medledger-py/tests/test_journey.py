@@ -80,6 +80,7 @@ def test_the_journey_with_proof_of_work(tmp_path):
         assert log[0].hospital_name == "General Hospital" and log[0].label == uploaded.label
         assert ledger.log(kind="add-report", limit=1, offset=1) == []
         found = ledger.verify()
+        assert found.unchecked == ()
         assert found.ok and found.reports == 1 and found.blocks == ledger.mine(empty=True).height
     with medledger.Ledger.open(tmp_path / "ledger", read_only=True) as ledger:
         assert ledger.read_only and [member.name for member in ledger.members()][:2] == [

@@ -91,7 +91,7 @@ class VerifyReport:
     """Bytes of ciphertext hashed."""
     findings: tuple[str, ...]
     """What is not as it should be; empty when all is well."""
-    unchecked: tuple[str, ...]
+    unchecked: tuple[str, ...] = ()
     """What could not be looked at, because whatever keeps it does not answer."""
 
     @property

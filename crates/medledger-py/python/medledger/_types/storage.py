@@ -16,7 +16,7 @@ class StorageStatus:
     """Address of the node."""
     behind: int
     """Roots that the node has still to be given, or told to let go."""
-    owed_damaged: str | None
+    owed_damaged: str | None = None
     """What is wrong with the file that says how far; None where it can be read."""
 
 
@@ -119,7 +119,7 @@ class BlockCheck:
     unreferenced_bytes: int
     strays: tuple[str, ...]
     """Files that are none of the store's own."""
-    not_kept: tuple[str, ...]
+    not_kept: tuple[str, ...] = ()
     """Reports on the ledger that nothing keeps here; ``collect_blocks`` keeps again what is here of them."""
 
     @property
