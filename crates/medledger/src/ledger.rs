@@ -4,7 +4,9 @@ mod letters;
 mod opening;
 
 pub use letters::MailReport;
-pub(crate) use opening::{Lock, node_key_path, take_lock};
+#[cfg(feature = "sqlite")]
+pub(crate) use opening::take_lock;
+pub(crate) use opening::{Lock, node_key_path};
 pub use opening::{OpenError, OpenOptions};
 
 use crate::blocks::UnderWay;

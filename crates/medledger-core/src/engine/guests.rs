@@ -105,6 +105,10 @@ pub(super) fn check_note(
             guest.into_iter().map(|guest| (*id, guest.author, guest.bytes)).collect()
         }
         Some(&PARTY) => {
+            // The first may be gone already, and was a record here.
+            if view.record(id)?.is_none() {
+                faults.add(Drawer::Queue, key, "its record is not here");
+            }
             let party = faults.read(Drawer::Queue, key, Party::read(id, row))?;
             let entries = party.into_iter().flat_map(|(_, entries)| entries);
             entries.map(|entry| (entry.id, entry.author, entry.bytes.into())).collect()
