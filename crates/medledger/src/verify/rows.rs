@@ -143,20 +143,27 @@ impl Ledger {
         if self.is_follower() {
             return Ok(Vec::new());
         }
-        let (here, state) = (self.hospital(), State::new(view));
-        let has = |drawer, key: &[u8]| Ok::<_, StoreError>(view.local(drawer, key)?.is_some());
+        let here = self.hospital();
+        let (mut members, mut groups) = (BTreeSet::from([here]), Vec::new());
+        // Those whose registration waits have a name, too.
+        self.engine().with_pending(view, &mut |state| {
+            let state = State::new(state);
+            let registered = state.members()?.into_iter();
+            let own = registered.filter(|(_, entry)| entry.hospital == here);
+            members.extend(own.map(|(id, _)| id));
+            let made = state.groups()?.into_iter();
+            let named = made.filter(|(_, entry)| entry.hospital == here && entry.role.is_none());
+            groups.extend(named.map(|(id, _)| id));
+            Ok(())
+        })?;
         let mut findings = Vec::new();
-        let members = state.members()?.into_iter();
-        let own = members.filter(|(_, entry)| entry.hospital == here).map(|(id, _)| id);
-        let all: BTreeSet<MemberId> = own.chain([here]).collect();
-        for member in all {
-            if !has(Drawer::Contacts, member.as_bytes())? {
+        for member in members {
+            if view.local(Drawer::Contacts, member.as_bytes())?.is_none() {
                 findings.push(Finding::NoContact { member });
             }
         }
-        for (group, entry) in state.groups()? {
-            let named = entry.hospital == here && entry.role.is_none();
-            if named && !has(Drawer::Labels, group.as_bytes())? {
+        for group in groups {
+            if view.local(Drawer::Labels, group.as_bytes())?.is_none() {
                 findings.push(Finding::NoName { group });
             }
         }

@@ -106,7 +106,7 @@ fn people() -> Case {
     let group = ledger.create_group(&w.hospital, "tumour board", &[reader.id()]).unwrap();
     ledger.wait_mined(&group.record).unwrap();
     assert_eq!(ledger.mark_for_rotation(&w.patient, &Scope::Report(reports[1])).unwrap(), 1);
-    let refused = member(ledger, &w.hospital, Role::Nurse, "Nurse Joy").1.record;
+    let refused = ledger.request(&reader, &reports[1], Purpose::Research, until).unwrap();
     member(ledger, &w.hospital, Role::Nurse, "Nurse Eve");
     let World { ledger, folder, _dir, .. } = w;
     drop(ledger);
