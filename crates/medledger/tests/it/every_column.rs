@@ -331,7 +331,8 @@ fn every_column_of_every_table_is_checked_or_there_is_a_reason_why_not() {
                 let kind = kind(case.name, table, &row);
                 let tries = tried.entry(format!("{table} {kind}")).or_default();
                 *tries += 1;
-                if *tries > ROWS {
+                // Of contacts all: some are of other hospitals.
+                if *tries > ROWS && !kind.starts_with("Contacts") {
                     continue;
                 }
                 let (one, key) = which(&row, table);
