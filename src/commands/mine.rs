@@ -1,5 +1,6 @@
 //! `medledger mine`: what was accepted goes into blocks.
 
+use super::awaited::Waits;
 use crate::context::Context;
 use crate::exit::{Failure, Fault, Result};
 use crate::output::{self, Done, Show, fields, grouped, span};
@@ -36,6 +37,9 @@ pub(crate) struct MineArgs {
 struct Blocks {
     blocks: Vec<Block>,
     waiting: u64,
+    /// What blocks wait for before they are final, where none was mined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaited: Option<Waits>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +68,9 @@ struct RefusedRecord {
 impl Show for Blocks {
     fn show(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.blocks.is_empty() {
-            return writeln!(out, "nothing waits");
+            writeln!(out, "nothing waits")?;
+            let awaited: Vec<_> = Waits::line(self.awaited.as_ref()).into_iter().collect();
+            return fields(out, &awaited);
         }
         for (i, block) in self.blocks.iter().enumerate() {
             if i > 0 {
@@ -100,7 +106,7 @@ pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
     if args.keep {
         return keep(context, &ledger, args);
     }
-    let mut result = Blocks { blocks: Vec::new(), waiting: ledger.waiting()? };
+    let mut result = Blocks { blocks: Vec::new(), waiting: ledger.waiting()?, awaited: None };
     if context.json() {
         interrupt::say_when_interrupted(output::text_of(true, &result)?);
     }
@@ -140,6 +146,7 @@ pub(crate) fn run(context: &Context, args: &MineArgs) -> Result<()> {
     result.waiting = ledger.waiting()?;
     let count = result.blocks.len();
     if count == 0 {
+        result.awaited = Waits::of(&ledger)?;
         return context.print(&result);
     }
     let blocks = if count == 1 { "a block is".to_owned() } else { format!("{count} blocks are") };

@@ -96,6 +96,10 @@ fn two_hospitals_found_a_chain_and_make_a_record_final_together() {
     );
     assert!(!exists(&two.path("early.bin")));
     two.give("a", "b");
+    // Nothing waits to be mined there, and still it has to mine.
+    assert_eq!(two.at("b", &["mine"]).json()["awaited"], awaited);
+    let shown = plain(&["mine", "--ledger", &two.file("b")]);
+    assert!(shown.text().contains("`medledger mine --empty` there does"), "{}", shown.text());
     two.at("b", &["mine", "--empty"]).json();
     let mut finalized = 0;
     for _ in 0..6 {
