@@ -24,7 +24,7 @@ const PARTY: u8 = b'p';
 const PARTY_GUESTS: usize = 4096;
 const PARTY_BYTES: usize = PARTY_GUESTS * Entry::LEN + 64;
 
-/// A record of others that came alone, or would have taken no effect when it came.
+/// A record of others that would have taken no effect when it came; in older ledgers any.
 #[derive(Serialize, Deserialize)]
 struct Guest {
     since: u64,

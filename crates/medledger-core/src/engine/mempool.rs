@@ -96,7 +96,7 @@ pub(super) const fn may_wait(code: VoidCode) -> bool {
     )
 }
 
-/// What becomes of a record that is void above `tip`. `skipped` says that records before it were left out
+/// What becomes of a record that is void in the next block. `skipped` says that records before it were left out
 /// of the block; `alone`, that every block is final at once.
 #[expect(clippy::too_many_arguments, reason = "what a fate depends on")]
 pub(super) fn fate(
@@ -124,7 +124,7 @@ pub(super) fn fate(
     })
 }
 
-/// Notes that a record is void above `tip`.
+/// Notes that a record is void in the block after `tip`.
 pub(super) fn doubt(
     unit: &mut dyn Unit,
     id: &RecordId,

@@ -103,7 +103,12 @@ impl Absent {
             let mut keys = db.prepare("SELECT key FROM state WHERE key >= ?1 AND key < ?2")?;
             add(table, &mut keys.query(params![[table], [table + 1]])?, 1)?;
         }
-        Ok(if filter.is_full() { None } else { Some(filter) })
+        if filter.is_full() {
+            // There is more than was thought: not to be read again at the next thought.
+            self.looks = 0;
+            return Ok(None);
+        }
+        Ok(Some(filter))
     }
 }
 
